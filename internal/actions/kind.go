@@ -1,0 +1,43 @@
+// Package actions brings about desired end states and proves them.
+//
+// An action is not a call. Its Kind observes the provider and says which changes are still needed; the Runner writes
+// `started` to the ledger, applies them one by one, observes again, and writes `verified` only when an observation
+// needs nothing more. The same Observe gives the dry run, the proof, the recovery after a crash, and idempotency
+// against an API that has none. It never reaches NATS: the lane hands it what it needs, and takes an outcome.
+package actions
+
+import (
+	"context"
+
+	"keyturn/internal/ledger"
+)
+
+// Kind is one way to an end state, built for one action at one connection.
+type Kind interface {
+	// Observe reads the target. It never changes anything. An empty answer is not proof by itself: every kind makes a
+	// positive control first (the user exists, the service user sees itself, the listing contains a known item) and
+	// says so in Seen.
+	Observe(ctx context.Context) (Observation, error)
+}
+
+// Observation is what a read of the provider showed, and the changes still needed.
+type Observation struct {
+	Seen     []ledger.Fact     // evidence: what the provider showed, no secrets
+	Pins     map[string]string // the provider's ids that this action acts upon, from the first resolve on
+	Needed   []Change          // calls that would bring the end state; empty = it holds
+	Residual []ledger.Residual // what outlives it, until when
+}
+
+// Change is one call that would bring the end state nearer.
+type Change struct {
+	Call   string // the operation: "okta.suspendUser"
+	Target string // the pinned id that it changes
+	// Blind: the end state cannot be read (a session). It is applied once per case and recorded `applied` with the
+	// request id, never `verified`.
+	Blind bool
+	// Once: a repeat would do it twice (a create). Before it is made, `started` says so behind the barrier; after an
+	// unknown outcome the runner waits a call time-out and looks twice.
+	Once bool
+	// Apply makes the call and returns the provider's id of it. It is called at most once per observation.
+	Apply func(ctx context.Context) (requestID string, err error)
+}

@@ -1,0 +1,25 @@
+package apiclient
+
+import (
+	"context"
+	"time"
+)
+
+// Budget is what one reply said of its bucket's rate limit.
+type Budget struct {
+	Limit     int           // calls a window; -1 when the reply did not say
+	Remaining int           // calls left in the window; -1 when the reply did not say
+	Reset     time.Duration // until the window ends, by the server's clock; 0 when the reply did not say
+	Wait      time.Duration // on a reply that said "wait": how long; 0 otherwise
+	Crowded   bool          // the concurrency limit was hit: fewer at a time, not fewer a minute (Okta: 429 with limit 0 and remaining 0)
+}
+
+// Gate spends the budget of a connection. The lane implements it, and it may block there: a client asks before each
+// call and tells afterwards what the reply said. The zero client has no gate and is never held back.
+type Gate interface {
+	// Admit returns when a call in the bucket may be sent, or with an *Error of cause Later when the wait is longer
+	// than is worth holding the action for, or with the context's error.
+	Admit(ctx context.Context, bucket string) error
+	// Learn takes what a reply said. It is called for every reply, also for failed ones.
+	Learn(bucket string, b Budget)
+}

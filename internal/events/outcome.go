@@ -1,0 +1,84 @@
+package events
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Verdict is what a handler wants done with its message. The zero value loses nothing.
+type Verdict uint8
+
+const (
+	// Retry gives the message back, to come again after Outcome.Delay.
+	Retry Verdict = iota
+	// Done acknowledges it, after everything that the handler wrote is on disk.
+	Done
+	// Abandon leaves the message as it is: the holder lost its lease and may not even speak of it any more. The
+	// server delivers it again after its ack wait.
+	Abandon
+)
+
+// Outcome is a handler's answer. Only stream's settle acknowledges a message, by this.
+type Outcome struct {
+	Verdict Verdict
+	Delay   time.Duration // for Retry
+	Err     error         // why, for the log; never shown to a sender
+}
+
+// DeadLetter is what cannot be done without a person: an action, a conflicting event, or a delivery that could not be
+// mapped. It holds no secret and no body of a secret-bearing endpoint.
+type DeadLetter struct {
+	ID         string          `json:"id"`                   // action id, case id of a conflict, or id of a mapping fault
+	Kind       string          `json:"kind"`                 // "action", "conflict" or "fault"
+	Case       string          `json:"case,omitempty"`       //
+	Connection string          `json:"connection,omitempty"` // of an action
+	Source     string          `json:"source,omitempty"`     // of a conflict or a fault
+	Do         string          `json:"do,omitempty"`         // of an action
+	Principal  string          `json:"principal,omitempty"`
+	Cause      string          `json:"cause"` // apiclient cause word, "conflict" or "mapping"
+	Status     int             `json:"status,omitempty"`
+	RequestID  string          `json:"request_id,omitempty"`
+	Error      string          `json:"error"`
+	Suggestion string          `json:"suggestion"` // what a person should do next
+	Attempts   int             `json:"attempts,omitempty"`
+	Time       time.Time       `json:"time"`
+	Original   json.RawMessage `json:"original,omitempty"` // the action or event, to be sent again
+}
+
+// The kinds of dead letters.
+const (
+	DeadAction   = "action"
+	DeadConflict = "conflict"
+	DeadFault    = "fault"
+)
+
+// Verb is what an operator's command does.
+type Verb string
+
+// The verbs that the planner works off.
+const (
+	Approve     Verb = "approve" // a held plan goes on
+	Deny        Verb = "deny"    // a held plan is cancelled
+	RedriveVerb Verb = "redrive" // a dead action is sent again
+	Drop        Verb = "drop"    // a dead letter is given up
+	Cancel      Verb = "cancel"  // a case's pending work is cancelled
+)
+
+// Command is what an operator asks for: a durable message on COMMANDS, worked off like an event.
+type Command struct {
+	ID     string    `json:"id"` // unique: a command repeated with the same id is one command
+	Verb   Verb      `json:"verb"`
+	Target string    `json:"target"` // a case id, or for redrive and drop a dead letter's id
+	Actor  string    `json:"actor"`  // who asks
+	Reason string    `json:"reason,omitempty"`
+	Time   time.Time `json:"time"`
+}
+
+// Fault is a delivery of a source that could not be mapped: the only other thing that ingest may publish.
+type Fault struct {
+	ID     string          `json:"id"` // stable under resend: hash of source and body
+	Source string          `json:"source"`
+	Error  string          `json:"error"`
+	Time   time.Time       `json:"time"`
+	Body   json.RawMessage `json:"body,omitempty"` // redacted
+}

@@ -1,0 +1,70 @@
+package events
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Plan is what the playbooks give for an event: the actions, in order. It stands verbatim in the ledger, and once it
+// stands there it alone is published.
+type Plan struct {
+	Case        string    `json:"case"`
+	Event       Event     `json:"event"`
+	Hash        string    `json:"hash"` // the event's ContentHash
+	Accepted    time.Time `json:"accepted"`
+	Class       Class     `json:"class"`
+	EffectiveAt time.Time `json:"effective_at,omitzero"` // zero = at once
+	Playbooks   []string  `json:"playbooks,omitempty"`   // names of those that matched
+	Actions     []Action  `json:"actions,omitempty"`
+}
+
+// Action is a desired end state at one connection.
+type Action struct {
+	ID         string          `json:"id"` // ActionID: stable for ever
+	Case       string          `json:"case"`
+	Playbook   string          `json:"playbook"`
+	Step       string          `json:"step"`
+	Do         string          `json:"do"` // the kind: "okta.suspend_user"
+	Connection string          `json:"connection"`
+	Class      Class           `json:"class"`
+	Target     string          `json:"target"`            // whom or what it acts upon; a lane runs one action per target at a time
+	With       json.RawMessage `json:"with,omitempty"`    // the kind's parameters, resolved
+	After      []string        `json:"after,omitempty"`   // ids of the actions that must be terminal before this one is published
+	OnDead     OnDead          `json:"on_dead,omitempty"` // what a dead predecessor means for this action
+	Redrive    int             `json:"redrive,omitempty"` // how often a person sent it again
+}
+
+// OnDead says what the death of an action means for those after it.
+type OnDead string
+
+const (
+	// Continue is the default: a dead predecessor does not stop its successors, unless they destroy (rule 5 of
+	// docs/ARCHITECTURE.md, "when things die").
+	Continue OnDead = "continue"
+	// Stop holds the successors until the dead one is redriven.
+	Stop OnDead = "stop"
+)
+
+// ActionID joins case, playbook and step by a colon, which none of them may contain. It is a NATS subject token.
+func ActionID(caseID, playbook, step string) string { return caseID + ":" + playbook + ":" + step }
+
+// First gives the actions that wait for nobody: what a planner publishes.
+func (p Plan) First() []Action {
+	var first []Action
+	for _, a := range p.Actions {
+		if len(a.After) == 0 {
+			first = append(first, a)
+		}
+	}
+	return first
+}
+
+// Action finds an action of the plan by its id.
+func (p Plan) Action(id string) (Action, bool) {
+	for _, a := range p.Actions {
+		if a.ID == id {
+			return a, true
+		}
+	}
+	return Action{}, false
+}

@@ -1,0 +1,92 @@
+package ledger
+
+// State is where a plan, an action or a case stands. States are stored as these words, for ever.
+type State string
+
+// States of a plan.
+const (
+	Scheduled  State = "scheduled"  // waits for its effective time
+	Planned    State = "planned"    // its actions go out; also an action's first state, while it has no record of its own
+	Held       State = "held"       // waits for a person's approval
+	Refused    State = "refused"    // concerns a protected principal
+	Superseded State = "superseded" // a newer event of the same person decides
+	Cancelled  State = "cancelled"  // rescinded, denied, or cancelled by an operator
+	Conflict   State = "conflict"   // the same case with other content came before
+)
+
+// States of an action.
+const (
+	Started   State = "started"
+	Waiting   State = "waiting"
+	Verified  State = "verified"
+	Applied   State = "applied" // done, but the provider lets nobody read it back
+	Contested State = "contested"
+	Dead      State = "dead"
+	Redriven  State = "redriven"
+	Regressed State = "regressed"
+)
+
+// States of a case (its lifecycle).
+const (
+	Open               State = "open"
+	Closed             State = "closed"
+	ClosedWithResidual State = "closed_with_residual"
+	NeedsPerson        State = "needs_person"
+)
+
+// Kept is the state of a record that has no states: a person's order and index.
+const Kept State = "kept"
+
+// none stands for "no record yet" in the table below.
+const none State = ""
+
+// next says which state may follow which, by kind of subject. A state may always follow itself where it is listed so:
+// a `started` that pins ids, a `held` that gained one of several approvals, an `open` that gained an action.
+func next(kind string) map[State][]State {
+	switch kind {
+	case "plan":
+		return map[State][]State{
+			none:      {Scheduled, Planned, Held, Refused, Superseded, Cancelled, Conflict},
+			Scheduled: {Planned, Held, Refused, Superseded, Cancelled},
+			Held:      {Held, Planned, Cancelled, Superseded},
+			Conflict:  {Planned, Held, Refused, Superseded, Scheduled, Cancelled},
+			Planned:   {},
+		}
+	case "action":
+		begun := []State{Started, Waiting, Verified, Applied, Contested, Dead, Cancelled}
+		return map[State][]State{
+			none:      {Started, Waiting, Cancelled, Dead},
+			Started:   begun,
+			Waiting:   begun,
+			Dead:      {Redriven, Cancelled},
+			Redriven:  {Started, Waiting, Dead, Cancelled},
+			Contested: {Redriven, Cancelled},
+			Verified:  {Regressed},
+			Regressed: {Started, Cancelled},
+		}
+	case "case":
+		return map[State][]State{
+			none:               {Open, Closed, NeedsPerson},
+			Open:               {Open, Closed, ClosedWithResidual, NeedsPerson},
+			NeedsPerson:        {Open, NeedsPerson, Closed, ClosedWithResidual},
+			ClosedWithResidual: {Closed, Open, NeedsPerson},
+			Closed:             {Open},
+		}
+	case "person":
+		return map[State][]State{none: {Kept}, Kept: {Kept}}
+	}
+	return nil
+}
+
+// Terminal reports whether an action in state s needs nothing more, unless a person or a re-check says so. A dead or
+// contested action is terminal: it waits for a person.
+func (s State) Terminal() bool {
+	switch s {
+	case Verified, Applied, Contested, Dead, Cancelled:
+		return true
+	}
+	return false
+}
+
+// Achieved reports whether an action in state s reached its end state.
+func (s State) Achieved() bool { return s == Verified || s == Applied }
