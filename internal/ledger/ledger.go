@@ -47,10 +47,13 @@ func (l *Ledger) Last(ctx context.Context, subject string) (Record, error) {
 // else's record: never act on it. Any other error leaves it unknown whether the record stands; whoever is asked next
 // finds out by Last.
 func (l *Ledger) Append(ctx context.Context, prev, rec Record) (Record, error) {
+	if prev.Seq != 0 && prev.Subject != rec.Subject {
+		return Record{}, fmt.Errorf("ledger append %s: decided upon %s", rec.Subject, prev.Subject)
+	}
 	if !slices.Contains(next(kindOf(rec.Subject))[prev.State], rec.State) {
 		return Record{}, fmt.Errorf("ledger append %s: state %q may not follow %q", rec.Subject, rec.State, prev.State)
 	}
-	rec.Time, rec.Prev = l.now().UTC(), prev.Hash
+	rec.Time, rec.Prev = l.now().UTC().Round(0), prev.Hash
 	hash, err := rec.sum()
 	if err != nil {
 		return Record{}, fmt.Errorf("ledger append %s: %w", rec.Subject, err)
@@ -121,7 +124,7 @@ func (l *Ledger) Verify(ctx context.Context, filter string) (int, []Broken, erro
 	err := l.log.Range(ctx, filter, time.Time{}, func(subject string, seq uint64, data []byte) error {
 		n++
 		rec, err := decode(subject, seq, data)
-		if why := fault(last[subject], rec, err); why != "" {
+		if why := fault(last[subject], rec, data, err); why != "" {
 			broken = append(broken, Broken{Subject: subject, Seq: seq, Why: why})
 		}
 		last[subject] = rec
@@ -130,16 +133,18 @@ func (l *Ledger) Verify(ctx context.Context, filter string) (int, []Broken, erro
 	return n, broken, err
 }
 
-// fault says what is wrong with rec as the successor of prev; empty when nothing is.
-func fault(prev, rec Record, decodeErr error) string {
+// fault says what is wrong with rec, stored as data, as the successor of prev; empty when nothing is. The bytes must
+// be the very ones that Append writes: a field that a reader would overlook is a change too.
+func fault(prev, rec Record, data []byte, decodeErr error) string {
 	if decodeErr != nil {
 		return decodeErr.Error()
 	}
 	sum, err := rec.sum()
+	written, _ := json.Marshal(rec)
 	switch {
 	case err != nil:
 		return err.Error()
-	case sum != rec.Hash:
+	case sum != rec.Hash || !bytes.Equal(written, data):
 		return "the record does not match its hash"
 	case rec.Prev != prev.Hash:
 		return "the record does not follow the one before it"
@@ -163,8 +168,7 @@ func (r Record) sum() (string, error) {
 // decode reads a stored record and refuses one that claims to be about something else.
 func decode(subject string, seq uint64, data []byte) (Record, error) {
 	var rec Record
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if err := dec.Decode(&rec); err != nil {
+	if err := json.Unmarshal(data, &rec); err != nil {
 		return Record{}, fmt.Errorf("ledger record %d of %s: %w", seq, subject, err)
 	}
 	if rec.Subject != subject {
