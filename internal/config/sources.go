@@ -1,0 +1,181 @@
+package config
+
+import (
+	"encoding/base64"
+	"strings"
+	"time"
+
+	"keyturn/internal/secret"
+)
+
+// Sources are the configured senders of webhooks, in the order of the file.
+type Sources []Source
+
+// Source is one sender: its endpoint is POST /hooks/<Name>.
+type Source struct {
+	Name       string
+	Preset     string // how its deliveries are mapped: "cloudevents"
+	Verify     Verify
+	DedupScope string // what case ids are taken in; the name when the file does not say
+}
+
+// Verify says how a delivery proves that it is the sender's. Exactly one field is set.
+type Verify struct {
+	StandardWebhooks *StandardWebhooks
+	HMAC             *HMAC
+}
+
+// StandardWebhooks is the symmetric scheme of Standard Webhooks 1.0.0 (standardwebhooks.com).
+type StandardWebhooks struct {
+	Secrets   []secret.Value // each as the sender shows it: base64, with or without the whsec_ prefix
+	Tolerance time.Duration  // how far the timestamp may be from now, both ways
+}
+
+// HMAC is a signature in a header, configurable because every vendor spells it differently.
+type HMAC struct {
+	Algorithm       string         // "sha256" or "sha512"
+	Header          string         // the header with the signature
+	Prefix          string         // what stands before it in the header: "sha256="
+	Encoding        string         // "hex" or "base64"
+	TimestampHeader string         // the header with the time of the attempt in seconds; empty: not signed
+	Signed          []string       // what is signed, in order: "body", "timestamp", anything else is itself
+	Tolerance       time.Duration  // how far the timestamp may be from now, both ways; without a timestamp it says nothing
+	Secrets         []secret.Value // raw text of the keys; any of them may have signed (rotation)
+}
+
+// The words of HMAC.Signed that stand for something else than themselves.
+const (
+	SignedBody      = "body"
+	SignedTimestamp = "timestamp"
+)
+
+// DefaultTolerance is what the reference libraries of Standard Webhooks allow, both ways.
+const DefaultTolerance = 5 * time.Minute
+
+// minSecret is the length in bytes under which a webhook's key can be guessed rather than stolen.
+const minSecret = 16
+
+// Find gives the source of that name.
+func (s Sources) Find(name string) (Source, bool) {
+	for _, source := range s {
+		if source.Name == name {
+			return source, true
+		}
+	}
+	return Source{}, false
+}
+
+// sourceDoc is a source as the file spells it.
+type sourceDoc struct {
+	Preset     string `json:"preset"`
+	DedupScope string `json:"dedup_scope"`
+	Verify     struct {
+		StandardWebhooks *struct {
+			Secrets   []string `json:"secrets"`
+			Tolerance string   `json:"tolerance"`
+		} `json:"standard_webhooks"`
+		HMAC *hmacDoc `json:"hmac"`
+	} `json:"verify"`
+}
+
+type hmacDoc struct {
+	Algorithm       string   `json:"alg"`
+	Header          string   `json:"header"`
+	Prefix          string   `json:"prefix"`
+	Encoding        string   `json:"encoding"`
+	TimestampHeader string   `json:"timestamp_header"`
+	Signed          []string `json:"signed"`
+	Tolerance       string   `json:"tolerance"`
+	Secrets         []string `json:"secrets"`
+}
+
+func readSources(d *document) Sources {
+	var sources Sources
+	for _, name := range d.keys("sources") {
+		at := path{"sources", name}
+		var raw sourceDoc
+		d.decode(at, &raw)
+		source := Source{Name: name, Preset: raw.Preset, DedupScope: raw.DedupScope}
+		if source.DedupScope == "" {
+			source.DedupScope = name
+		}
+		if sw := raw.Verify.StandardWebhooks; sw != nil {
+			here := at.to("verify", "standard_webhooks")
+			source.Verify.StandardWebhooks = &StandardWebhooks{
+				Secrets:   d.secrets(here.to("secrets"), sw.Secrets, checkStandardSecret),
+				Tolerance: d.duration(here.to("tolerance"), sw.Tolerance, DefaultTolerance),
+			}
+		}
+		if raw.Verify.HMAC != nil {
+			source.Verify.HMAC = readHMAC(d, at.to("verify", "hmac"), *raw.Verify.HMAC)
+		}
+		sources = append(sources, source)
+	}
+	return sources
+}
+
+func readHMAC(d *document, at path, raw hmacDoc) *HMAC {
+	h := &HMAC{
+		Algorithm: or(raw.Algorithm, "sha256"), Header: raw.Header, Prefix: raw.Prefix,
+		Encoding: or(raw.Encoding, "hex"), TimestampHeader: raw.TimestampHeader, Signed: raw.Signed,
+		Secrets:   d.secrets(at.to("secrets"), raw.Secrets, checkPlainSecret),
+		Tolerance: d.duration(at.to("tolerance"), raw.Tolerance, DefaultTolerance),
+	}
+	stamped := h.TimestampHeader != ""
+	if len(h.Signed) == 0 {
+		h.Signed = []string{SignedBody}
+		if stamped {
+			h.Signed = []string{SignedTimestamp, ".", SignedBody}
+		}
+	}
+	here := at.to("signed")
+	if count(h.Signed, SignedBody) != 1 {
+		d.fault(here, `must name "body" exactly once: a signature that leaves the body out proves nothing`)
+	}
+	switch n := count(h.Signed, SignedTimestamp); {
+	case stamped && n != 1:
+		d.fault(here, `must name "timestamp" exactly once, because timestamp_header is set: an unsigned time can be forged`)
+	case !stamped && n != 0:
+		d.fault(here, `names "timestamp": set timestamp_header to the header that carries it`)
+	}
+	if !stamped && raw.Tolerance != "" {
+		d.fault(at.to("tolerance"), "has no effect without timestamp_header: set that, or remove this")
+	}
+	return h
+}
+
+// checkStandardSecret wants the form in which Standard Webhooks writes a symmetric secret: base64, perhaps behind
+// whsec_.
+func checkStandardSecret(v secret.Value) string {
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(v.Reveal(), "whsec_"))
+	if err != nil {
+		return "is not a Standard Webhooks secret: give whsec_ and base64, as the sender shows it"
+	}
+	return checkLength(len(key))
+}
+
+func checkPlainSecret(v secret.Value) string { return checkLength(len(v.Reveal())) }
+
+func checkLength(n int) string {
+	if n < minSecret {
+		return "is shorter than 16 bytes: let the sender make a longer secret"
+	}
+	return ""
+}
+
+func count(list []string, word string) int {
+	n := 0
+	for _, s := range list {
+		if s == word {
+			n++
+		}
+	}
+	return n
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}
