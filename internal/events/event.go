@@ -40,18 +40,18 @@ func Classes() []Class { return []Class{Urgent, Normal, Bulk} }
 func (c Class) Valid() bool { return slices.Contains(Classes(), c) }
 
 // Event is a CloudEvent 1.0 of the catalogue, in the form that the code handles. Its wire form is CloudEvents
-// structured mode (codec.go).
+// structured mode (codec.go). Inside a plan it is plain JSON under the same member names.
 type Event struct {
-	ID          string          // CloudEvents id: the sender's own, stable under resend
-	Source      string          // CloudEvents source: a URI-reference of the sender's instance
-	Type        string          // full CloudEvents type, dev.keyturn.<name>.v1
-	Subject     string          // the principal, "user:maria@acme.example"
-	Time        time.Time       // when it happened, by the sender's clock
-	Scope       string          // what CaseID is taken in: the configured source's name or its dedup_scope
-	Class       Class           // how urgent
-	EffectiveAt time.Time       // when it takes effect; zero = now
-	TraceParent string          // W3C trace context of the delivery that started it; empty when not traced
-	Data        json.RawMessage // the payload, as validated; additional fields are kept
+	ID          string          `json:"id"`                    // CloudEvents id: the sender's own, stable under resend
+	Source      string          `json:"source"`                // CloudEvents source: a URI-reference of the sender's instance
+	Type        string          `json:"type"`                  // full CloudEvents type, dev.keyturn.<name>.v1
+	Subject     string          `json:"subject"`               // the principal, "user:maria@acme.example"
+	Time        time.Time       `json:"time,omitzero"`         // when it happened, by the sender's clock
+	Scope       string          `json:"scope,omitempty"`       // what CaseID is taken in: the configured source's name or its dedup_scope
+	Class       Class           `json:"class,omitempty"`       // how urgent
+	EffectiveAt time.Time       `json:"effectiveat,omitzero"`  // when it takes effect; zero = now
+	TraceParent string          `json:"traceparent,omitempty"` // W3C trace context of the delivery that started it; empty when not traced
+	Data        json.RawMessage `json:"data,omitempty"`        // the payload in canonical form (Canonical); additional fields are kept
 }
 
 // Name is the catalogue name of the event: "user.terminated". It is empty for a type outside the catalogue's form.
@@ -71,11 +71,16 @@ func (e Event) Name() string {
 func (e Event) Case() string { return CaseID(e.Scope, e) }
 
 // ContentHash identifies what the event says: 16 hex digits of SHA-256 over the length-prefixed type, subject and
-// data. Two events of one case with different hashes are a conflict (a weak sender must neither pre-empt nor swallow
-// a real event).
+// data in canonical form (data that has none is taken as it is). Two events of one case with different hashes are a
+// conflict (a weak sender must neither pre-empt nor swallow a real event). The time is no part of it: a sender that
+// gives none gets the time of receipt, which a resend changes.
 func (e Event) ContentHash() string {
+	data, err := Canonical(e.Data)
+	if err != nil {
+		data = e.Data
+	}
 	h := sha256.New()
-	writeParts(h, e.Type, e.Subject, string(e.Data))
+	writeParts(h, e.Type, e.Subject, string(data))
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
