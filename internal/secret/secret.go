@@ -5,6 +5,7 @@
 package secret
 
 import (
+	"crypto/subtle"
 	"fmt"
 	"log/slog"
 )
@@ -13,19 +14,36 @@ import (
 const Redacted = "[redacted]"
 
 // Value is a secret string. The zero Value is empty and redacts like any other. It is a struct, not a string type:
-// a string type leaks through reflection-based encoders and through %#v.
-type Value struct{ s string }
+// a string type leaks through reflection-based encoders and through %#v. It holds a pointer, not the string itself:
+// fmt calls no method on an unexported field and would print what lies within; of a pointer it prints the address.
+// So two Values are compared with Equal, never with ==.
+type Value struct{ p *string }
 
 // New wraps s.
-func New(s string) Value { return Value{s: s} }
+func New(s string) Value {
+	if s == "" {
+		return Value{}
+	}
+	return Value{p: &s}
+}
 
 // Reveal returns the secret itself, for the one call that needs it.
-func (v Value) Reveal() string { return v.s }
+func (v Value) Reveal() string {
+	if v.p == nil {
+		return ""
+	}
+	return *v.p
+}
 
 // IsZero reports whether the secret is empty.
-func (v Value) IsZero() bool { return v.s == "" }
+func (v Value) IsZero() bool { return v.p == nil }
 
-// String, GoString, Format, LogValue, MarshalText and MarshalJSON all redact.
+// Equal reports whether both hold the same secret, in a time that tells nothing but their lengths.
+func (v Value) Equal(w Value) bool {
+	return subtle.ConstantTimeCompare([]byte(v.Reveal()), []byte(w.Reveal())) == 1
+}
+
+// String redacts %s and everything that prints a Stringer.
 func (v Value) String() string { return Redacted }
 
 // GoString redacts %#v.
@@ -44,4 +62,7 @@ func (v Value) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 func (v Value) MarshalJSON() ([]byte, error) { return []byte(`"` + Redacted + `"`), nil }
 
 // UnmarshalText takes the secret from a text form, such as a decoded reply of a token endpoint.
-func (v *Value) UnmarshalText(b []byte) error { v.s = string(b); return nil }
+func (v *Value) UnmarshalText(b []byte) error {
+	*v = New(string(b))
+	return nil
+}

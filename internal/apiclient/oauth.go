@@ -1,0 +1,157 @@
+package apiclient
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"keyturn/internal/secret"
+)
+
+// assertionType is the client_assertion_type of a signed JWT (RFC 7523 section 2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// ClientCredentials fetches access tokens by the client-credentials grant (RFC 6749 section 4.4), with a client
+// secret in the form or with a signed assertion, and with DPoP when the server asks for it.
+type ClientCredentials struct {
+	Op       string // how its calls are named in errors: "okta.token"
+	TokenURL *url.URL
+	ClientID string
+	Secret   secret.Value // client_secret; empty where Key signs instead
+	Key      *SigningKey  // private_key_jwt; nil where Secret is used
+	Scopes   []string
+	Early    time.Duration // how long before its end a token is renewed
+	DPoP     *DPoP         // nil = a server that demands DPoP cannot be used
+	Wiring   Wiring        // filled
+}
+
+// Tokens makes the source that shares the tokens.
+func (cc *ClientCredentials) Tokens() *Tokens {
+	t := &Tokens{Fetch: cc.Fetch, Now: cc.Wiring.Now}
+	if cc.DPoP != nil {
+		t.Prove, t.Nonce = cc.DPoP.Prove, cc.DPoP.Learn
+	}
+	return t
+}
+
+// grant is the reply of a token endpoint (RFC 6749 section 5.1).
+type grant struct {
+	AccessToken secret.Value `json:"access_token"`
+	TokenType   string       `json:"token_type"`
+	ExpiresIn   float64      `json:"expires_in"`
+}
+
+// Fetch gets one token. A server that demands DPoP says so in two steps, and each of them is a new call with a new
+// assertion and a new proof: invalid_dpop_proof without one, then use_dpop_nonce (RFC 9449 section 8).
+func (cc *ClientCredentials) Fetch(ctx context.Context) (Token, error) {
+	asked := cc.Wiring.Now()
+	r, err := cc.call(ctx)
+	for step := 0; step < 2 && err != nil && cc.DPoP != nil && cc.DPoP.wanted(r, err); step++ {
+		r, err = cc.call(ctx)
+	}
+	if err != nil {
+		return Token{}, err
+	}
+	var g grant
+	if err := r.Decode(&g); err != nil {
+		return Token{}, r.Unreadable(cc.Op, err)
+	}
+	scheme := "Bearer"
+	if strings.EqualFold(g.TokenType, "DPoP") {
+		scheme = "DPoP"
+	} else if !strings.EqualFold(cmp.Or(g.TokenType, "Bearer"), "Bearer") {
+		return Token{}, r.Unreadable(cc.Op, errors.New("unknown token type"))
+	}
+	if !HeaderSafe(g.AccessToken.Reveal()) {
+		return Token{}, r.Unreadable(cc.Op, errors.New("no access token"))
+	}
+	token := Token{Scheme: scheme, Value: g.AccessToken, Early: cc.Early}
+	if g.ExpiresIn > 0 {
+		life := time.Duration(min(g.ExpiresIn, 86400) * float64(time.Second))
+		token.Expires = asked.Add(life)
+	}
+	return token, nil
+}
+
+// call asks the token endpoint once.
+func (cc *ClientCredentials) call(ctx context.Context) (Response, error) {
+	form := url.Values{"grant_type": {"client_credentials"}}
+	if len(cc.Scopes) > 0 {
+		form.Set("scope", strings.Join(cc.Scopes, " "))
+	}
+	if cc.Key != nil {
+		assertion, err := cc.Key.Assert(cc.ClientID, cc.TokenURL.String(), cc.Wiring.Now())
+		if err != nil {
+			return Response{}, &Error{Op: cc.Op, Cause: Denied, Err: err}
+		}
+		form.Set("client_assertion_type", assertionType)
+		form.Set("client_assertion", assertion)
+	} else {
+		form.Set("client_id", cc.ClientID)
+		form.Set("client_secret", cc.Secret.Reveal())
+	}
+	client := TokenEndpoint(cc.TokenURL, cc.Wiring)
+	if cc.DPoP != nil {
+		client.Auth = cc.DPoP
+	}
+	return client.Do(ctx, Request{Op: cc.Op, Method: http.MethodPost, Form: form})
+}
+
+// TokenEndpoint makes the client of a token endpoint. A refusal there is always Denied: no action is at fault. It has
+// no gate: one call an hour is no matter of pace, and a token is needed before the pace of anything can be known.
+func TokenEndpoint(at *url.URL, w Wiring) *Client {
+	return &Client{
+		Base: at, Transport: w.Transport, UserAgent: w.UserAgent(), Timeout: TokenTimeout / 2,
+		RequestID: []string{"X-Okta-Request-Id", "X-Request-Id", "Cf-Ray"},
+		Budget: func(r Response) Budget {
+			b := Budget{Limit: -1, Remaining: -1}
+			if r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable {
+				b.Wait = RetryAfter(r.Header)
+				if until, ok := Until(r.Header, "X-Rate-Limit-Reset"); ok && b.Wait == 0 {
+					b.Wait = Clamp(until+time.Second, time.Second, 90*time.Second)
+				}
+			}
+			return b
+		},
+		Classify: classifyToken,
+	}
+}
+
+// classifyToken reads OAuth's error object (RFC 6749 section 5.2), of which nothing but the code goes further.
+func classifyToken(q Request, r Response, b Budget) *Error {
+	if r.OK() {
+		return nil
+	}
+	var body struct {
+		Error     any    `json:"error"`
+		ErrorCode string `json:"errorCode"`
+	}
+	_ = r.Decode(&body)
+	code, _ := body.Error.(string)
+	e := &Error{Op: q.Op, Status: r.Status, Code: Printable(cmp.Or(code, body.ErrorCode), 40), RequestID: r.RequestID}
+	switch {
+	case r.Status == http.StatusTooManyRequests, r.Status == http.StatusServiceUnavailable && b.Wait > 0:
+		e.Cause, e.RetryAfter = Later, b.Wait
+	case r.Status >= 500, r.Status == http.StatusRequestTimeout, r.Status < 400, code == "temporarily_unavailable":
+		e.Cause = Transient
+	default:
+		e.Cause, e.Err = Denied, errors.New("the token endpoint refuses the credential")
+	}
+	return e
+}
+
+// HeaderSafe reports whether s can stand in a header.
+func HeaderSafe(s string) bool { return s != "" && Printable(s, len(s)) == s }
+
+// newID gives 128 random bits, for a jti.
+func newID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return fmt.Sprintf("%x", b)
+}

@@ -1,0 +1,120 @@
+package apiclient
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"iter"
+)
+
+// Listing reads a resource page by page, following rel="next" of the Link headers.
+type Listing[T any] struct {
+	Client *Client
+	First  Request                       // the first page
+	Items  func(r Response) ([]T, error) // reads one page
+	ID     func(item T) string           // what makes two items the same; empty = the item is not readable
+	// Stale reports whether an error says that the cursor is no longer good; nil = cursors never go bad.
+	Stale func(err error) bool
+}
+
+// All gives each item once, and ends after the first error. It holds one page, and eight bytes for each item given:
+// content that shifts while it is read, and a listing that starts anew, would give items twice otherwise.
+//
+// A page may be empty, and a short page may have a next one: only a missing link ends the listing, or one that leads
+// to where it stands. A stale cursor starts the listing over, once. Links that lead round in a circle are an error.
+func (l Listing[T]) All(ctx context.Context) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		seed, given := maphash.MakeSeed(), map[uint64]struct{}{}
+		q, restarted, loop := l.First, false, circle{}
+		for {
+			items, next, err := l.page(ctx, q)
+			if err != nil && l.Stale != nil && l.Stale(err) && !restarted && q.next != "" {
+				q, restarted, loop = l.First, true, circle{}
+				continue
+			}
+			if err != nil {
+				yield(zero, err)
+				return
+			}
+			for _, item := range items {
+				h := maphash.String(seed, l.ID(item))
+				if _, ok := given[h]; ok {
+					continue
+				}
+				given[h] = struct{}{}
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if next == "" {
+				return
+			}
+			if loop.closed(next) {
+				yield(zero, &Error{Op: q.Op, Cause: Transient, Err: errors.New("the listing leads round in a circle")})
+				return
+			}
+			q.next = next
+		}
+	}
+}
+
+// page reads one page. next is empty when there is none, or when it is the page just read.
+func (l Listing[T]) page(ctx context.Context, q Request) (items []T, next string, err error) {
+	r, err := l.Client.Do(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	if items, err = l.Items(r); err != nil {
+		return nil, "", r.Unreadable(q.Op, err)
+	}
+	for _, item := range items {
+		if l.ID(item) == "" {
+			return nil, "", r.Unreadable(q.Op, errors.New("an item without id"))
+		}
+	}
+	at, err := q.target(l.Client.Base)
+	if err != nil {
+		return nil, "", &Error{Op: q.Op, Cause: Permanent, Err: err}
+	}
+	here, err := l.Client.Base.Parse(at)
+	if err != nil {
+		return nil, "", &Error{Op: q.Op, Cause: Permanent, Err: errors.New("path is no URL")}
+	}
+	if next, err = nextTarget(r.Header, here); err != nil {
+		return nil, "", &Error{Op: q.Op, Status: r.Status, Cause: Permanent, RequestID: r.RequestID, Err: err}
+	}
+	if next == at {
+		next = ""
+	}
+	return items, next, nil
+}
+
+// circle finds links that lead back to an earlier page, in constant memory (Brent's method): it remembers one page,
+// and twice as long each time.
+type circle struct {
+	mark         string
+	steps, limit int
+}
+
+func (c *circle) closed(next string) bool {
+	if next == c.mark {
+		return true
+	}
+	if c.steps++; c.steps > c.limit {
+		c.mark, c.limit, c.steps = next, max(1, 2*c.limit), 0
+	}
+	return false
+}
+
+// Collect reads a listing to its end. With an error the items are those before it.
+func Collect[T any](seq iter.Seq2[T, error]) ([]T, error) {
+	var items []T
+	for item, err := range seq {
+		if err != nil {
+			return items, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}

@@ -1,0 +1,81 @@
+package apiclient
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// verdictAge is how long a probe's answer serves other failures of the same kind: a thousand forbidden targets must
+// not become a thousand probes.
+const verdictAge = 10 * time.Second
+
+// Verdicts remembers what a connection's probes said. Make it with NewVerdicts; share it by pointer.
+type Verdicts struct {
+	now func() time.Time
+	mu  sync.Mutex
+	by  map[string]*verdict // by operation of the probe: a handful
+}
+
+type verdict struct {
+	flight flight[struct{}]
+	at     time.Time
+	err    error
+}
+
+// NewVerdicts makes an empty memory that reads time from now.
+func NewVerdicts(now func() time.Time) *Verdicts {
+	return &Verdicts{now: now, by: map[string]*verdict{}}
+}
+
+// judge tells a refused credential from a forbidden target. e is Denied, which each of them looks like.
+func (c *Client) judge(ctx context.Context, q Request, e *Error) error {
+	if c.Probe == nil || c.Verdicts == nil {
+		return e
+	}
+	probe, ok := c.Probe(q)
+	if !ok {
+		return e
+	}
+	judged := *e
+	err := c.Verdicts.ask(ctx, c, probe)
+	switch cause := CauseOf(err); {
+	case err == nil:
+		judged.Cause = Permanent
+	case cause == Transient, cause == Later:
+		// Nobody knows yet: the action comes back, and asks again then.
+		judged.Cause = cause
+		if p, ok := errors.AsType[*Error](err); ok {
+			judged.RetryAfter = p.RetryAfter
+		}
+	default:
+		judged.Cause = Denied
+	}
+	return &judged
+}
+
+// ask gives the probe's answer, a recent one if there is one. Callers at the same time share one call.
+func (v *Verdicts) ask(ctx context.Context, c *Client, probe Request) error {
+	v.mu.Lock()
+	known := v.by[probe.Op]
+	if known == nil {
+		known = &verdict{}
+		v.by[probe.Op] = known
+	}
+	if !known.at.IsZero() && v.now().Sub(known.at) < verdictAge {
+		defer v.mu.Unlock()
+		return known.err
+	}
+	v.mu.Unlock()
+	_, err := known.flight.do(ctx, DefaultTimeout+OnceTimeout, func(ctx context.Context) (struct{}, error) {
+		_, err := c.Do(ctx, probe)
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if cause := CauseOf(err); err == nil || cause == Denied || cause == Permanent {
+			known.at, known.err = v.now(), err
+		}
+		return struct{}{}, err
+	})
+	return err
+}
