@@ -132,7 +132,7 @@ func (c *Client) exchange(ctx context.Context, q Request, req *http.Request) (Re
 	r := Response{Status: res.StatusCode, Header: res.Header, RequestID: requestID(res.Header, c.RequestID)}
 	r.Header.Del("Set-Cookie") // a session of the provider's front door is nobody's business
 	r.body, err = readBody(res)
-	if err == nil && r.OK() && r.HTML() {
+	if err == nil && r.OK() && !r.Empty() && r.HTML() {
 		err = errors.New("an HTML page in place of a reply")
 	}
 	if err != nil {

@@ -26,9 +26,10 @@ type ClientCredentials struct {
 	Secret   secret.Value // client_secret; empty where Key signs instead
 	Key      *SigningKey  // private_key_jwt; nil where Secret is used
 	Scopes   []string
-	Early    time.Duration // how long before its end a token is renewed
-	DPoP     *DPoP         // nil = a server that demands DPoP cannot be used
-	Wiring   Wiring        // filled
+	Early    time.Duration         // how long before its end a token is renewed
+	DPoP     *DPoP                 // nil = a server that demands DPoP cannot be used
+	Budget   func(Response) Budget // how the provider's waits are read
+	Wiring   Wiring                // filled
 }
 
 // Tokens makes the source that shares the tokens.
@@ -96,7 +97,7 @@ func (cc *ClientCredentials) call(ctx context.Context) (Response, error) {
 		form.Set("client_id", cc.ClientID)
 		form.Set("client_secret", cc.Secret.Reveal())
 	}
-	client := TokenEndpoint(cc.TokenURL, cc.Wiring)
+	client := TokenEndpoint(cc.TokenURL, cc.Budget, cc.Wiring)
 	if cc.DPoP != nil {
 		client.Auth = cc.DPoP
 	}
@@ -105,21 +106,11 @@ func (cc *ClientCredentials) call(ctx context.Context) (Response, error) {
 
 // TokenEndpoint makes the client of a token endpoint. A refusal there is always Denied: no action is at fault. It has
 // no gate: one call an hour is no matter of pace, and a token is needed before the pace of anything can be known.
-func TokenEndpoint(at *url.URL, w Wiring) *Client {
+func TokenEndpoint(at *url.URL, budget func(Response) Budget, w Wiring) *Client {
 	return &Client{
 		Base: at, Transport: w.Transport, UserAgent: w.UserAgent(), Timeout: TokenTimeout / 2,
 		RequestID: []string{"X-Okta-Request-Id", "X-Request-Id", "Cf-Ray"},
-		Budget: func(r Response) Budget {
-			b := Budget{Limit: -1, Remaining: -1}
-			if r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable {
-				b.Wait = RetryAfter(r.Header)
-				if until, ok := Until(r.Header, "X-Rate-Limit-Reset"); ok && b.Wait == 0 {
-					b.Wait = Clamp(until+time.Second, time.Second, 90*time.Second)
-				}
-			}
-			return b
-		},
-		Classify: classifyToken,
+		Budget:    budget, Classify: classifyToken,
 	}
 }
 

@@ -107,6 +107,14 @@ func (c *circle) closed(next string) bool {
 	return false
 }
 
+// Failed is the listing that could not be asked for.
+func Failed[T any](err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		yield(zero, err)
+	}
+}
+
 // Collect reads a listing to its end. With an error the items are those before it.
 func Collect[T any](seq iter.Seq2[T, error]) ([]T, error) {
 	var items []T

@@ -3,13 +3,18 @@ package apiclient
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 )
 
-// verdictAge is how long a probe's answer serves other failures of the same kind: a thousand forbidden targets must
-// not become a thousand probes.
-const verdictAge = 10 * time.Second
+// How long a probe's answer serves other failures: a thousand forbidden targets must not become a thousand probes. A
+// credential can be revoked at any moment, and nothing may be given up for that: so "it works" is good for a moment
+// only, and never answers a 401.
+const (
+	refusedAge = 10 * time.Second
+	fineAge    = time.Second
+)
 
 // Verdicts remembers what a connection's probes said. Make it with NewVerdicts; share it by pointer.
 type Verdicts struct {
@@ -39,7 +44,7 @@ func (c *Client) judge(ctx context.Context, q Request, e *Error) error {
 		return e
 	}
 	judged := *e
-	err := c.Verdicts.ask(ctx, c, probe)
+	err := c.Verdicts.ask(ctx, c, probe, e.Status == http.StatusUnauthorized)
 	switch cause := CauseOf(err); {
 	case err == nil:
 		judged.Cause = Permanent
@@ -55,20 +60,20 @@ func (c *Client) judge(ctx context.Context, q Request, e *Error) error {
 	return &judged
 }
 
-// ask gives the probe's answer, a recent one if there is one. Callers at the same time share one call.
-func (v *Verdicts) ask(ctx context.Context, c *Client, probe Request) error {
+// ask gives the probe's answer, a recent one if there is one that will do. Callers at the same time share one call.
+func (v *Verdicts) ask(ctx context.Context, c *Client, probe Request, anew bool) error {
 	v.mu.Lock()
 	known := v.by[probe.Op]
 	if known == nil {
 		known = &verdict{}
 		v.by[probe.Op] = known
 	}
-	if !known.at.IsZero() && v.now().Sub(known.at) < verdictAge {
-		defer v.mu.Unlock()
-		return known.err
-	}
+	age, err := v.now().Sub(known.at), known.err
 	v.mu.Unlock()
-	_, err := known.flight.do(ctx, DefaultTimeout+OnceTimeout, func(ctx context.Context) (struct{}, error) {
+	if err != nil && age < refusedAge || err == nil && age < fineAge && !anew {
+		return err
+	}
+	_, err = known.flight.do(ctx, DefaultTimeout+OnceTimeout, func(ctx context.Context) (struct{}, error) {
 		_, err := c.Do(ctx, probe)
 		v.mu.Lock()
 		defer v.mu.Unlock()

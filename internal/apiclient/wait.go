@@ -29,7 +29,7 @@ func Count(h http.Header, name string) int {
 }
 
 // Until reads a header that holds a Unix time in seconds, and gives how far it lies ahead of the server's clock,
-// negative when the reply was under way too long. It is false when either is missing.
+// negative when the reply was under way too long, an hour at most either way. It is false when either is missing.
 func Until(h http.Header, name string) (time.Duration, bool) {
 	at, ok := smallest(h, name)
 	if !ok || at <= 0 {
@@ -39,8 +39,7 @@ func Until(h http.Header, name string) (time.Duration, bool) {
 	if !ok {
 		return 0, false
 	}
-	s := min(max(at-date.Unix(), -3600), 3600) // a day's seconds would overflow nothing, but a far date would
-	return time.Duration(s) * time.Second, true
+	return time.Duration(min(max(at-date.Unix(), -3600), 3600)) * time.Second, true
 }
 
 // RetryAfter reads Retry-After in both of its forms, seconds and date (RFC 9110 section 10.2.3), clamped to

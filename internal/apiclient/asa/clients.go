@@ -80,13 +80,12 @@ func (o ListClientsOptions) query() (url.Values, error) {
 //	role access_user, access_admin or reporting_user; bucket /v1; a repeat is safe
 func (c *Client) ListClients(ctx context.Context, o ListClientsOptions) iter.Seq2[Device, error] {
 	const op = "asa.listClients"
+	query, err := o.query()
+	if err != nil {
+		return apiclient.Failed[Device](refuse(op, err.Error()))
+	}
+	q := apiclient.Request{Op: op, Path: []string{"clients"}, Query: query}
 	return func(yield func(Device, error) bool) {
-		query, err := o.query()
-		if err != nil {
-			yield(Device{}, refuse(op, err.Error()))
-			return
-		}
-		q := apiclient.Request{Op: op, Path: []string{"clients"}, Query: query}
 		for d, err := range list(ctx, c, q, deviceID) {
 			if err == nil && o.Username != "" && !strings.EqualFold(d.UserName, o.Username) {
 				d, err = Device{}, &apiclient.Error{Op: op, Cause: apiclient.Permanent,

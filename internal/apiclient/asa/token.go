@@ -42,7 +42,7 @@ func tokens(o Options, base *url.URL, w apiclient.Wiring) *apiclient.Tokens {
 	const op = "asa.serviceToken"
 	fetch := func(ctx context.Context) (apiclient.Token, error) {
 		asked := w.Now()
-		r, err := apiclient.TokenEndpoint(base, w).Do(ctx, apiclient.Request{
+		r, err := apiclient.TokenEndpoint(base, budget(w.Rand), w).Do(ctx, apiclient.Request{
 			Op: op, Method: http.MethodPost, Path: []string{"service_token"},
 			JSON: key{id: o.ServiceUser.KeyID, secret: o.ServiceUser.KeySecret},
 		})

@@ -54,6 +54,8 @@ func classify(q apiclient.Request, r apiclient.Response, b apiclient.Budget) *ap
 	}
 	e.Cause = cause(q, r.Status, code, b)
 	switch {
+	case code == "E0000015" && strings.HasPrefix(q.Op, probeOp):
+		return nil // the credential is known, and the org has no such feature
 	case e.Cause == apiclient.Later:
 		e.RetryAfter = b.Wait
 	case foreign(r.Status, code, r):
@@ -128,14 +130,17 @@ func authServerPath(q apiclient.Request) bool {
 	return len(q.Path) > 2 && q.Path[2] == "authorizationServers"
 }
 
+// probeOp begins the names of the probes.
+const probeOp = "okta.probe"
+
 // probe gives the harmless read under the scope of q: a service app may have one scope and lack the other.
 func probe(q apiclient.Request) (apiclient.Request, bool) {
 	switch {
-	case strings.HasPrefix(q.Op, "okta.probe"):
+	case strings.HasPrefix(q.Op, probeOp):
 		return apiclient.Request{}, false
 	case authServerPath(q):
 		return apiclient.Request{
-			Op: "okta.probeAuthServers", Path: path("authorizationServers"), Query: map[string][]string{"limit": {"1"}},
+			Op: probeOp + "AuthServers", Path: path("authorizationServers"), Query: map[string][]string{"limit": {"1"}},
 		}, true
 	default:
 		return usersProbe(), true
@@ -143,7 +148,7 @@ func probe(q apiclient.Request) (apiclient.Request, bool) {
 }
 
 func usersProbe() apiclient.Request {
-	return apiclient.Request{Op: "okta.probeUsers", Path: path("users"), Query: map[string][]string{"limit": {"1"}}}
+	return apiclient.Request{Op: probeOp + "Users", Path: path("users"), Query: map[string][]string{"limit": {"1"}}}
 }
 
 // bucket names the rate bucket of a call: sub-resources of a user count into one, a user read by id or login into

@@ -13,6 +13,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"keyturn/internal/apiclient"
@@ -102,7 +103,7 @@ func authorizer(o Options, base *url.URL, w apiclient.Wiring) (apiclient.Authori
 	}
 	cc := &apiclient.ClientCredentials{
 		Op: "okta.token", TokenURL: base.JoinPath("oauth2", "v1", "token"), ClientID: app.ClientID, Key: key,
-		Scopes: app.Scopes, Early: tokenEarly, DPoP: dpop, Wiring: w,
+		Scopes: app.Scopes, Early: tokenEarly, DPoP: dpop, Budget: budget(w.Rand), Wiring: w,
 	}
 	return cc.Tokens(), nil
 }
@@ -110,16 +111,31 @@ func authorizer(o Options, base *url.URL, w apiclient.Wiring) (apiclient.Authori
 // path gives elements below /api/v1.
 func path(elements ...string) []string { return append([]string{"api", "v1"}, elements...) }
 
+// do makes a call. Okta reads "me" in place of a user's id as the owner of the credential: nobody else's offboarding
+// may end there.
+func (c *Client) do(ctx context.Context, q apiclient.Request) (apiclient.Response, error) {
+	if ownUser(q) {
+		return apiclient.Response{}, refuse(q.Op, ownUserText)
+	}
+	return c.api.Do(ctx, q)
+}
+
+const ownUserText = `"me" is the credential's own user`
+
+func ownUser(q apiclient.Request) bool {
+	return len(q.Path) > 3 && q.Path[2] == "users" && strings.EqualFold(q.Path[3], "me")
+}
+
 // change makes a call that changes something, and gives its request id, for the ledger.
 func (c *Client) change(ctx context.Context, q apiclient.Request) (requestID string, err error) {
-	r, err := c.api.Do(ctx, q)
+	r, err := c.do(ctx, q)
 	return r.RequestID, err
 }
 
 // get reads one object.
 func get[T any](ctx context.Context, c *Client, q apiclient.Request, id func(T) string) (T, error) {
 	var v T
-	r, err := c.api.Do(ctx, q)
+	r, err := c.do(ctx, q)
 	if err != nil {
 		return v, err
 	}
@@ -136,6 +152,9 @@ func get[T any](ctx context.Context, c *Client, q apiclient.Request, id func(T) 
 
 // list reads a listing, page by page.
 func list[T any](ctx context.Context, c *Client, q apiclient.Request, id func(T) string) iter.Seq2[T, error] {
+	if ownUser(q) {
+		return apiclient.Failed[T](refuse(q.Op, ownUserText))
+	}
 	return apiclient.Listing[T]{Client: &c.api, First: q, Items: page[T], ID: id, Stale: staleCursor}.All(ctx)
 }
 

@@ -51,7 +51,8 @@ func New(o Options) (*Client, error) {
 	w := o.Filled()
 	// No scope and no resource: a token for risk or verify services is none for these calls.
 	cc := &apiclient.ClientCredentials{
-		Op: "transmit.token", TokenURL: tokenURL, ClientID: o.ClientID, Secret: o.ClientSecret, Early: tokenEarly, Wiring: w,
+		Op: "transmit.token", TokenURL: tokenURL, ClientID: o.ClientID, Secret: o.ClientSecret, Early: tokenEarly,
+		Budget: budget, Wiring: w,
 	}
 	tokens := cc.Tokens()
 	return &Client{tokens: tokens, spread: newSpread(w.Now), api: apiclient.Client{
