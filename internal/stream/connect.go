@@ -1,0 +1,260 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/natscontext"
+)
+
+// Bus is one connection to the broker. It may be used by many goroutines, and reconnects by itself for ever.
+type Bus struct {
+	opts    Options
+	log     *slog.Logger
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	metrics *metrics
+
+	mu      sync.Mutex
+	streams map[string]jetstream.Stream
+	keys    map[string]jetstream.KeyValue
+}
+
+// Connect reaches the broker, and refuses a server that is too old or whose durability is neither seen nor vouched
+// for, with a message that says what to do. It makes nothing at the server (CreateTopology, CheckTopology).
+func Connect(ctx context.Context, opts Options) (*Bus, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	m, err := newMetrics(opts.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	b := &Bus{opts: opts, log: opts.Log, metrics: m,
+		streams: map[string]jetstream.Stream{}, keys: map[string]jetstream.KeyValue{}}
+	settings, err := b.dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	if err := b.accept(ctx, settings); err != nil {
+		b.nc.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// accept checks the server, and makes the JetStream client over the connection.
+func (b *Bus) accept(ctx context.Context, s natscontext.Settings) error {
+	if err := checkVersion(b.nc.ConnectedServerVersion()); err != nil {
+		return err
+	}
+	if err := b.checkDurability(ctx); err != nil {
+		return err
+	}
+	opts := []jetstream.JetStreamOpt{
+		jetstream.WithPublishAsyncMaxPending(maxUnanswered),
+		jetstream.WithPublishAsyncTimeout(publishTimeout),
+		jetstream.WithDefaultTimeout(publishTimeout),
+	}
+	var err error
+	switch {
+	case s.JSDomain != "":
+		b.js, err = jetstream.NewWithDomain(b.nc, s.JSDomain, opts...)
+	case s.JSAPIPrefix != "":
+		b.js, err = jetstream.NewWithAPIPrefix(b.nc, s.JSAPIPrefix, opts...)
+	default:
+		b.js, err = jetstream.New(b.nc, opts...)
+	}
+	if err != nil {
+		return fmt.Errorf("connect to NATS: %w", err)
+	}
+	if err := b.serveBarrier(); err != nil {
+		return fmt.Errorf("connect to NATS: serve the barrier: %w", err)
+	}
+	return nil
+}
+
+// dial connects, again and again for Options.Wait when the server is away. A refusal is final.
+func (b *Bus) dial(ctx context.Context) (natscontext.Settings, error) {
+	opts, err := b.connOptions()
+	if err != nil {
+		return natscontext.Settings{}, err
+	}
+	var s natscontext.Settings
+	once := func() error {
+		if b.opts.Context != "" {
+			b.nc, s, err = natscontext.Connect(b.opts.Context, opts...)
+		} else {
+			b.nc, err = nats.Connect(b.opts.url(), opts...)
+		}
+		if err != nil && !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
+			return backoff.Permanent(err)
+		}
+		return err
+	}
+	policy := newDelay()
+	policy.MaxElapsedTime = b.opts.Wait
+	if b.opts.Wait <= 0 {
+		return s, unwrapPermanent(once())
+	}
+	err = backoff.RetryNotify(once, backoff.WithContext(policy, ctx), func(err error, d time.Duration) {
+		b.log.WarnContext(ctx, "broker away", "error", err, "retry_in", d)
+	})
+	return s, err
+}
+
+// unwrapPermanent takes backoff's mark off an error.
+func unwrapPermanent(err error) error {
+	var p *backoff.PermanentError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func (o Options) url() string {
+	if o.URL == "" {
+		return nats.DefaultURL
+	}
+	return o.URL
+}
+
+// connOptions are the client's settings.
+func (b *Bus) connOptions() ([]nats.Option, error) {
+	delay := newDelay()
+	list := []nats.Option{
+		nats.Name(b.opts.Name),
+		nats.MaxReconnects(-1),
+		// Nothing is buffered while the server is away: a publish fails at once, and the sender is told to come back.
+		nats.ReconnectBufSize(-1),
+		nats.CustomReconnectDelay(func(attempts int) time.Duration {
+			if attempts <= 1 {
+				delay.Reset()
+			}
+			return delay.NextBackOff()
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.log.Warn("broker disconnected", "error", err) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { b.reconnected(nc) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.log.Warn("broker", "error", err) }),
+	}
+	o := b.opts
+	if o.InProcess != nil {
+		list = append(list, nats.InProcessServer(o.InProcess))
+	}
+	if o.User != "" {
+		list = append(list, nats.UserInfo(o.User, o.Password.Reveal()))
+	}
+	if o.Creds != "" {
+		list = append(list, nats.UserCredentials(o.Creds))
+	}
+	if o.NKey != "" {
+		nkey, err := nats.NkeyOptionFromSeed(o.NKey)
+		if err != nil {
+			return nil, fmt.Errorf("nkey %s: %w", o.NKey, err)
+		}
+		list = append(list, nkey)
+	}
+	if o.TLSCA != "" {
+		list = append(list, nats.RootCAs(o.TLSCA))
+	}
+	if o.TLSCert != "" {
+		list = append(list, nats.ClientCert(o.TLSCert, o.TLSKey))
+	}
+	return list, nil
+}
+
+// newDelay is how long to wait between two tries to connect: 100 ms, then half as long again each time, up to 5 s,
+// with jitter, for ever. The client calls it from one goroutine.
+func newDelay() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
+		backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+}
+
+// reconnected looks at the server again: another one of the cluster may be older.
+func (b *Bus) reconnected(nc *nats.Conn) {
+	if err := checkVersion(nc.ConnectedServerVersion()); err != nil {
+		b.log.Error("broker refused", "error", err)
+		return
+	}
+	b.log.Info("broker connected again", "server", nc.ConnectedServerName())
+}
+
+// ready fails when nothing can be stored now, without asking the server.
+func (b *Bus) ready() error {
+	if b.opts.Barrier != nil {
+		if err := b.opts.Barrier.Err(); err != nil {
+			return &unavailable{op: "publish", retry: retryAway, err: err}
+		}
+	}
+	if s := b.nc.Status(); s != nats.CONNECTED {
+		return &unavailable{op: "publish", retry: retryAway, err: fmt.Errorf("connection is %s", s)}
+	}
+	if err := checkVersion(b.nc.ConnectedServerVersion()); err != nil {
+		return &unavailable{op: "publish", retry: retryAway, err: err}
+	}
+	return nil
+}
+
+// Ready says why events cannot be stored now: broker away, streams missing, or barrier failed. Nil: they can.
+func (b *Bus) Ready(ctx context.Context) error {
+	if err := b.ready(); err != nil {
+		return err
+	}
+	return b.CheckTopology(ctx)
+}
+
+// Failed is closed when the durability barrier has failed: the process must end. It is nil, and never closed, where
+// there is no barrier of this process.
+func (b *Bus) Failed() <-chan struct{} {
+	if b.opts.Barrier == nil {
+		return nil
+	}
+	return b.opts.Barrier.Failed()
+}
+
+// Durability says by what an acknowledged message survives a power cut.
+func (b *Bus) Durability() Durability {
+	if b.opts.Durability == "" {
+		return Always
+	}
+	return b.opts.Durability
+}
+
+// Close ends the connection after what was written to it has left. Messages in hand are delivered again.
+func (b *Bus) Close(ctx context.Context) error {
+	defer b.nc.Close()
+	if b.nc.Status() != nats.CONNECTED {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	if err := b.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("close connection to NATS: %w", err)
+	}
+	return nil
+}
+
+// stream gives a handle of a stream.
+func (b *Bus) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	b.mu.Lock()
+	s, ok := b.streams[name]
+	b.mu.Unlock()
+	if ok {
+		return s, nil
+	}
+	s, err := b.js.Stream(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.streams[name] = s
+	return s, nil
+}

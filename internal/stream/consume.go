@@ -1,0 +1,212 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"keyturn/internal/events"
+)
+
+// Message is one delivery of a stored message.
+type Message struct {
+	Subject     string
+	Data        []byte
+	TraceParent string    // W3C trace context, when it has one
+	Deliveries  int       // which delivery this is, from 1
+	Stored      time.Time // when the server took it
+	Seq         uint64    // where the stream keeps it
+
+	stream string
+	msg    jetstream.Msg
+}
+
+// Handler works on one message and says what becomes of it. It never acknowledges. It runs in one goroutine; a panic
+// leaves the message as it is.
+type Handler func(ctx context.Context, m *Message) events.Outcome
+
+// heartbeat is how often a message in hand is kept from being delivered again: three times within ackWait.
+const heartbeat = ackWait / 3
+
+// Consume works off c with the given number of handlers at a time, until ctx ends. It returns an error only when c is
+// no consumer; a broker that is away is waited for.
+func (b *Bus) Consume(ctx context.Context, c Consumer, concurrency int, h Handler) error {
+	if c.err != nil {
+		return fmt.Errorf("consume %s: %w", c, c.err)
+	}
+	var wg sync.WaitGroup
+	for range max(concurrency, 1) {
+		wg.Go(func() { b.work(ctx, c, h) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// work is one handler's loop.
+func (b *Bus) work(ctx context.Context, c Consumer, h Handler) {
+	p := &Puller{bus: b, consumer: c}
+	defer p.Close()
+	for {
+		m, err := p.Next(ctx)
+		if err != nil {
+			return
+		}
+		b.Handle(ctx, m, h)
+	}
+}
+
+// Handle runs h over m: it keeps m from being delivered again until h returns or ctx ends, and settles it by the
+// outcome. It returns when m is settled or left.
+func (b *Bus) Handle(ctx context.Context, m *Message, h Handler) {
+	if b.opts.Rescue != nil {
+		defer func() {
+			if v := recover(); v != nil {
+				b.opts.Rescue(v)
+			}
+		}()
+	}
+	stop := keep(ctx, m)
+	defer stop()
+	b.settle(ctx, m, h(ctx, m))
+}
+
+// keep tells the server now and then that m is being worked on. It ends with ctx: a holder that lost its lease must
+// let go.
+func keep(ctx context.Context, m *Message) (stop func()) {
+	var mu sync.Mutex
+	stopped := false
+	var timer *time.Timer
+	beat := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if stopped || ctx.Err() != nil {
+			return
+		}
+		_ = m.msg.InProgress() // lost, it is delivered again: its handler finds what was done
+		timer.Reset(heartbeat)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(heartbeat, beat)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
+	}
+}
+
+// Pull settings. One message is asked for at a time, when somebody is there to work on it: a message that lies in a
+// client's buffer runs into its ackWait.
+const (
+	pullExpiry    = 30 * time.Second
+	pullHeartbeat = 5 * time.Second
+	staleAfter    = ackWait / 2
+)
+
+// Puller gives the messages of a consumer one by one. It may be used by one goroutine at a time.
+type Puller struct {
+	bus      *Bus
+	consumer Consumer
+	iter     jetstream.MessagesContext
+	left     time.Time // when the last Next returned without a message
+}
+
+// Pull makes the consumer at the server, if it is not there, and a Puller over it.
+func (b *Bus) Pull(ctx context.Context, c Consumer) (*Puller, error) {
+	if c.err != nil {
+		return nil, fmt.Errorf("pull %s: %w", c, c.err)
+	}
+	p := &Puller{bus: b, consumer: c}
+	if err := p.open(ctx); err != nil {
+		return nil, refusal("pull "+c.String(), err)
+	}
+	return p, nil
+}
+
+// open asks for messages.
+func (p *Puller) open(ctx context.Context) error {
+	cons, err := p.bus.consumer(ctx, p.consumer)
+	if err != nil {
+		return err
+	}
+	p.iter, err = cons.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry),
+		jetstream.PullHeartbeat(pullHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	return err
+}
+
+// Next waits for a message until ctx ends, whose error it returns then. It makes up for everything else: a broker
+// that went away, a consumer that was deleted, a connection that fell silent.
+func (p *Puller) Next(ctx context.Context) (*Message, error) {
+	delay := newDelay()
+	if !p.left.IsZero() && time.Since(p.left) > staleAfter {
+		p.Close() // what the server sent after the last Next may be with somebody else by now
+	}
+	for ctx.Err() == nil {
+		m, err := p.try(ctx)
+		if err == nil {
+			p.left = time.Time{}
+			return m, nil
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		wait := delay.NextBackOff()
+		p.bus.log.WarnContext(ctx, "consumer interrupted", "consumer", p.consumer.String(), "error", err, "retry_in", wait)
+		p.Close()
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+	p.left = time.Now()
+	return nil, ctx.Err()
+}
+
+// try waits for one message.
+func (p *Puller) try(ctx context.Context) (*Message, error) {
+	if p.iter == nil {
+		if err := p.open(ctx); err != nil {
+			return nil, err
+		}
+	}
+	msg, err := p.iter.Next(jetstream.NextContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return newMessage(msg)
+}
+
+// newMessage reads what the server says about a delivery.
+func newMessage(msg jetstream.Msg) (*Message, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, err
+	}
+	return &Message{Subject: msg.Subject(), Data: msg.Data(), TraceParent: msg.Headers().Get(headerTrace),
+		Deliveries: int(meta.NumDelivered), Stored: meta.Timestamp, Seq: meta.Sequence.Stream, //nolint:gosec // counts deliveries
+		stream: meta.Stream, msg: msg}, nil
+}
+
+// Close stops asking, and gives back at once what arrived unasked-for.
+func (p *Puller) Close() {
+	if p.iter == nil {
+		return
+	}
+	p.iter.Drain()
+	for {
+		msg, err := p.iter.Next(jetstream.NextMaxWait(time.Second))
+		if err != nil && !errors.Is(err, jetstream.ErrNoMessages) {
+			break
+		}
+		if msg != nil {
+			_ = msg.Nak() // lost, it comes after ackWait
+		}
+	}
+	p.iter.Stop()
+	p.iter = nil
+}

@@ -1,0 +1,104 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"keyturn/internal/events"
+)
+
+// deadSubject is where a dead letter stands: dead.<connection>.<action>, dead.conflict.<case>,
+// dead.fault.<source>.<fault>.
+func deadSubject(d events.DeadLetter) (string, error) {
+	switch d.Kind {
+	case events.DeadAction:
+		if err := connectionError(d.Connection); err != nil {
+			return "", fmt.Errorf("dead letter %s: %w", d.ID, err)
+		}
+		return subject(prefixDead, d.Connection, d.ID)
+	case events.DeadConflict:
+		return subject(prefixDead, d.Kind, d.ID)
+	case events.DeadFault:
+		return subject(prefixDead, d.Kind, d.Source, d.ID)
+	}
+	return "", fmt.Errorf("dead letter %s: kind %q is none", d.ID, d.Kind)
+}
+
+// Bury stores a dead letter until a person redrives or drops it. It is on disk after the next Barrier. Burying the
+// same one again replaces it.
+func (b *Bus) Bury(ctx context.Context, d events.DeadLetter) error {
+	subj, err := deadSubject(d)
+	if err != nil {
+		return err
+	}
+	msg, err := jsonMsg(subj, "", d)
+	if err != nil {
+		return err
+	}
+	return b.publishAll(ctx, OpBury, streamDead, []*nats.Msg{msg})
+}
+
+// DeadLetter reads one dead letter by its id; ErrNotFound when it is not (or no longer) there.
+func (b *Bus) DeadLetter(ctx context.Context, id string) (events.DeadLetter, error) {
+	d, _, err := b.deadLetter(ctx, id)
+	return d, err
+}
+
+// deadLetter finds a dead letter under any kind.
+func (b *Bus) deadLetter(ctx context.Context, id string) (events.DeadLetter, string, error) {
+	if err := token("dead letter", id); err != nil {
+		return events.DeadLetter{}, "", err
+	}
+	s, err := b.stream(ctx, streamDead)
+	if err != nil {
+		return events.DeadLetter{}, "", refusal("dead letter "+id, err)
+	}
+	for _, filter := range []string{prefixDead + ".*." + id, prefixDead + "." + events.DeadFault + ".*." + id} {
+		raw, err := s.GetLastMsgForSubject(ctx, filter)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			return events.DeadLetter{}, "", refusal("dead letter "+id, err)
+		}
+		var d events.DeadLetter
+		if err := json.Unmarshal(raw.Data, &d); err != nil {
+			return events.DeadLetter{}, "", fmt.Errorf("dead letter %s: %w", id, err)
+		}
+		return d, raw.Subject, nil
+	}
+	return events.DeadLetter{}, "", fmt.Errorf("dead letter %s: %w", id, ErrNotFound)
+}
+
+// DeadLetters hands every dead letter to fn, oldest first, until fn returns an error.
+func (b *Bus) DeadLetters(ctx context.Context, fn func(events.DeadLetter) error) error {
+	s, err := b.stream(ctx, streamDead)
+	if err != nil {
+		return refusal("dead letters", err)
+	}
+	return b.walk(ctx, s, walk{filter: prefixDead + ".>"}, func(subj string, _ uint64, data []byte) error {
+		var d events.DeadLetter
+		if err := json.Unmarshal(data, &d); err != nil {
+			return fmt.Errorf("dead letter %s: %w", subj, err)
+		}
+		return fn(d)
+	})
+}
+
+// Unbury removes a dead letter; one that is not there is no error, so that a redrive or a drop may be repeated. It is
+// on disk after the next Barrier.
+func (b *Bus) Unbury(ctx context.Context, id string) error {
+	_, subj, err := b.deadLetter(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return b.purge(ctx, streamDead, subj)
+}

@@ -1,0 +1,248 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"keyturn/internal/secret"
+	"keyturn/internal/stream"
+)
+
+// Options say where the store is and how it is made durable.
+type Options struct {
+	Dir    string // the store; made if it is not there (0700)
+	Listen bool   // listen on a random loopback port, with a new credential in <Dir>/nats.json; else in-process only
+
+	// Durability is Group, Always, or None for measurements. Empty is Group where it can be kept (Linux, ext4, xfs or
+	// btrfs), else Always. Group where it cannot be kept is an error.
+	Durability stream.Durability
+	// Sync replaces the sync of Group (tests, measurements); any file system will do then. Nil syncs the store's own.
+	Sync func() error
+
+	MaxStore int64        // bytes that all streams may fill; 0 = three quarters of what is free at the start
+	Log      *slog.Logger // nil = none
+}
+
+// startTimeout is how long a start may take: a million ledger subjects after a hard kill need 3 s, five million 15 s.
+const startTimeout = 2 * time.Minute
+
+// ErrFailed: a barrier failed in this store's last life.
+var ErrFailed = errors.New("the store's last durability barrier failed")
+
+// Server is a running server over a store.
+type Server struct {
+	opts  Options
+	store *store
+	nats  *server.Server
+	user  string
+	pass  secret.Value
+
+	durability stream.Durability
+	barrier    *stream.Barrier
+	boot       stream.Boot
+	closed     atomic.Bool
+}
+
+// Start starts the server over the store of opts.Dir. It refuses a store that another process owns, and one whose last
+// barrier failed (ErrFailed) until Check has passed.
+func Start(opts Options) (*Server, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	st, err := openStore(opts.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("start broker: %w", err)
+	}
+	s := &Server{opts: opts, store: st}
+	if err := s.start(); err != nil {
+		if s.nats != nil {
+			s.stop()
+		}
+		return nil, errors.Join(fmt.Errorf("start broker: %w", err), st.close())
+	}
+	return s, nil
+}
+
+// start brings up everything over an open store.
+func (s *Server) start() error {
+	if s.store.has(fileFailed) {
+		return fmt.Errorf("%w: run `keyturn store check` on %s before the next start", ErrFailed, s.store.dir)
+	}
+	if err := s.choose(); err != nil {
+		return err
+	}
+	unclean, err := s.store.mark()
+	if err != nil {
+		return err
+	}
+	// A killed process may have left acknowledged messages in the page cache only: they are synced, or the start fails.
+	if s.barrier != nil {
+		if err := s.barrier.Wait(context.Background()); err != nil {
+			return err
+		}
+	}
+	if err := s.run(); err != nil {
+		return err
+	}
+	if unclean {
+		if s.boot, err = s.lookBack(); err != nil {
+			return err
+		}
+		s.opts.Log.Warn("broker starts after an unclean stop", "store", s.store.dir, "boot", s.boot.ID)
+	}
+	if s.opts.Listen {
+		return s.announce()
+	}
+	return nil
+}
+
+// choose settles the durability, and makes the barrier that it needs.
+func (s *Server) choose() error {
+	s.durability = s.opts.Durability
+	sync := s.opts.Sync
+	if sync == nil {
+		sync = s.store.sync
+	}
+	var why error
+	if s.opts.Sync == nil {
+		why = s.store.groupable()
+	}
+	switch {
+	case s.durability == "" && why != nil:
+		s.durability = stream.Always
+		s.opts.Log.Info("broker syncs every message", "durability", s.durability, "reason", why)
+	case s.durability == "":
+		s.durability = stream.Group
+	case s.durability == stream.Group && why != nil:
+		return fmt.Errorf("durability %q: %w; use %q", stream.Group, why, stream.Always)
+	case s.durability != stream.Group && s.durability != stream.Always && s.durability != stream.None:
+		return fmt.Errorf("durability %q: not %q or %q", s.durability, stream.Group, stream.Always)
+	}
+	if s.durability == stream.Group {
+		s.barrier = stream.NewBarrier(sync, s.fail)
+	}
+	return nil
+}
+
+// fail is told of the barrier's first error. The mark makes the next start ask for a check; when the disk does not
+// even take that, the store stays marked as unclean.
+func (s *Server) fail(err error) {
+	s.opts.Log.Error("durability barrier failed: nothing is answered as stored any more", "error", err,
+		"next", "stop, repair the disk, then run: keyturn store check")
+	if werr := s.store.put(fileFailed, []byte(err.Error()+"\n")); werr != nil {
+		s.opts.Log.Error("store not marked as failed", "error", werr)
+	}
+}
+
+// run starts the NATS server.
+func (s *Server) run() error {
+	o := &server.Options{
+		ServerName: "keyturn", JetStream: true, StoreDir: s.store.dir, JetStreamMaxStore: s.maxStore(),
+		SyncAlways: s.durability == stream.Always, DontListen: !s.opts.Listen, Host: "127.0.0.1", Port: server.RANDOM_PORT,
+		NoSigs: true, NoSystemAccount: false, DisableJetStreamBanner: true,
+	}
+	if s.opts.Listen {
+		s.user, s.pass = "keyturn", secret.New(random())
+		o.Username, o.Password = s.user, s.pass.Reveal()
+	}
+	var err error
+	if s.nats, err = server.NewServer(o); err != nil {
+		return err
+	}
+	s.nats.SetLoggerV2(logger{log: s.opts.Log}, false, false, false)
+	s.nats.Start()
+	if !s.nats.ReadyForConnections(startTimeout) || !s.nats.JetStreamEnabled() {
+		return fmt.Errorf("server not ready within %s; its log says why", startTimeout)
+	}
+	return nil
+}
+
+// maxStore is what all streams together may fill, in bytes.
+func (s *Server) maxStore() int64 {
+	if s.opts.MaxStore > 0 {
+		return s.opts.MaxStore
+	}
+	return s.store.room() / 4 * 3
+}
+
+// Options are what a Bus in this process needs to use the server. The caller adds its own (Name, Log, Metrics).
+func (s *Server) Options() stream.Options {
+	return stream.Options{InProcess: s.nats, User: s.user, Password: s.pass, Durability: s.durability, Barrier: s.barrier,
+		Boot: s.boot, StoreBytes: s.maxStore()}
+}
+
+// URL is where the server listens; empty when it does not.
+func (s *Server) URL() string {
+	if !s.opts.Listen {
+		return ""
+	}
+	if a, ok := s.nats.Addr().(*net.TCPAddr); ok {
+		return "nats://" + a.String()
+	}
+	return ""
+}
+
+// Durability is what was chosen.
+func (s *Server) Durability() stream.Durability { return s.durability }
+
+// Failed is closed when the barrier has failed; nil where there is none.
+func (s *Server) Failed() <-chan struct{} {
+	if s.barrier == nil {
+		return nil
+	}
+	return s.barrier.Failed()
+}
+
+// Close stops the server after its clients are closed, syncs the store and marks it as clean. After a failed barrier,
+// or Kill, it stays marked.
+func (s *Server) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.stop()
+	var err error
+	if s.opts.Listen {
+		err = s.store.remove(fileNATS)
+	}
+	if s.barrier != nil {
+		// What the server wrote while it stopped.
+		err = errors.Join(err, s.barrier.Wait(context.Background()))
+	}
+	if err == nil {
+		// Dying before this line costs a repeated copy of events that are resent, nothing else.
+		err = s.store.unmark()
+	}
+	return errors.Join(err, s.store.close())
+}
+
+// Kill stops the server and leaves the store as a killed process does: marked as unclean. It is for tests of recovery.
+func (s *Server) Kill() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.stop()
+	return s.store.close()
+}
+
+// stop stops the NATS server.
+func (s *Server) stop() {
+	s.nats.Shutdown()
+	s.nats.WaitForShutdown()
+}
+
+// logger passes what the server has to say on.
+type logger struct{ log *slog.Logger }
+
+func (l logger) Noticef(string, ...any)         {}
+func (l logger) Warnf(format string, v ...any)  { l.log.Warn("broker: " + fmt.Sprintf(format, v...)) }
+func (l logger) Fatalf(format string, v ...any) { l.log.Error("broker: " + fmt.Sprintf(format, v...)) }
+func (l logger) Errorf(format string, v ...any) { l.log.Error("broker: " + fmt.Sprintf(format, v...)) }
+func (l logger) Debugf(string, ...any)          {}
+func (l logger) Tracef(string, ...any)          {}

@@ -1,0 +1,147 @@
+package embedded
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"keyturn/internal/secret"
+)
+
+// Our files in a store.
+const (
+	fileLock    = "lock"
+	fileUnclean = "unclean"
+	fileFailed  = "failed"
+	fileNATS    = "nats.json"
+	fileKey     = "deployment.key"
+)
+
+// store is an open store directory.
+type store struct {
+	dir  string
+	root *os.File // open for the process's life: write-back errors are reported once per open file
+	lock *os.File // held
+}
+
+// openStore opens the directory, makes it when it is not there, and takes its lock.
+func openStore(dir string) (*store, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, fileLock), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	if err := tryLock(lock); err != nil {
+		return nil, errors.Join(fmt.Errorf("store %s: another process uses it: %w", dir, err), lock.Close(), root.Close())
+	}
+	return &store{dir: dir, root: root, lock: lock}, nil
+}
+
+// close gives the store up.
+func (s *store) close() error { return errors.Join(s.root.Close(), s.lock.Close()) }
+
+// has reports whether one of our files is there.
+func (s *store) has(name string) bool {
+	_, err := os.Stat(filepath.Join(s.dir, name))
+	return err == nil
+}
+
+// mark says that the store is in use, durably, and reports whether it said so already: the last stop was unclean.
+func (s *store) mark() (unclean bool, err error) {
+	if s.has(fileUnclean) {
+		return true, nil
+	}
+	return false, s.put(fileUnclean, []byte("in use, or not stopped cleanly\n"))
+}
+
+// unmark says that the store was left clean, durably.
+func (s *store) unmark() error { return s.remove(fileUnclean) }
+
+// remove removes one of our files, durably.
+func (s *store) remove(name string) error {
+	if err := os.Remove(filepath.Join(s.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return s.root.Sync()
+}
+
+// put writes one of our files, owner-only, whole and durably: it is there with all of data, or as it was.
+func (s *store) put(name string, data []byte) error { return put(s.root, s.dir, name, data) }
+
+func put(root *os.File, dir, name string, data []byte) error {
+	f, err := os.CreateTemp(dir, "."+name+"-*") // 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), filepath.Join(dir, name))
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return root.Sync()
+}
+
+// random is a new secret of 130 bits or more.
+func random() string { return rand.Text() }
+
+// DeploymentKey reads the key under which principals are hashed, making it in a new store: without it nobody can tell
+// whom a subject is about, and a new one would lose every person's history. It is owner-only and on disk when it is
+// returned. It may be called before Start, and while the server runs.
+func DeploymentKey(dir string) (secret.Value, error) {
+	path := filepath.Join(dir, fileKey)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		data, err = makeKey(dir)
+	}
+	if err != nil {
+		return secret.Value{}, fmt.Errorf("deployment key: %w", err)
+	}
+	if len(data) < minKey {
+		return secret.Value{}, fmt.Errorf("deployment key: %s holds %d bytes, less than %d", path, len(data), minKey)
+	}
+	return secret.New(string(data)), nil
+}
+
+// minKey is the least length of a deployment key, in bytes: what makeKey writes.
+const minKey = 52
+
+// makeKey writes a new key: two random texts of 130 bits each. Of two processes that make one at the same time the
+// first wins: link does not replace.
+func makeKey(dir string) ([]byte, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	tmp := "." + fileKey + "-" + random()
+	if err := put(root, dir, tmp, []byte(random()+random())); err != nil {
+		return nil, err
+	}
+	defer os.Remove(filepath.Join(dir, tmp))
+	path := filepath.Join(dir, fileKey)
+	if err := os.Link(filepath.Join(dir, tmp), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if err := root.Sync(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}

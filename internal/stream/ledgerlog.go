@@ -1,0 +1,189 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"keyturn/internal/ledger"
+)
+
+// records is the LEDGER stream as the ledger wants it.
+type records struct{ bus *Bus }
+
+// Log gives the ledger its store. A record is on disk after the next Barrier.
+func (b *Bus) Log() ledger.Log { return records{bus: b} }
+
+// Append implements ledger.Log: the server compares and stores in one step.
+func (r records) Append(ctx context.Context, subj string, after uint64, data []byte) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	msg := nats.NewMsg(subj)
+	msg.Data = data
+	msg.Header.Set(headerContent, contentJSON)
+	var seq uint64
+	err := r.bus.write(OpAppend, subj, func() error {
+		ack, err := r.bus.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(streamLedger),
+			jetstream.WithExpectLastSequencePerSubject(after))
+		if err == nil {
+			seq = ack.Sequence
+		}
+		return err
+	})
+	switch {
+	case err == nil:
+		r.bus.metrics.wrote(OpAppend, "stored")
+		return seq, nil
+	case conflict(err):
+		r.bus.metrics.wrote(OpAppend, "conflict")
+		return 0, fmt.Errorf("append %s after %d: %w", subj, after, ledger.ErrConflict)
+	}
+	r.bus.metrics.wrote(OpAppend, "error")
+	return 0, refusal("append "+subj, err)
+}
+
+// Last implements ledger.Log. The stream has no direct reads, so that its leader answers.
+func (r records) Last(ctx context.Context, subj string) (uint64, []byte, error) {
+	s, err := r.bus.stream(ctx, streamLedger)
+	if err != nil {
+		return 0, nil, refusal("last of "+subj, err)
+	}
+	raw, err := s.GetLastMsgForSubject(ctx, subj)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil, fmt.Errorf("last of %s: %w", subj, ledger.ErrNotFound)
+	}
+	if err != nil {
+		return 0, nil, refusal("last of "+subj, err)
+	}
+	return raw.Sequence, raw.Data, nil
+}
+
+// Range implements ledger.Log.
+func (r records) Range(ctx context.Context, filter string, since time.Time,
+	fn func(subject string, seq uint64, data []byte) error) error {
+	s, err := r.bus.stream(ctx, streamLedger)
+	if err != nil {
+		return refusal("range "+filter, err)
+	}
+	return r.bus.walk(ctx, s, walk{filter: filter, since: since}, fn)
+}
+
+// walk reads a stream in order: what matches filter, from the first message stored at or after since on, up to the
+// message that is the newest match when it begins.
+type walk struct {
+	filter string
+	since  time.Time
+}
+
+const (
+	// walkSingly is how many messages are read one by one from the leader, which is the fastest for one case, before a
+	// consumer is made for the rest.
+	walkSingly = 64
+	// walkPatience is how long the consumer may be silent before the leader is asked what comes next: its replica may
+	// lag, or the messages up to the end were removed meanwhile.
+	walkPatience = 2 * time.Second
+)
+
+// walk runs w over s, handing each message to fn until fn returns an error.
+func (b *Bus) walk(ctx context.Context, s jetstream.Stream, w walk, fn func(string, uint64, []byte) error) error {
+	last, err := s.GetLastMsgForSubject(ctx, w.filter)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err != nil {
+		return refusal("range "+w.filter, err)
+	}
+	if !w.since.IsZero() && last.Time.Before(w.since) {
+		return nil
+	}
+	next := uint64(1)
+	if w.since.IsZero() {
+		if next, err = singly(ctx, s, w.filter, next, last.Sequence, walkSingly, fn); err != nil {
+			return err
+		}
+	}
+	if next > last.Sequence {
+		return nil
+	}
+	return b.inBulk(ctx, s, w, next, last.Sequence, fn)
+}
+
+// singly reads at most limit messages one by one from the leader, and returns the sequence to go on from.
+func singly(ctx context.Context, s jetstream.Stream, filter string, next, end uint64, limit int,
+	fn func(string, uint64, []byte) error) (uint64, error) {
+	for ; limit > 0 && next <= end; limit-- {
+		raw, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(filter))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return end + 1, nil
+		}
+		if err != nil {
+			return next, refusal("range "+filter, err)
+		}
+		if raw.Sequence > end {
+			return end + 1, nil
+		}
+		if err := fn(raw.Subject, raw.Sequence, raw.Data); err != nil {
+			return next, err
+		}
+		next = raw.Sequence + 1
+	}
+	return next, nil
+}
+
+// inBulk reads the rest through an ordered consumer, which the server forgets by itself.
+func (b *Bus) inBulk(ctx context.Context, s jetstream.Stream, w walk, next, end uint64,
+	fn func(string, uint64, []byte) error) error {
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{w.filter},
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: next}
+	if !w.since.IsZero() {
+		cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, 0, &w.since
+	}
+	cons, err := s.OrderedConsumer(ctx, cfg)
+	if err != nil {
+		return refusal("range "+w.filter, err)
+	}
+	iter, err := cons.Messages()
+	if err != nil {
+		return refusal("range "+w.filter, err)
+	}
+	defer iter.Stop()
+	for next <= end {
+		if next, err = b.bulkStep(ctx, s, iter, w, next, end, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bulkStep takes one message from the consumer, or from the leader when the consumer is silent.
+func (b *Bus) bulkStep(ctx context.Context, s jetstream.Stream, iter jetstream.MessagesContext, w walk, next, end uint64,
+	fn func(string, uint64, []byte) error) (uint64, error) {
+	waiting, cancel := context.WithTimeout(ctx, walkPatience)
+	defer cancel()
+	msg, err := iter.Next(jetstream.NextContext(waiting))
+	if err != nil {
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return next, refusal("range "+w.filter, err)
+		}
+		if !w.since.IsZero() && next == 1 {
+			return next, nil // not begun: only the consumer knows where
+		}
+		return singly(ctx, s, w.filter, next, end, 1, fn)
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return next, err
+	}
+	seq := meta.Sequence.Stream
+	switch {
+	case seq > end:
+		return end + 1, nil
+	case seq < next: // read from the leader already
+		return next, nil
+	}
+	return seq + 1, fn(msg.Subject(), seq, msg.Data())
+}

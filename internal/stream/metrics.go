@@ -1,0 +1,66 @@
+package stream
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics counts what a Bus does. Labels come from closed sets: streams, operations, results.
+type metrics struct {
+	writes   *prometheus.CounterVec
+	settled  *prometheus.CounterVec
+	barriers *prometheus.HistogramVec
+}
+
+// newMetrics registers the metrics. Two buses of one process share them.
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		writes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "keyturn_stream_writes_total",
+			Help: "Publishes by operation and result."}, []string{"op", "result"}),
+		settled: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "keyturn_stream_settled_total",
+			Help: "Messages settled, by stream and verdict."}, []string{"stream", "verdict"}),
+		barriers: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "keyturn_stream_barrier_seconds",
+			Help: "Waits for the durability barrier, by result.", Buckets: prometheus.ExponentialBuckets(.0001, 4, 9)},
+			[]string{"result"}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	var err error
+	if m.writes, err = register(reg, m.writes); err != nil {
+		return nil, err
+	}
+	if m.settled, err = register(reg, m.settled); err != nil {
+		return nil, err
+	}
+	if m.barriers, err = register(reg, m.barriers); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// register adds c to reg, or gives the one that stands there already.
+func register[C prometheus.Collector](reg prometheus.Registerer, c C) (C, error) {
+	err := reg.Register(c)
+	var there prometheus.AlreadyRegisteredError
+	if errors.As(err, &there) {
+		if old, ok := there.ExistingCollector.(C); ok {
+			return old, nil
+		}
+	}
+	return c, err
+}
+
+func (m *metrics) wrote(op Op, result string) { m.writes.WithLabelValues(string(op), result).Inc() }
+
+func (m *metrics) settle(stream, verdict string) { m.settled.WithLabelValues(stream, verdict).Inc() }
+
+func (m *metrics) waited(d time.Duration, err error) {
+	result := "ok"
+	if err != nil {
+		result = "error"
+	}
+	m.barriers.WithLabelValues(result).Observe(d.Seconds())
+}

@@ -1,0 +1,316 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"keyturn/internal/events"
+)
+
+// The streams and buckets. Nothing outside of this file says what they are.
+const (
+	streamEvents   = "EVENTS"
+	streamActions  = "ACTIONS"
+	streamSchedule = "SCHEDULE"
+	streamCommands = "COMMANDS"
+	streamLedger   = "LEDGER"
+	streamDead     = "DEAD"
+
+	bucketLeases  = "LEASES"
+	bucketLanes   = "LANES"
+	bucketAliases = "ALIASES"
+)
+
+// The first tokens of their subjects.
+const (
+	prefixEvents     = "events"
+	prefixFaults     = "events.fault"
+	prefixActions    = "actions"
+	prefixLater      = "later"
+	prefixScheduleAt = "schedule.at"
+	prefixDue        = "schedule.due"
+	prefixCommands   = "commands"
+	prefixDead       = "dead"
+)
+
+const (
+	month = 30 * 24 * time.Hour
+	// dedupWindow is how long a resent event or command is known again by its Nats-Msg-Id. Beyond it the states of the
+	// ledger do so. It costs about 130 bytes of memory per message.
+	dedupWindow = 2 * time.Hour
+	// leaseTTL is when the lease of a dead worker ends. A take-over follows within leaseTTL and the server's 1 s tick.
+	leaseTTL = 9 * time.Second
+	// ackWait is when the message of a dead worker is delivered again: with the take-over of its lease it moves within
+	// 15 s.
+	ackWait = 10 * time.Second
+	// eventShare of a store is what EVENTS may fill: the ledger needs the rest.
+	eventShare = 4
+	// defaultEventBytes bounds EVENTS where the size of the store is unknown.
+	defaultEventBytes = 4 << 30
+)
+
+// topology is every stream, with what it keeps and for how long.
+func (o Options) topology() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{
+		// Full, it refuses, and ingest answers 503: the oldest event is never dropped for the newest.
+		{Name: streamEvents, Description: "events and mapping faults, as accepted", Subjects: []string{prefixEvents + ".>"},
+			MaxAge: month, MaxBytes: o.eventBytes(), Discard: jetstream.DiscardNew, Duplicates: dedupWindow},
+		// Purged below the consumers' ack floors by the janitor; schedules forbid discard new.
+		{Name: streamActions, Description: "actions to bring about, and those that wait for later",
+			Subjects: []string{prefixActions + ".*.*.*", prefixLater + ".*"}, Duplicates: dedupWindow,
+			AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true},
+		{Name: streamSchedule, Description: "events that take effect in the future",
+			Subjects:          []string{prefixScheduleAt + ".*", prefixDue + ".*"},
+			AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true},
+		{Name: streamCommands, Description: "what operators asked for", Subjects: []string{prefixCommands + ".*.*"},
+			MaxAge: month, Duplicates: dedupWindow},
+		// AllowDirect stays off: decisions read the leader, never a replica that lags.
+		{Name: streamLedger, Description: "the append-only record of everything", Subjects: []string{"ledger.>", "person.>"},
+			DenyDelete: true},
+		{Name: streamDead, Description: "what cannot be done without a person", Subjects: []string{prefixDead + ".>"},
+			MaxMsgsPerSubject: 1},
+	}
+}
+
+// buckets is every key-value bucket.
+func (o Options) buckets() []jetstream.KeyValueConfig {
+	return []jetstream.KeyValueConfig{
+		// An Update cannot carry a TTL, so that every key lives as long as the bucket says: nothing else goes in here.
+		{Bucket: bucketLeases, Description: "who holds which lane", TTL: leaseTTL},
+		{Bucket: bucketLanes, Description: "pauses and blocks of lanes"},
+		{Bucket: bucketAliases, Description: "which identifiers are one person"},
+	}
+}
+
+// eventBytes bounds EVENTS.
+func (o Options) eventBytes() int64 {
+	switch {
+	case o.EventBytes > 0:
+		return o.EventBytes
+	case o.StoreBytes > 0:
+		return o.StoreBytes / eventShare
+	}
+	return defaultEventBytes
+}
+
+// Consumer is a durable reader of one part of a stream. Its readers share its messages.
+type Consumer struct {
+	stream, name, filter string
+	pending              int // how many messages may be in hand or given back at a time
+	err                  error
+}
+
+// String names the consumer for logs and metrics.
+func (c Consumer) String() string { return c.stream + "/" + c.name }
+
+// How much may be in hand. A message given back with a delay holds its place, so that a lane has more than it works on
+// at a time; longer delays leave the consumer (settle).
+const (
+	pendingPlans   = 256
+	pendingActions = 512
+)
+
+// EventsOf reads the events of a class.
+func EventsOf(class events.Class) Consumer {
+	return Consumer{stream: streamEvents, name: "events_" + string(class), filter: prefixEvents + "." + string(class) + ".>",
+		pending: pendingPlans, err: classError(class)}
+}
+
+// DueOf reads the events of a class whose time has come.
+func DueOf(class events.Class) Consumer {
+	return Consumer{stream: streamSchedule, name: "due_" + string(class), filter: prefixDue + "." + string(class),
+		pending: pendingPlans, err: classError(class)}
+}
+
+// Commands reads what operators asked for.
+func Commands() Consumer {
+	return Consumer{stream: streamCommands, name: "commands", filter: prefixCommands + ".>", pending: pendingPlans}
+}
+
+// Faults reads the deliveries that could not be mapped.
+func Faults() Consumer {
+	return Consumer{stream: streamEvents, name: "faults", filter: prefixFaults + ".>", pending: pendingPlans}
+}
+
+// ActionsOf reads the actions of a class at a connection.
+func ActionsOf(connection string, class events.Class) Consumer {
+	return Consumer{stream: streamActions, name: "actions_" + connection + "_" + string(class),
+		filter: strings.Join([]string{prefixActions, connection, string(class), "*"}, "."), pending: pendingActions,
+		err: errors.Join(connectionError(connection), classError(class))}
+}
+
+func classError(c events.Class) error {
+	if !c.Valid() {
+		return fmt.Errorf("class %q: not one of %v", c, events.Classes())
+	}
+	return nil
+}
+
+// connectionError checks the name of a connection: a subject token, a part of a consumer's name and a key of a bucket,
+// so that it has only what all three take, and none of the words that stand in its place elsewhere.
+func connectionError(name string) error {
+	bad := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}
+	switch {
+	case name == "" || len(name) > 64 || strings.ContainsFunc(name, bad):
+		return fmt.Errorf("connection %q: must be 1 to 64 letters, digits, '-' and '_'", name)
+	case name == events.DeadFault || name == events.DeadConflict:
+		return fmt.Errorf("connection %q: the name is taken", name)
+	}
+	return nil
+}
+
+// config is the server's form of c.
+func (c Consumer) config() jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: c.name, FilterSubject: c.filter, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
+		MaxDeliver: -1, MaxAckPending: c.pending, DeliverPolicy: jetstream.DeliverAllPolicy,
+	}
+}
+
+// planning is every consumer that exists from the start. Those of the lanes come with their connections.
+func planning() []Consumer {
+	list := []Consumer{Commands(), Faults()}
+	for _, class := range events.Classes() {
+		list = append(list, EventsOf(class), DueOf(class))
+	}
+	return list
+}
+
+// CreateTopology makes or updates every stream, bucket and planning consumer, and returns when they are on disk.
+// Several workers may do so at the same time. What an operator chose stays, unless the options say otherwise: the
+// number of replicas and the size of EVENTS.
+func (b *Bus) CreateTopology(ctx context.Context) error {
+	for _, cfg := range b.opts.topology() {
+		if err := b.createStream(ctx, cfg); err != nil {
+			return refusal("create stream "+cfg.Name, err)
+		}
+	}
+	for _, cfg := range b.opts.buckets() {
+		if err := b.createBucket(ctx, cfg); err != nil {
+			return refusal("create bucket "+cfg.Bucket, err)
+		}
+	}
+	for _, c := range planning() {
+		if _, err := b.consumer(ctx, c); err != nil {
+			return refusal("create consumer "+c.String(), err)
+		}
+	}
+	// Dying before this line loses nothing: the next start makes what is missing.
+	return b.Barrier(ctx)
+}
+
+// tries bounds how often a creation is repeated that lost a race against another worker's.
+const tries = 5
+
+// createStream makes or updates one stream. Between the look and the creation another worker may have been faster:
+// then the look is repeated.
+func (b *Bus) createStream(ctx context.Context, cfg jetstream.StreamConfig) error {
+	var err error
+	for range tries {
+		var old jetstream.Stream
+		old, err = b.js.Stream(ctx, cfg.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			cfg.Replicas = max(b.opts.Replicas, 1)
+			_, err = b.js.CreateStream(ctx, cfg)
+		} else if err == nil {
+			err = b.updateStream(ctx, cfg, old.CachedInfo().Config)
+		}
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return err
+		}
+	}
+	return err
+}
+
+// updateStream brings a stream to cfg, but for what an operator may choose.
+func (b *Bus) updateStream(ctx context.Context, cfg, old jetstream.StreamConfig) error {
+	cfg.Replicas = old.Replicas
+	if b.opts.Replicas > 0 {
+		cfg.Replicas = b.opts.Replicas
+	}
+	if b.opts.EventBytes == 0 && cfg.MaxBytes > 0 && old.MaxBytes > 0 {
+		cfg.MaxBytes = old.MaxBytes
+	}
+	cfg.Placement, cfg.Metadata = old.Placement, old.Metadata
+	_, err := b.js.UpdateStream(ctx, cfg)
+	return err
+}
+
+// createBucket makes or updates one bucket; races are as in createStream.
+func (b *Bus) createBucket(ctx context.Context, cfg jetstream.KeyValueConfig) error {
+	cfg.Replicas = max(b.opts.Replicas, 1)
+	var err error
+	for range tries {
+		if old, oerr := b.js.Stream(ctx, "KV_"+cfg.Bucket); oerr == nil && b.opts.Replicas == 0 {
+			cfg.Replicas = old.CachedInfo().Config.Replicas
+		}
+		_, err = b.js.CreateOrUpdateKeyValue(ctx, cfg)
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) && !errors.Is(err, jetstream.ErrBucketExists) {
+			return err
+		}
+	}
+	return err
+}
+
+// CheckTopology tells a process that may only publish (ingest) whether it can: ErrTopology names what is missing and
+// who makes it, ErrUnavailable is a broker that is away.
+func (b *Bus) CheckTopology(ctx context.Context) error {
+	s, err := b.js.Stream(ctx, streamEvents)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("%w: stream %s does not exist; a worker creates it when it starts: start one on the same NATS "+
+			"account", ErrTopology, streamEvents)
+	}
+	if err != nil {
+		return refusal("look for stream "+streamEvents, err)
+	}
+	if !slices.Contains(s.CachedInfo().Config.Subjects, prefixEvents+".>") {
+		return fmt.Errorf("%w: stream %s does not take %s.>; a worker of this version updates it when it starts",
+			ErrTopology, streamEvents, prefixEvents)
+	}
+	return nil
+}
+
+// consumer makes or updates c at the server.
+func (b *Bus) consumer(ctx context.Context, c Consumer) (jetstream.Consumer, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	return b.js.CreateOrUpdateConsumer(ctx, c.stream, c.config())
+}
+
+// Lag says how far a consumer is behind.
+type Lag struct {
+	Stream    string
+	Consumer  string
+	Waiting   uint64 // not yet delivered
+	InHand    int    // delivered, not yet acknowledged
+	Delivered int    // of these, delivered more than once
+}
+
+// Lag reads how far every consumer is behind.
+func (b *Bus) Lag(ctx context.Context) ([]Lag, error) {
+	var lags []Lag
+	for _, name := range []string{streamEvents, streamActions, streamSchedule, streamCommands} {
+		s, err := b.js.Stream(ctx, name)
+		if err != nil {
+			return nil, refusal("lag of "+name, err)
+		}
+		list := s.ListConsumers(ctx)
+		for i := range list.Info() {
+			lags = append(lags, Lag{Stream: name, Consumer: i.Name, Waiting: i.NumPending, InHand: i.NumAckPending,
+				Delivered: i.NumRedelivered})
+		}
+		if err := list.Err(); err != nil {
+			return nil, refusal("lag of "+name, err)
+		}
+	}
+	return lags, nil
+}
