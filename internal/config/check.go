@@ -119,6 +119,8 @@ func (k *checker) leaf(e *jsonschema.ValidationError) string {
 		return "has more than one key" + k.choose(e.SchemaURL)
 	case *kind.MinItems:
 		return fmt.Sprintf("needs at least %d: %s", what.Want, k.describe(e.SchemaURL, ""))
+	case *kind.MaxItems:
+		return fmt.Sprintf("has more than %d: %s", what.Want, k.describe(e.SchemaURL, ""))
 	case *kind.MinLength:
 		return "is empty: " + k.describe(e.SchemaURL, "")
 	case *kind.Minimum:
@@ -195,10 +197,16 @@ func (k *checker) describe(url, property string) string {
 	}
 	for ; s != nil; s = s.Ref {
 		if s.Description != "" {
-			return strings.TrimSuffix(s.Description, ".")
+			return continued(strings.TrimSuffix(s.Description, "."))
 		}
 	}
 	return "see the schema"
 }
 
-var _ jsonschema.URLLoader = closed{}
+// continued makes a sentence go on behind a colon: its first letter is small, unless it begins an abbreviation.
+func continued(s string) string {
+	if len(s) > 1 && strings.ToUpper(s[:2]) == s[:2] && s[1] != ' ' {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}

@@ -187,7 +187,7 @@ func checkProvider(d *document, at path, c Connection) {
 	}
 	for _, key := range keys.required {
 		if !d.has(at.to(key)) {
-			d.fault(at, "%q is missing: %s needs it", key, c.Provider)
+			d.fault(at.to(key), "is missing: provider %s needs it", c.Provider)
 		}
 	}
 	for _, key := range []string{"team", "token_url", "secret_sink"} {

@@ -100,7 +100,7 @@ func syntaxFault(file string, err error) (Position, string, string) {
 	if strings.HasPrefix(text, "unknown anchor") {
 		text = "a value that begins with * is an alias, and its anchor is missing: quote it if it is text"
 	}
-	text = regexp.MustCompile("'[^']{2,}'|`[^`]*`|\"[^\"]*\"").ReplaceAllString(text, "(…)")
+	text = regexp.MustCompile("'[^' ]{4,}'|`[^`]*`|\"[^\"]*\"").ReplaceAllString(text, "(…)")
 	return at, "invalid YAML: %s", text
 }
 
@@ -117,7 +117,7 @@ func (c *converter) convert(node *yaml.Node, at path) any {
 	}
 	node = target(node)
 	if len(at) > maxDepth {
-		c.refuse(node, at, "lies deeper than %d levels: an alias may contain itself", maxDepth)
+		c.refuse(node, at[:1], "holds something that lies deeper than %d levels: an alias may contain itself", maxDepth)
 		return nil
 	}
 	if !standardTag(node) {
@@ -147,9 +147,9 @@ func (c *converter) mapping(node *yaml.Node, at path) any {
 		here := at.to(key.Value)
 		switch first, seen := lines[key.Value]; {
 		case key.Kind != yaml.ScalarNode || key.ShortTag() == "!!null":
-			c.refuse(key, at, "has a key that is no text: write a name before the colon")
+			c.doc.report(c.doc.place(at, key), "has a key that is no text: write a name before the colon")
 		case key.ShortTag() == "!!merge":
-			c.refuse(key, at, "merge keys (<<) are not read: write the keys out")
+			c.doc.report(c.doc.place(at, key), "merge keys (<<) are not read: write the keys out")
 		case seen:
 			c.refuse(key, here, "stands twice, first in line %d: remove one", first)
 		default:
@@ -178,7 +178,7 @@ func (c *converter) scalar(node *yaml.Node, at path) any {
 }
 
 func (c *converter) refuse(node *yaml.Node, at path, format string, args ...any) {
-	place := Position{File: c.doc.file, Line: node.Line, Column: node.Column, Path: c.doc.spell(at)}
+	place := c.doc.place(at, node)
 	c.doc.report(place, format, args...)
 	c.doc.bad[place.Path] = true
 }

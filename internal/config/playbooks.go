@@ -145,7 +145,9 @@ func checkNeeds(d *document, steps []Step) {
 				d.faultAt(need.At, "no step %s before this one%s", quote(need.Value), suggest(need.Value, before))
 			}
 		}
-		before = append(before, step.Name)
+		if count(before, step.Name) == 0 {
+			before = append(before, step.Name)
+		}
 	}
 }
 

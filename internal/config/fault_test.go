@@ -1,0 +1,204 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// faultCase is a set of files with something wrong in each.
+type faultCase struct {
+	name, sources, connections, playbooks string
+}
+
+func sourceCases() []faultCase {
+	list := []faultCase{
+		{name: "empty file", sources: " "},
+		{name: "only a comment", sources: "# nothing"},
+		{name: "syntax", sources: "sources:\n  a: {b: [c\n  d: e\n"},
+		{name: "syntax with a quoted value", sources: "sources: *" + canary + "\n"},
+		{name: "tab", sources: "sources:\n\ta: b\n"},
+		{name: "two documents", sources: goodSources + "---\nsources: {}\n"},
+		{name: "a list", sources: "- a\n"},
+		{name: "unknown keys everywhere", sources: "sorces: {}\nsources:\n  a:\n    pre-set: x\n    preset: cloudevent\n    verify: {standard_webhook: {}, hmac: {header: X-A, secrets: [\"${env:PLAIN}\"], algo: sha256}}\n"},
+		{name: "missing keys", sources: "sources:\n  a: {}\n  b: {preset: cloudevents, verify: {}}\n  c: {preset: cloudevents, verify: {hmac: {}}}\n"},
+		{name: "wrong types", sources: "sources:\n  a: 7\n  b: {preset: true, verify: [1]}\n  c: {preset: cloudevents, verify: {hmac: {header: 1, secrets: " + canary + ", tolerance: 5}}}\n  d:\n"},
+		{name: "names", sources: "sources:\n  Big Name: {preset: cloudevents, verify: {hmac: {header: X, secrets: [\"${env:PLAIN}\"]}}}\n  1: {preset: cloudevents, dedup_scope: \"a:b\", verify: {hmac: {header: X, secrets: [\"${env:PLAIN}\"]}}}\n"},
+		{name: "two verifiers", sources: "sources:\n  a:\n    preset: cloudevents\n    verify:\n      hmac: {header: X, secrets: [\"${env:PLAIN}\"]}\n      standard_webhooks: {secrets: [\"${env:GOOD}\"]}\n"},
+	}
+	secrets := []string{canary, "${env:" + canary + "}", "${env:NOT_SET}", "${env:EMPTY}", "${file:missing}",
+		"${file:/etc/empty}", "${env:SHORT}", "${env:CANARY}", "${{ env.X }}", "$" + canary}
+	sw := "sources:\n  a:\n    preset: cloudevents\n    verify:\n      standard_webhooks:\n        tolerance: 5 minutes\n        secrets:\n"
+	hm := "sources:\n  a:\n    preset: cloudevents\n    verify:\n      hmac:\n        header: X\n        secrets:\n"
+	for i, s := range secrets {
+		sw += fmt.Sprintf("          - %q\n", s)
+		if i < 7 {
+			hm += fmt.Sprintf("          - %q\n", s)
+		}
+	}
+	return append(list,
+		faultCase{name: "secrets of standard webhooks", sources: sw},
+		faultCase{name: "secrets of an hmac", sources: hm},
+		faultCase{name: "what is signed", sources: hmacs("signed: [timestamp, body]", "signed: [\".\"]", "timestamp_header: T, signed: [body]",
+			"tolerance: 5m", "timestamp_header: T, tolerance: 0s", "timestamp_header: T, tolerance: 9999999999h", "signed: [body, body]")},
+		faultCase{name: "yaml traps", sources: "sources:\n  a: &a {preset: cloudevents, preset: b, verify: !mine {hmac: {header: X, secrets: [\"${env:PLAIN}\"]}}}\n  b: {<<: *a}\n  ? [x]\n  : y\n  c: !!binary aGFsbG8=\n  ~: {}\n"},
+		faultCase{name: "an alias within itself", sources: "sources: &s\n  a: *s\n"},
+		faultCase{name: "an alias bomb", sources: bomb()},
+		faultCase{name: "numbers", sources: "sources:\n  a: .inf\n  b: .nan\n  c: 0x1F\n  d: 1e400\n"},
+	)
+}
+
+func hmacs(extra ...string) string {
+	s := "sources:\n"
+	for i, e := range extra {
+		s += fmt.Sprintf("  s%d: {preset: cloudevents, verify: {hmac: {header: X, secrets: [\"${env:PLAIN}\"], %s}}}\n", i, e)
+	}
+	return s
+}
+
+// bomb is a document of a few lines that is millions of values when its aliases are written out.
+func bomb() string {
+	s := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := 1; i < 8; i++ {
+		s += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
+	}
+	return s
+}
+
+func connectionCases() []faultCase {
+	return []faultCase{
+		{name: "providers", connections: `connections:
+  a: {provider: okat, base_url: https://a.example, auth: {ssws: "${env:PLAIN}"}}
+  b: {provider: okta, base_url: https://a.example, team: t, token_url: https://b.example, secret_sink: {dir: x}, auth: {service_user: {key_id: k, key_secret: "${env:PLAIN}"}}}
+  c: {provider: asa, base_url: https://a.example, auth: {ssws: "${env:PLAIN}"}}
+  d: {provider: transmit, base_url: https://a.example, auth: {client_credentials: {client_id: c, client_secret: "${env:NOT_SET}"}}}
+  e: {provider: okta, base_url: https://a.example, auth: {}}
+  f: {provider: okta, base_url: https://a.example, concurrency: 0, auth: {ssws: s, service_app: {scopes: []}}}
+  g: {provider: okta, base_url: https://a.example, concurrency: 65, auth: {service_app: {client_id: "", key_id: k, private_key: "${file:none}", scopes: [a.b, a.b, "A"]}}}
+  h: {provider: transmit, base_url: https://a.example, token_url: https://a.example, secret_sink: {}, auth: {client_credentials: {client_id: 0123, client_secret: ` + canary + `}}}
+`},
+		{name: "addresses", connections: addresses("http://a.example", "https://user:"+canary+"@a.example", "https://a.example/?q="+canary,
+			"a.example", "ftp://a.example", "https://", "https://a.example/#f", "${env:PLAIN}", "http://localhost:1", "http://[::1]:1", "https://a b", "mailto:a@b")},
+	}
+}
+
+func addresses(urls ...string) string {
+	s := "connections:\n"
+	for i, u := range urls {
+		s += fmt.Sprintf("  c%d: {provider: okta, base_url: %q, auth: {ssws: \"${env:PLAIN}\"}}\n", i, u)
+	}
+	return s
+}
+
+func playbookCases() []faultCase {
+	return []faultCase{
+		{name: "steps and connections", connections: goodConnections, playbooks: `playbooks:
+  - name: a
+    on: [user.terminated]
+    actions:
+      - {step: one, do: okta.suspend_user, at: okta-prd}
+      - {step: one, do: okta.suspend_user, at: asa-prod}
+      - {step: two, do: asa.revoke_clients, at: nowhere-near, needs: [two, tree, onee]}
+      - {step: three, do: nobody.does_this, at: asa-prod, needs: [one, one]}
+      - {step: "a:b", do: okta.suspend_user, at: okta-prod, on_dead: halt}
+  - name: a
+    on: []
+    when: "${{ true }}"
+    class: soon
+    actions: []
+  - {name: b, on: [x, x], do: y}
+`},
+		{name: "parameters", connections: goodConnections, playbooks: `playbooks:
+  - name: a
+    on: [user.terminated]
+    actions:
+      - step: one
+        do: okta.suspend_user
+        at: okta-prod
+        with:
+          a: "mail-${{ event.data.user.email }}"
+          b: "${{ }}"
+          c: "${env:PLAIN}"
+          d: [{e: "x${{ y }}"}]
+          f: "${{ unfinished"
+`},
+		{name: "guards", connections: goodConnections, playbooks: `playbooks: []
+guards:
+  protected: [breakglass@acme.example, "user:", "user:a", "user:a"]
+  brakes: []
+  brake:
+    - {on: [user.terminated], max: -1, per: soon, then: hold}
+    - {on: [], max: 1.5, per: 0s, then: drop, percent_of: 3}
+    - {}
+  approve:
+    - {do: []}
+    - {do: [a.b], approvers: 0}
+    - {do: [a.b], approvers: 9}
+`},
+		{name: "faults of two files", connections: "connections: {okta-prod: {}}\n", playbooks: "playbooks:\n  - {name: A, on: [x], actions: [{step: s, do: okta.a, at: okta-prod}, {step: t, do: okta.a, at: okta-prt}]}\n"},
+		{name: "no playbooks file", connections: goodConnections},
+		{name: "no connections file", playbooks: "playbooks: [{name: a}]\n"},
+	}
+}
+
+func (c faultCase) err() error {
+	files := map[string]string{"/run/okta.pem": "PEM", "/etc/empty": "\n"}
+	for name, text := range map[string]string{SourcesFile: c.sources, ConnectionsFile: c.connections, PlaybooksFile: c.playbooks} {
+		if text != "" {
+			files["etc/"+name] = text
+		}
+	}
+	if c.sources != "" {
+		_, err := ReadSources("etc", memory(files, testEnv()))
+		return err
+	}
+	if c.playbooks == "" && c.name != "no playbooks file" {
+		_, err := ReadConnections("etc", memory(files, testEnv()))
+		return err
+	}
+	_, err := Read("etc", memory(files, testEnv()))
+	return err
+}
+
+// TestFaults holds every message, with its place, against a golden file; golden fails when a secret stands in one.
+func TestFaults(t *testing.T) {
+	for file, cases := range map[string][]faultCase{
+		"sources": sourceCases(), "connections": connectionCases(), "playbooks": playbookCases(),
+	} {
+		t.Run(file, func(t *testing.T) {
+			var b strings.Builder
+			for _, c := range cases {
+				err := c.err()
+				if err == nil {
+					t.Errorf("%s: no fault", c.name)
+					continue
+				}
+				fmt.Fprintf(&b, "== %s\n%v\n", c.name, err)
+			}
+			golden(t, "testdata/"+file+".golden", b.String())
+		})
+	}
+}
+
+// FuzzRead feeds anything to the readers: no text may make them panic or hang, and every fault has a place.
+func FuzzRead(f *testing.F) {
+	for _, cases := range [][]faultCase{sourceCases(), connectionCases(), playbookCases()} {
+		for _, c := range cases {
+			f.Add(c.sources + c.connections + c.playbooks)
+		}
+	}
+	f.Add(goodSources)
+	f.Add(goodConnections)
+	f.Add(goodPlaybooks)
+	f.Fuzz(func(t *testing.T, text string) {
+		refs := memory(map[string]string{"c/sources.yaml": text, "c/connections.yaml": text, "c/playbooks.yaml": text}, testEnv())
+		sources, err := ReadSources("c", refs)
+		if err == nil && len(sources) == 0 {
+			t.Error("no source, and no fault")
+		}
+		if err != nil && !strings.HasPrefix(err.Error(), "c/sources.yaml") {
+			t.Errorf("a fault without a place: %v", err)
+		}
+		_, _ = Read("c", refs)
+	})
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"keyturn/internal/secret"
+)
+
+// Prefix begins the name of every environment variable of the settings.
+const Prefix = "KEYTURN"
+
+// Ingest are the settings of the public intake.
+type Ingest struct {
+	ConfigDir   string        `split_words:"true" default:"/etc/keyturn" desc:"directory with sources.yaml"`
+	Listen      string        `split_words:"true" default:"127.0.0.1:8480" desc:"address of the public listener, host:port"`
+	AdminListen string        `split_words:"true" default:"127.0.0.1:8481" desc:"address of health and metrics, host:port; never public"`
+	Shutdown    time.Duration `split_words:"true" default:"20s" desc:"the longest a clean stop may take"`
+	NATS        NATS
+	Log         Log
+}
+
+// Worker are the settings of a worker.
+type Worker struct {
+	ConfigDir     string        `split_words:"true" default:"/etc/keyturn" desc:"directory with connections.yaml and playbooks.yaml"`
+	AdminListen   string        `split_words:"true" default:"127.0.0.1:8482" desc:"address of health and metrics, host:port; never public"`
+	Shutdown      time.Duration `split_words:"true" default:"20s" desc:"the longest a clean stop may take"`
+	DeploymentKey secret.Value  `split_words:"true" required:"true" desc:"key that hides principals in subjects: the same on every worker, for ever; at least 16 bytes"`
+	Replicas      int           `split_words:"true" default:"3" desc:"copies of every stream on the NATS cluster: 1, 3 or 5"`
+	NATS          NATS
+	Log           Log
+}
+
+// Local are the settings of the one tool: serve, dev, and the commands of an operator.
+type Local struct {
+	ConfigDir     string        `split_words:"true" desc:"directory with sources.yaml, connections.yaml and playbooks.yaml; dev brings a sample"`
+	Listen        string        `split_words:"true" default:"127.0.0.1:8480" desc:"address of the public listener, host:port"`
+	AdminListen   string        `split_words:"true" default:"127.0.0.1:8481" desc:"address of health and metrics, host:port; never public"`
+	Shutdown      time.Duration `split_words:"true" default:"20s" desc:"the longest a clean stop may take"`
+	Store         string        `split_words:"true" default:".keyturn" desc:"directory of the embedded broker and of what is generated beside it"`
+	Durability    Durability    `split_words:"true" default:"group" desc:"how the embedded broker reaches the disk: group (one barrier for many messages) or always (one fsync a message)"`
+	StoreMaxBytes Bytes         `split_words:"true" default:"8GiB" desc:"the most that the embedded broker stores, with KiB, MiB, GiB or TiB"`
+	DeploymentKey secret.Value  `split_words:"true" desc:"key that hides principals in subjects, at least 16 bytes; generated in the store when not given"`
+	NATS          NATS
+	Log           Log
+}
+
+// NATS says how to reach an external NATS server. Commands of an operator that find none of it use the store's own
+// broker.
+type NATS struct {
+	URL           string `split_words:"true" desc:"servers, comma-separated: nats://host:4222 or tls://host:4222"`
+	Creds         string `split_words:"true" desc:"path of a credentials file (JWT and seed)"`
+	Nkey          string `split_words:"true" desc:"path of an nkey seed file"`
+	Context       string `split_words:"true" desc:"name of a context of the nats command line tool, instead of the rest"`
+	Monitor       string `split_words:"true" desc:"address of the server's monitoring port, from which its durability is read: http://host:8222"`
+	AssertDurable bool   `split_words:"true" default:"false" desc:"vouch that every server runs with sync_interval: always"`
+	TLS           TLS
+}
+
+// TLS are the files of a TLS connection to NATS.
+type TLS struct {
+	CA   string `split_words:"true" desc:"path of the certificate authorities, PEM"`
+	Cert string `split_words:"true" desc:"path of the client certificate, PEM"`
+	Key  string `split_words:"true" desc:"path of the client certificate's key, PEM"`
+}
+
+// Log says how the process logs, on its standard error.
+type Log struct {
+	Level  slog.Level `split_words:"true" default:"INFO" desc:"debug, info, warn or error"`
+	Format LogFormat  `split_words:"true" default:"json" desc:"json or text"`
+}
+
+// IngestFromEnv reads the settings of ingest. The error is Faults, each with the variable as its place.
+func IngestFromEnv() (Ingest, error) {
+	var s Ingest
+	e := newEnviron()
+	e.fill(&s)
+	e.listen("KEYTURN_LISTEN", s.Listen)
+	e.listen("KEYTURN_ADMIN_LISTEN", s.AdminListen)
+	e.positive("KEYTURN_SHUTDOWN", s.Shutdown)
+	e.nats(s.NATS, true)
+	return s, e.err()
+}
+
+// WorkerFromEnv reads the settings of a worker. The error is Faults.
+func WorkerFromEnv() (Worker, error) {
+	var s Worker
+	e := newEnviron()
+	e.fill(&s)
+	e.listen("KEYTURN_ADMIN_LISTEN", s.AdminListen)
+	e.positive("KEYTURN_SHUTDOWN", s.Shutdown)
+	e.key(s.DeploymentKey)
+	if s.Replicas != 1 && s.Replicas != 3 && s.Replicas != 5 {
+		e.fault("KEYTURN_REPLICAS", "is no number of copies that can agree: use 1, 3 or 5")
+	}
+	e.nats(s.NATS, true)
+	return s, e.err()
+}
+
+// LocalFromEnv reads the settings of the one tool. The error is Faults.
+func LocalFromEnv() (Local, error) {
+	var s Local
+	e := newEnviron()
+	e.fill(&s)
+	e.listen("KEYTURN_LISTEN", s.Listen)
+	e.listen("KEYTURN_ADMIN_LISTEN", s.AdminListen)
+	e.positive("KEYTURN_SHUTDOWN", s.Shutdown)
+	e.key(s.DeploymentKey)
+	e.nats(s.NATS, false)
+	return s, e.err()
+}
