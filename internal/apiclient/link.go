@@ -49,6 +49,12 @@ func cutLink(s string) (target, params, rest string, ok bool) {
 	if !ok {
 		return "", "", "", false
 	}
+	params, rest = cutUnquoted(s, ',')
+	return target, params, rest, true
+}
+
+// cutUnquoted cuts s at the first sep that stands outside quotes.
+func cutUnquoted(s string, sep byte) (before, after string) {
 	quoted := false
 	for i := 0; i < len(s); i++ {
 		switch {
@@ -56,16 +62,18 @@ func cutLink(s string) (target, params, rest string, ok bool) {
 			i++
 		case s[i] == '"':
 			quoted = !quoted
-		case s[i] == ',' && !quoted:
-			return target, s[:i], s[i+1:], true
+		case s[i] == sep && !quoted:
+			return s[:i], s[i+1:]
 		}
 	}
-	return target, s, "", true
+	return s, ""
 }
 
 // isNext reports whether the parameters hold rel=next, quoted or not, alone or among other relations.
 func isNext(params string) bool {
-	for _, p := range strings.Split(params, ";") {
+	for params != "" {
+		var p string
+		p, params = cutUnquoted(params, ';')
 		name, value, ok := strings.Cut(p, "=")
 		if !ok || !strings.EqualFold(strings.TrimSpace(name), "rel") {
 			continue
