@@ -56,6 +56,9 @@ type Effect struct {
 	RequestID string    `json:"request_id,omitempty"`
 	Time      time.Time `json:"time"`
 	Blind     bool      `json:"blind,omitempty"` // its end state cannot be read back
+	// NoReply: it was intended, no reply to it was recorded, and a later look showed that it is not needed any more.
+	NoReply bool `json:"no_reply,omitempty"`
+	Past    bool `json:"past,omitempty"` // made before a person or a re-check sent the action again
 }
 
 // Residual is access that outlives a done action.

@@ -1,0 +1,110 @@
+package actions
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"keyturn/internal/apiclient/asa"
+	"keyturn/internal/apiclient/okta"
+	"keyturn/internal/apiclient/transmit"
+	"keyturn/internal/events"
+)
+
+// Clients are what the actions of one connection call with: the client of its provider, and nil for the others. It is
+// safe for concurrent use, as the clients are.
+type Clients struct {
+	Connection string // its name: part of the mark of what is created there
+	Okta       *okta.Client
+	ASA        *asa.Client
+	Transmit   *transmit.Client
+	Sink       Sink    // where secrets of created clients go; nil = nowhere, and then nothing is created
+	Sweeps     *Sweeps // shared verification of the connection; nil = each action for itself
+}
+
+// Build makes the kind of an action. pins are the provider's ids that an earlier observation fixed. Its errors are
+// Permanent: the action can never be made as it stands.
+func (c Clients) Build(a events.Action, pins map[string]string) (Kind, error) {
+	d, ok := definitionOf(a.Do)
+	if !ok {
+		return nil, permanent(a.Do, errors.New("no such kind of action"))
+	}
+	if !c.serves(d.Provider) {
+		return nil, permanent(a.Do, fmt.Errorf("connection %s is none of %s", c.Connection, d.Provider))
+	}
+	p, err := readParameters(d.KindInfo, a.With)
+	if err != nil {
+		return nil, permanent(a.Do, err)
+	}
+	k, err := d.build(p, c, pins)
+	if err != nil {
+		return nil, permanent(a.Do, err)
+	}
+	return k, nil
+}
+
+// serves reports whether the connection is one of the provider's.
+func (c Clients) serves(provider string) bool {
+	switch provider {
+	case "okta":
+		return c.Okta != nil
+	case "asa":
+		return c.ASA != nil
+	case "transmit":
+		return c.Transmit != nil
+	}
+	return false
+}
+
+// parameters is what `with` says, checked for names: unknown ones are refused and required ones are there.
+type parameters map[string]json.RawMessage
+
+// readParameters reads `with` as its kind allows it. A parameter that is null counts as not given.
+func readParameters(k KindInfo, with json.RawMessage) (parameters, error) {
+	p := parameters{}
+	if len(with) > 0 {
+		if err := json.Unmarshal(with, &p); err != nil {
+			return nil, errors.New("with is no object")
+		}
+	}
+	for name, raw := range p {
+		if !slices.ContainsFunc(k.Parameters, func(q Parameter) bool { return q.Name == name }) {
+			return nil, fmt.Errorf("with.%s: no such parameter (%s)", name, k.names())
+		}
+		if string(raw) == "null" {
+			delete(p, name)
+		}
+	}
+	for _, q := range k.Parameters {
+		if _, ok := p[q.Name]; q.Required && !ok {
+			return nil, fmt.Errorf("with.%s: required and not there", q.Name)
+		}
+	}
+	return p, nil
+}
+
+// names lists the parameters of a kind.
+func (k KindInfo) names() string {
+	var names []string
+	for _, q := range k.Parameters {
+		names = append(names, q.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// into reads one parameter into v; one that is not there leaves v as it is. The error does not repeat the value.
+func (p parameters) into(name string, v any) error {
+	raw, ok := p[name]
+	if !ok {
+		return nil
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return fmt.Errorf("with.%s: %s where %s is wanted", name, e.Value, e.Type)
+		}
+		return fmt.Errorf("with.%s: cannot be read", name)
+	}
+	return nil
+}

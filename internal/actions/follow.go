@@ -1,0 +1,222 @@
+package actions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// lifecycleTries bounds how often a case's lifecycle is decided again because another runner moved it meanwhile. A
+// case has a handful of actions, and each moves it once.
+const lifecycleTries = 8
+
+// finish does what follows from a terminal record, all of which may be repeated, and only then is the message done.
+// Dying anywhere in it: the terminal record stands, and the redelivery does the rest.
+func (r *Runner) finish(ctx context.Context, a events.Action, rec ledger.Record) events.Outcome {
+	plan, err := r.plan(ctx, a.Case)
+	if err != nil {
+		return r.lookAgain(err)
+	}
+	if rec.State == ledger.Dead || rec.State == ledger.Contested {
+		if err := r.bury(ctx, plan, a, rec); err != nil {
+			return r.lookAgain(err)
+		}
+	}
+	if len(plan.Actions) > 0 {
+		if err := r.follow(ctx, plan, a.ID); err != nil {
+			return r.lookAgain(err)
+		}
+	}
+	return events.Outcome{Verdict: events.Done}
+}
+
+// Follow publishes the actions of a case that may go now and moves its lifecycle, as after an action's terminal
+// record. It is for whoever ends an action without running it, such as an operator who drops a dead one; it may be
+// repeated.
+func (r *Runner) Follow(ctx context.Context, caseID string) error {
+	plan, err := r.plan(ctx, caseID)
+	if err != nil || len(plan.Actions) == 0 {
+		return err
+	}
+	return r.follow(ctx, plan, "")
+}
+
+// plan reads the plan of a case. One that is not in state planned has no actions that could follow.
+func (r *Runner) plan(ctx context.Context, caseID string) (events.Plan, error) {
+	rec, err := r.Ledger.Last(ctx, ledger.PlanSubject(caseID))
+	if err != nil || rec.State != ledger.Planned {
+		return events.Plan{}, err
+	}
+	var p events.Plan
+	if err := json.Unmarshal(rec.Body, &p); err != nil {
+		return p, fmt.Errorf("plan of case %s: %w", caseID, err)
+	}
+	return p, nil
+}
+
+// bury keeps the dead action for a person. All that it says comes from the ledger, so that a repeat says the same.
+func (r *Runner) bury(ctx context.Context, plan events.Plan, a events.Action, rec ledger.Record) error {
+	original, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("dead letter %s: %w", a.ID, err)
+	}
+	d := events.DeadLetter{
+		ID: a.ID, Kind: events.DeadAction, Case: a.Case, Connection: a.Connection, Do: a.Do, Principal: plan.Event.Subject,
+		Cause: string(rec.State), Error: rec.Reason, Attempts: rec.Attempts, Time: rec.Time, Original: original,
+	}
+	if rec.Evidence != nil && rec.Evidence.Failure != nil {
+		f := rec.Evidence.Failure
+		d.Cause, d.Status, d.RequestID, d.Error, d.Suggestion = f.Cause, f.Status, f.RequestID, f.Error, f.Suggestion
+	}
+	return r.Queue.Bury(ctx, d)
+}
+
+// follow publishes successors and moves the lifecycle. after limits the successors to those of one action; empty
+// means of all.
+func (r *Runner) follow(ctx context.Context, plan events.Plan, after string) error {
+	for range lifecycleTries {
+		// The lifecycle is read before the actions: whoever ends an action after this read and moves the case wins
+		// the compare-and-swap below, and this runner decides again.
+		life, err := r.Ledger.Last(ctx, ledger.LifecycleSubject(plan.Case))
+		if err != nil {
+			return err
+		}
+		s, err := r.standing(ctx, plan)
+		if err != nil {
+			return err
+		}
+		if err := r.publishNext(ctx, plan, s, after); err != nil {
+			return err
+		}
+		err = r.move(ctx, plan, s, life)
+		if !errors.Is(err, ledger.ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("lifecycle of case %s: %w, %d times", plan.Case, ledger.ErrConflict, lifecycleTries)
+}
+
+// standing is where the actions of a case stand: their last records, by id.
+type standing map[string]ledger.Record
+
+// standing reads the actions of a case from the leader.
+func (r *Runner) standing(ctx context.Context, plan events.Plan) (standing, error) {
+	s := make(standing, len(plan.Actions))
+	for _, a := range plan.Actions {
+		rec, err := r.Ledger.Last(ctx, ledger.ActionSubject(plan.Case, a.ID))
+		if err != nil {
+			return nil, err
+		}
+		s[a.ID] = rec
+	}
+	return s, nil
+}
+
+// ready reports whether all that a waits for has come to an end.
+func (s standing) ready(a events.Action) bool {
+	return !slices.ContainsFunc(a.After, func(id string) bool { return !s[id].State.Terminal() })
+}
+
+// stoppers gives those before a that did not reach their end state and keep it from going: a playbook may say so,
+// and what destroys never goes after a failure.
+func (s standing) stoppers(a events.Action) []string {
+	if a.OnDead != events.Stop && !Destructive(a.Do) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(a.After), func(id string) bool {
+		return !s[id].State.Terminal() || s[id].State.Achieved()
+	})
+}
+
+// held gives the actions that will not go unless a person sees to those before them, directly or further back. A
+// plan lists an action after those that it waits for.
+func (s standing) held(plan events.Plan) map[string]bool {
+	held := map[string]bool{}
+	for _, a := range plan.Actions {
+		behind := slices.ContainsFunc(a.After, func(id string) bool { return held[id] })
+		held[a.ID] = s[a.ID].State == "" && (behind || len(s.stoppers(a)) > 0)
+	}
+	return held
+}
+
+// publishNext sends the successors that may go. One that has a record was sent before.
+func (r *Runner) publishNext(ctx context.Context, plan events.Plan, s standing, after string) error {
+	for _, a := range plan.Actions {
+		if len(a.After) == 0 || (after != "" && !slices.Contains(a.After, after)) {
+			continue
+		}
+		if s[a.ID].State != "" || !s.ready(a) || len(s.stoppers(a)) > 0 {
+			continue
+		}
+		if err := r.Queue.PublishAction(ctx, a); err != nil {
+			return fmt.Errorf("publish %s: %w", a.ID, err)
+		}
+	}
+	return nil
+}
+
+// move brings the lifecycle to where the actions say it is, when all of them came to an end or are held.
+func (r *Runner) move(ctx context.Context, plan events.Plan, s standing, life ledger.Record) error {
+	state, reason, ended := s.verdict(plan, r.now())
+	if !ended || (life.State == state && (state != ledger.NeedsPerson || life.Reason == reason)) {
+		return nil
+	}
+	walk := []ledger.State{state}
+	if life.State == ledger.Closed || (life.State == "" && state == ledger.ClosedWithResidual) {
+		walk = []ledger.State{ledger.Open, state} // the state table wants it open first
+	}
+	for _, next := range walk {
+		rec, err := r.Ledger.Append(ctx, life, ledger.Record{
+			Subject: ledger.LifecycleSubject(plan.Case), State: next, By: r.Worker, Attempt: r.NewID(),
+			Epoch: r.Epoch, Reason: reason,
+		})
+		if err != nil {
+			return err
+		}
+		life = rec
+	}
+	// Dying here: the case stands where it belongs; the redelivery finds nothing to move.
+	return nil
+}
+
+// verdict says where a case belongs whose actions stand like this, and why. It is false while one of them may go on
+// by itself.
+func (s standing) verdict(plan events.Plan, now time.Time) (state ledger.State, reason string, ended bool) {
+	var troubled, residual []string
+	held := s.held(plan)
+	for _, a := range plan.Actions {
+		rec := s[a.ID]
+		switch {
+		case held[a.ID]:
+			note := a.Step + " is held"
+			if by := s.stoppers(a); len(by) > 0 {
+				note += " behind " + strings.Join(by, ", ")
+			}
+			troubled = append(troubled, note)
+		case !rec.State.Terminal():
+			return "", "", false
+		case rec.State == ledger.Dead, rec.State == ledger.Contested:
+			troubled = append(troubled, a.Step+" is "+string(rec.State))
+		case rec.Evidence != nil:
+			for _, left := range rec.Evidence.Residual {
+				if left.Until.IsZero() || left.Until.After(now) {
+					residual = append(residual, left.What)
+				}
+			}
+		}
+	}
+	switch {
+	case len(troubled) > 0:
+		return ledger.NeedsPerson, strings.Join(troubled, "; "), true
+	case len(residual) > 0:
+		return ledger.ClosedWithResidual, strings.Join(residual, "; "), true
+	}
+	return ledger.Closed, "", true
+}

@@ -1,0 +1,4 @@
+package actions
+
+// Sweeps share the verification of a connection.
+type Sweeps struct{}
