@@ -1,0 +1,210 @@
+package planner
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"strings"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// Receipts is the place in the ledger, in the form of a person's key, under which every command leaves what it was and
+// what came of it: ledger.PersonFilter(Receipts) lists them all.
+const Receipts = "commands"
+
+// Receipt is the body of such a record.
+type Receipt struct {
+	Command events.Command `json:"command"`
+	Outcome string         `json:"outcome"` // for a person
+}
+
+// Command works off what an operator asks for. A command is done once under its id; whatever it cannot do is said in
+// its receipt, and it is done with: nothing that a person asks for goes round for ever.
+func (p *Planner) Command(ctx context.Context, c events.Command) events.Outcome {
+	t := p.turn()
+	t.attempt = c.ID
+	if c.Actor != "" {
+		t.by = c.Actor
+	}
+	return p.work(ctx, "command", t, func() error { return t.command(ctx, c) })
+}
+
+func (t *turn) command(ctx context.Context, c events.Command) error {
+	t.note(slog.String("command", c.ID), slog.String("verb", string(c.Verb)), slog.String("target", c.Target),
+		slog.String("actor", c.Actor))
+	subject := ledger.PersonSubject(Receipts, receiptToken(c.ID))
+	done, err := t.Ledger.Last(ctx, subject)
+	if err != nil {
+		return err
+	}
+	if done.Seq != 0 {
+		t.note(slog.Bool("repeated", true))
+		return nil
+	}
+	outcome, err := t.obey(ctx, c)
+	if err != nil {
+		return err
+	}
+	t.note(slog.String("outcome", outcome))
+	body, err := json.Marshal(Receipt{Command: c, Outcome: outcome})
+	if err != nil {
+		return fmt.Errorf("receipt of %s: %w", c.ID, err)
+	}
+	// Dying before this write: the command comes again and finds what it did by its id in the records.
+	_, err = t.append(ctx, ledger.Record{}, ledger.Record{Subject: subject, State: ledger.Kept, Reason: outcome, Body: body})
+	if errors.Is(err, ledger.ErrConflict) {
+		return nil // another planner works off the same message, and has said so first
+	}
+	return err
+}
+
+// obey does it and says what came of it, for a person. An error is ours, not the command's.
+func (t *turn) obey(ctx context.Context, c events.Command) (string, error) {
+	if !token(c.Target) {
+		return "nothing has such an id", nil
+	}
+	caseID, _, action := strings.Cut(c.Target, ":")
+	switch {
+	case c.Verb == events.RedriveVerb && action:
+		return t.redriveAction(ctx, c, caseID)
+	case c.Verb == events.RedriveVerb:
+		return t.redriveCase(ctx, c)
+	case c.Verb == events.Drop && action:
+		return t.dropAction(ctx, c, caseID)
+	case c.Verb == events.Drop:
+		return t.dropCase(ctx, c)
+	case c.Verb != events.Approve && c.Verb != events.Deny && c.Verb != events.Cancel:
+		return fmt.Sprintf("%q is no command for the planner", c.Verb), nil
+	}
+	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(c.Target))
+	if err != nil {
+		return "", err
+	}
+	if rec.Seq == 0 {
+		return "no case of that id is planned", nil
+	}
+	d, err := Decode(rec)
+	if err != nil {
+		return "", err
+	}
+	switch c.Verb {
+	case events.Approve:
+		return t.approve(ctx, c, rec, d)
+	case events.Deny:
+		if rec.State != ledger.Held && !d.deniedBy(c) {
+			return "the case is " + string(rec.State) + ", not held", nil
+		}
+	}
+	return t.cancel(ctx, c, rec, d)
+}
+
+// approve gives one person's word to a held plan; the last one that it needs lets it go on as it was shown.
+func (t *turn) approve(ctx context.Context, c events.Command, rec ledger.Record, d Decision) (string, error) {
+	switch {
+	case d.Hold != nil && d.Hold.has(func(w Consent) bool { return w.Command == c.ID }):
+		return d.Hold.count(rec.State), t.follow(ctx, rec, d)
+	case rec.State != ledger.Held || d.Hold == nil:
+		return "the case is " + string(rec.State) + ", not held", nil
+	case c.Actor == "":
+		return "an approval needs a name", nil
+	case d.Hold.has(func(w Consent) bool { return w.Actor == c.Actor }):
+		return c.Actor + " has approved it already; another person must", nil
+	}
+	d.Hold.Given = append(d.Hold.Given, consent(c))
+	state := ledger.Held
+	if len(d.Hold.Given) >= d.Hold.Need {
+		state = ledger.Planned
+	}
+	rec, err := t.write(ctx, rec, d, state, d.Hold.count(state)+reason(c))
+	if err != nil {
+		return "", err
+	}
+	// Dying here: the word is given, and the plan as it stands goes on when the command comes again.
+	return d.Hold.count(state), t.follow(ctx, rec, d)
+}
+
+// cancel ends what a case has not begun.
+func (t *turn) cancel(ctx context.Context, c events.Command, rec ledger.Record, d Decision) (string, error) {
+	by := "cancelled by " + c.Actor + reason(c)
+	switch rec.State {
+	case ledger.Scheduled, ledger.Held, ledger.Conflict:
+		w := consent(c)
+		d.Denied = &w
+		rec, err := t.write(ctx, rec, d, ledger.Cancelled, by)
+		if err != nil {
+			return "", err
+		}
+		// Dying here: cancelled; what was published for it is taken back when the command comes again.
+		return "cancelled", t.follow(ctx, rec, d)
+	case ledger.Planned:
+		begun, err := t.recall(ctx, d, by)
+		if err == nil && len(d.Actions) == 0 {
+			err = t.moveTo(ctx, d.Case, ledger.Closed, by)
+		}
+		return fmt.Sprintf("what had not begun is cancelled; begun or done before: %d", len(begun)), err
+	case ledger.Cancelled:
+		if d.deniedBy(c) {
+			return "cancelled", t.follow(ctx, rec, d)
+		}
+	}
+	return "the case is " + string(rec.State) + " already", nil
+}
+
+// deniedBy reports whether it was this command that cancelled the plan.
+func (d Decision) deniedBy(c events.Command) bool { return d.Denied != nil && d.Denied.Command == c.ID }
+
+// has reports whether a word that meets the condition was given.
+func (h *Hold) has(match func(Consent) bool) bool {
+	for _, w := range h.Given {
+		if match(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// count says how far the approval is.
+func (h *Hold) count(state ledger.State) string {
+	if state == ledger.Held {
+		return fmt.Sprintf("approved %d of %d times", len(h.Given), h.Need)
+	}
+	return "approved"
+}
+
+// consent is the word that a command gives.
+func consent(c events.Command) Consent {
+	return Consent{Command: c.ID, Actor: c.Actor, Reason: c.Reason, Time: c.Time.UTC()}
+}
+
+// reason is the operator's own, as the end of a sentence.
+func reason(c events.Command) string {
+	if c.Reason == "" {
+		return ""
+	}
+	return ": " + c.Reason
+}
+
+// token reports whether s can stand in a subject.
+func token(s string) bool {
+	bad := func(r rune) bool { return r <= ' ' || r == 0x7f || r == '.' || r == '*' || r == '>' }
+	return s != "" && len(s) <= maxToken && !strings.ContainsFunc(s, bad)
+}
+
+// maxToken bounds what is taken as an id, in bytes; ids of actions are the longest.
+const maxToken = 200
+
+// receiptToken is the id of a command as it stands in the subject of its receipt.
+func receiptToken(id string) string {
+	if token(id) {
+		return id
+	}
+	h := fnv.New128a()
+	_, _ = h.Write([]byte(id))
+	return "x-" + hex.EncodeToString(h.Sum(nil))
+}

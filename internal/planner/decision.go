@@ -1,0 +1,63 @@
+package planner
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// Decision is what the body of a plan record holds: the plan, verbatim, and what else was decided. Whoever needs the
+// plan only decodes it as an events.Plan.
+type Decision struct {
+	events.Plan
+	Hold    *Hold    `json:"hold,omitempty"`    // of a plan that is or was held
+	Begun   []Begun  `json:"begun,omitempty"`   // what older events of the same person had begun when this one overtook them
+	Against string   `json:"against,omitempty"` // of a conflict: the case whose id it came with
+	Newer   string   `json:"newer,omitempty"`   // of a superseded or rescinded plan: the case that overtook it
+	Denied  *Consent `json:"denied,omitempty"`  // who cancelled it, and why
+}
+
+// Hold is what a held plan waits for, and what it got so far.
+type Hold struct {
+	Why   string    `json:"why"`
+	Need  int       `json:"need"` // how many people must approve
+	Given []Consent `json:"given,omitempty"`
+}
+
+// Consent is one person's word.
+type Consent struct {
+	Command string    `json:"command"` // id of the command
+	Actor   string    `json:"actor"`
+	Reason  string    `json:"reason,omitempty"`
+	Time    time.Time `json:"time"` // of the command
+}
+
+// Begun is an action that cannot be called back: it is under way or done.
+type Begun struct {
+	Case   string       `json:"case"`
+	Action string       `json:"action"`
+	Do     string       `json:"do"`
+	State  ledger.State `json:"state"`             // where it stood when it was looked at
+	Made   int          `json:"changes,omitempty"` // how many changes it had made
+}
+
+// Decode reads the decision in a plan record.
+func Decode(rec ledger.Record) (Decision, error) {
+	var d Decision
+	if err := json.Unmarshal(rec.Body, &d); err != nil {
+		return Decision{}, fmt.Errorf("plan %s: %w", rec.Subject, err)
+	}
+	return d, nil
+}
+
+// encode gives the record of a decision.
+func (d Decision) encode(state ledger.State, why string) (ledger.Record, error) {
+	body, err := json.Marshal(d)
+	if err != nil {
+		return ledger.Record{}, fmt.Errorf("plan of %s: %w", d.Case, err)
+	}
+	return ledger.Record{Subject: ledger.PlanSubject(d.Case), State: state, Reason: why, Body: body}, nil
+}

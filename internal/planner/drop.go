@@ -1,0 +1,83 @@
+package planner
+
+import (
+	"context"
+	"errors"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/stream"
+)
+
+// dropAction gives a dead action up. What waits for it and may not go without it stays held: cancelling the case ends
+// that too.
+func (t *turn) dropAction(ctx context.Context, c events.Command, caseID string) (string, error) {
+	a, rec, err := t.action(ctx, caseID, c.Target)
+	if err != nil || a.ID == "" {
+		return "no such action", err
+	}
+	switch {
+	case rec.State == ledger.Dead || rec.State == ledger.Contested:
+		if err := t.cancelAction(ctx, caseID, a.ID, rec, "dropped by "+c.Actor+reason(c)); err != nil {
+			return "", err
+		}
+		// Dying here: given up; the case is moved when the command comes again.
+	case rec.State == ledger.Cancelled && rec.Attempt == c.ID:
+	default:
+		return "the action is " + string(rec.State) + ", not dead", t.exhumeStale(ctx, a.ID, rec.State)
+	}
+	return "dropped", t.Follow(ctx, caseID)
+}
+
+// dropCase gives up a conflict, an event that could not be planned, or a delivery that could not be mapped.
+func (t *turn) dropCase(ctx context.Context, c events.Command) (string, error) {
+	letter, err := t.Morgue.DeadLetter(ctx, c.Target)
+	missing := errors.Is(err, stream.ErrNotFound)
+	if err != nil && !missing {
+		return "", err
+	}
+	if !missing && letter.Case == "" {
+		return "dropped", t.Morgue.Unbury(ctx, c.Target)
+	}
+	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(c.Target))
+	if err != nil {
+		return "", err
+	}
+	d, err := t.given(rec, letter)
+	switch {
+	case missing && rec.Seq == 0:
+		return "no dead letter has that id", nil
+	case err != nil:
+		return "", err
+	case missing && !d.deniedBy(c):
+		return "no dead letter has that id", nil
+	}
+	switch rec.State {
+	case "", ledger.Conflict, ledger.Scheduled:
+		w := consent(c)
+		d.Denied = &w
+		if rec, err = t.write(ctx, rec, d, ledger.Cancelled, "dropped by "+c.Actor+reason(c)); err != nil {
+			return "", err
+		}
+		// Dying here: given up; the letter goes when the command comes again.
+	}
+	if err := t.follow(ctx, rec, d); err != nil {
+		return "", err
+	}
+	return "dropped", t.Morgue.Unbury(ctx, c.Target)
+}
+
+// given is what is decided about the case of a dead letter; of one that has no plan, what its event gives.
+func (t *turn) given(rec ledger.Record, letter events.DeadLetter) (Decision, error) {
+	if rec.Seq != 0 {
+		return Decode(rec)
+	}
+	if letter.ID == "" {
+		return Decision{}, nil
+	}
+	e, err := events.Unmarshal(letter.Original)
+	if err != nil {
+		return Decision{}, err
+	}
+	return Decision{Plan: blank(letter.Case, e.ContentHash(), e, letter.Time)}, nil
+}

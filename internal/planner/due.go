@@ -1,0 +1,44 @@
+package planner
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// Due works off an event that came back at its effective time. Its case is planned now, by the playbooks and the
+// guards of this day, if it still waits. One that comes early is given back for the rest of the time.
+func (p *Planner) Due(ctx context.Context, e events.Event, stored time.Time) events.Outcome {
+	t := p.turn()
+	return p.work(ctx, "due", t, func() error { return t.due(ctx, e, stored) })
+}
+
+func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error {
+	t.note(slog.String("case", e.Case()), slog.String("event", e.Name()), slog.String("principal", e.Subject))
+	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case()))
+	if err != nil {
+		return err
+	}
+	if rec.Seq == 0 {
+		// It cannot be: the plan is on disk before anything is scheduled. Should the ledger have lost it, the event
+		// says what to do.
+		t.alert = "due without a plan"
+		return t.event(ctx, e, stored)
+	}
+	d, err := Decode(rec)
+	if err != nil {
+		return err
+	}
+	if rec.State != ledger.Scheduled {
+		t.tell(rec, d)
+		return t.follow(ctx, rec, d)
+	}
+	if rest := d.EffectiveAt.Sub(t.now()); rest > 0 {
+		t.early = rest
+		return nil
+	}
+	return t.decide(ctx, rec, d)
+}

@@ -1,0 +1,96 @@
+package planner
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// Event works off an event that was stored at the given time. Done means that its case is decided, and that everything
+// that follows from the decision was published; the caller's settle must put it on disk before it acknowledges.
+func (p *Planner) Event(ctx context.Context, e events.Event, stored time.Time) events.Outcome {
+	t := p.turn()
+	return p.work(ctx, "event", t, func() error { return t.event(ctx, e, stored) })
+}
+
+// event decides a case that is new, repeats what follows from one that is decided, and sets apart other content that
+// came under the same id.
+func (t *turn) event(ctx context.Context, e events.Event, stored time.Time) error {
+	if e.Time.IsZero() {
+		e.Time = stored
+	}
+	id, hash := e.Case(), e.ContentHash()
+	t.note(slog.String("case", id), slog.String("event", e.Name()), slog.String("principal", e.Subject))
+	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(id))
+	if err != nil {
+		return err
+	}
+	if rec.Seq == 0 {
+		return t.decide(ctx, rec, Decision{Plan: blank(id, hash, e, stored)})
+	}
+	d, err := Decode(rec)
+	if err != nil {
+		return err
+	}
+	if d.Hash != hash {
+		return t.conflict(ctx, e, stored, d)
+	}
+	t.note(slog.Bool("resent", true))
+	t.tell(rec, d)
+	if d.Event.Data == nil {
+		// A newer event took the case before it was planned, and knew the person by one name only.
+		d.Event = e
+		if err := t.index(ctx, d); err != nil {
+			return err
+		}
+	}
+	return t.follow(ctx, rec, d)
+}
+
+// blank is the plan of an event of which nothing is planned yet.
+func blank(id, hash string, e events.Event, stored time.Time) events.Plan {
+	return events.Plan{
+		Case: id, Event: e, Hash: hash, Accepted: stored.UTC(), Class: e.Class, EffectiveAt: e.EffectiveAt,
+	}
+}
+
+// conflict sets apart an event that says something else than the one that its case was decided upon. It becomes a
+// case of its own, which a person may redrive: a weak sender must neither pre-empt nor swallow a real event. Resent,
+// it is the same case again.
+func (t *turn) conflict(ctx context.Context, e events.Event, stored time.Time, decided Decision) error {
+	if err := t.disown(ctx, e, decided); err != nil {
+		return err
+	}
+	own := e
+	own.ID = e.ID + "~" + e.ContentHash()
+	id := own.Case()
+	t.note(slog.String("own_case", id))
+	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(id))
+	if err != nil {
+		return err
+	}
+	d := Decision{Plan: blank(id, own.ContentHash(), own, stored), Against: decided.Case}
+	if rec.Seq != 0 {
+		if d, err = Decode(rec); err != nil {
+			return err
+		}
+	} else if rec, err = t.write(ctx, rec, d, ledger.Conflict, "case "+decided.Case+" was decided upon other content"); err != nil {
+		return err
+	}
+	t.alert = "other content came under the id of case " + decided.Case
+	t.tell(rec, d)
+	// Dying here: the conflict stands; the redelivery comes by here again and buries it.
+	return t.follow(ctx, rec, d)
+}
+
+// write appends a decision to the plan's subject. ledger.ErrConflict means that somebody else decided.
+func (t *turn) write(ctx context.Context, prev ledger.Record, d Decision, s ledger.State, why string) (ledger.Record, error) {
+	rec, err := d.encode(s, why)
+	if err != nil {
+		return ledger.Record{}, err
+	}
+	return t.append(ctx, prev, rec)
+}

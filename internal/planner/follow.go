@@ -1,0 +1,228 @@
+package planner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// follow does what follows from a decision. It may be called any number of times: whatever is done already is found
+// done, or is harmless to repeat.
+func (t *turn) follow(ctx context.Context, rec ledger.Record, d Decision) error {
+	life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(d.Case))
+	if err != nil {
+		return err
+	}
+	if life.State == ledger.Closed || life.State == ledger.ClosedWithResidual {
+		return nil // nothing is left to follow
+	}
+	if err := t.index(ctx, d); err != nil {
+		return err
+	}
+	switch rec.State {
+	case ledger.Planned:
+		return t.launch(ctx, d, life.State)
+	case ledger.Scheduled:
+		return t.await(ctx, d)
+	case ledger.Held:
+		return t.move(ctx, d.Case)
+	case ledger.Conflict:
+		return t.buryConflict(ctx, d)
+	}
+	return t.conclude(ctx, d, life.State)
+}
+
+// launch publishes the first actions of a plan.
+func (t *turn) launch(ctx context.Context, d Decision, life ledger.State) error {
+	if err := t.Queue.Barrier(ctx); err != nil {
+		return err
+	}
+	// Dying here: the plan is on disk. From now on it alone is published, whatever becomes of the playbooks.
+	if err := t.exhume(ctx, d.Case, life); err != nil {
+		return err
+	}
+	if err := t.move(ctx, d.Case); err != nil {
+		return err
+	}
+	// Dying here: the case is open and none of its actions is published; the message comes again. The case is moved
+	// first, so that whoever is done with the last action finds it open and closes it.
+	for _, a := range d.First() {
+		if err := t.Queue.PublishAction(ctx, a); err != nil {
+			return err
+		}
+		// Dying here: the lane has it, and the message comes again; published twice, the action is found begun.
+	}
+	return nil
+}
+
+// await has a plan come back when it takes effect.
+func (t *turn) await(ctx context.Context, d Decision) error {
+	if err := t.move(ctx, d.Case); err != nil {
+		return err
+	}
+	if err := t.Queue.Barrier(ctx); err != nil {
+		return err
+	}
+	// Dying here: the plan is on disk and waits for nothing; the message comes again. The case is open already, which
+	// is how whoever cancels it knows that there may be something to take back.
+	e := d.Event
+	e.EffectiveAt = d.EffectiveAt
+	return t.Timetable.Schedule(ctx, e)
+}
+
+// buryConflict hands a conflict to a person.
+func (t *turn) buryConflict(ctx context.Context, d Decision) error {
+	original, err := events.Marshal(d.Event)
+	if err != nil {
+		return err
+	}
+	if err := t.Queue.Barrier(ctx); err != nil {
+		return err
+	}
+	err = t.Morgue.Bury(ctx, events.DeadLetter{
+		ID: d.Case, Kind: events.DeadConflict, Case: d.Case, Source: d.Event.Scope, Principal: d.Event.Subject,
+		Cause: causeConflict, Error: "case " + d.Against + " was decided upon other content under the same id",
+		Suggestion: "compare it with that case; redrive it if it is meant as well, else drop it",
+		Time:       d.Accepted, Original: original,
+	})
+	if err != nil {
+		return err
+	}
+	// Dying here: buried twice is buried once.
+	return t.move(ctx, d.Case)
+}
+
+// conclude ends a case that nothing will come of any more: refused, superseded or cancelled.
+func (t *turn) conclude(ctx context.Context, d Decision, life ledger.State) error {
+	if life != "" {
+		if err := t.Timetable.Unschedule(ctx, d.Case); err != nil {
+			return err
+		}
+		// Dying here: what fired already finds the plan decided.
+	}
+	if err := t.exhume(ctx, d.Case, life); err != nil {
+		return err
+	}
+	return t.move(ctx, d.Case)
+}
+
+// exhume removes the dead letter of a case that waited for a person and goes on. It comes before the case is moved:
+// dying between the two, the case still says that there may be one.
+func (t *turn) exhume(ctx context.Context, caseID string, life ledger.State) error {
+	if life != ledger.NeedsPerson {
+		return nil
+	}
+	return t.Morgue.Unbury(ctx, caseID)
+}
+
+// index lists the case under every name that the event gives its principal and its person.
+func (t *turn) index(ctx context.Context, d Decision) error {
+	keys := map[string]bool{t.Keyer.Key(d.Event.Subject): true}
+	for _, id := range events.Principals(d.Event) {
+		keys[t.Keyer.Key(id.Principal())] = true
+	}
+	for key := range keys {
+		_, err := t.append(ctx, ledger.Record{}, ledger.Record{
+			Subject: ledger.PersonSubject(key, d.Case), State: ledger.Kept,
+		})
+		if err != nil && !errors.Is(err, ledger.ErrConflict) { // a conflict: it is listed already
+			return err
+		}
+		// Dying here: listed under some names; the rest follows with the message.
+	}
+	return nil
+}
+
+// move brings the lifecycle of a case to where its plan and its actions say. The lifecycle is read first: of two that
+// move it at once, the second to write begins anew and sees everything that the first one saw.
+func (t *turn) move(ctx context.Context, caseID string) error {
+	life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(caseID))
+	if err != nil {
+		return err
+	}
+	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
+	if err != nil {
+		return err
+	}
+	d, err := Decode(rec)
+	if err != nil {
+		return err
+	}
+	to, err := t.standing(ctx, life.State, rec, d)
+	if err != nil || to == "" || to == life.State {
+		return err
+	}
+	return t.setLife(ctx, life, caseID, to, rec.Reason, d.Accepted)
+}
+
+// moveTo brings the lifecycle of a case that has no plan, or whose plan does not tell, to a state.
+func (t *turn) moveTo(ctx context.Context, caseID string, to ledger.State, why string) error {
+	life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(caseID))
+	if err != nil || life.State == to {
+		return err
+	}
+	return t.setLife(ctx, life, caseID, to, why, time.Time{})
+}
+
+// lifeBody is the body of a lifecycle record.
+type lifeBody struct {
+	Accepted time.Time `json:"accepted,omitzero"`
+}
+
+// setLife writes a lifecycle record behind prev.
+func (t *turn) setLife(ctx context.Context, prev ledger.Record, caseID string, to ledger.State, why string, accepted time.Time) error {
+	rec := ledger.Record{Subject: ledger.LifecycleSubject(caseID), State: to, Reason: why}
+	if !accepted.IsZero() {
+		body, err := json.Marshal(lifeBody{Accepted: accepted})
+		if err != nil {
+			return err
+		}
+		rec.Body = body
+	}
+	_, err := t.append(ctx, prev, rec)
+	return err
+}
+
+// standing says where a case should stand by its plan; empty = where it does.
+func (t *turn) standing(ctx context.Context, life ledger.State, rec ledger.Record, d Decision) (ledger.State, error) {
+	switch rec.State {
+	case ledger.Scheduled:
+		if life != "" {
+			return "", nil // it may need a person by now, because its day's playbooks could not be applied
+		}
+		return ledger.Open, nil
+	case ledger.Held, ledger.Conflict:
+		return ledger.NeedsPerson, nil
+	case ledger.Planned:
+		return t.progress(ctx, life, d)
+	}
+	return ledger.Closed, nil
+}
+
+// progress says where the case of a plan that goes on should stand. Once an action has begun, those who run actions
+// move the case; until then whatever it waited for a person for is over.
+func (t *turn) progress(ctx context.Context, life ledger.State, d Decision) (ledger.State, error) {
+	switch {
+	case len(d.Actions) > 0 && life == "":
+		return ledger.Open, nil
+	case len(d.Actions) > 0 && life == ledger.NeedsPerson:
+		for _, a := range d.Actions {
+			rec, err := t.Ledger.Last(ctx, ledger.ActionSubject(d.Case, a.ID))
+			if err != nil || rec.State != "" {
+				return "", err
+			}
+		}
+		return ledger.Open, nil
+	case len(d.Actions) > 0:
+		return "", nil
+	case len(d.Begun) == 0:
+		return ledger.Closed, nil
+	case life == "":
+		return ledger.NeedsPerson, nil
+	}
+	return "", nil // only a person's word closes what a person must look at
+}

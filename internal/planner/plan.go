@@ -1,0 +1,161 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// decide decides the case of d, which prev says is not decided yet (it has no plan, waits for its time, or was a
+// conflict that a person sent on), and does what follows.
+func (t *turn) decide(ctx context.Context, prev ledger.Record, d Decision) error {
+	state, why, err := t.overtake(ctx, &d)
+	if err != nil {
+		return err
+	}
+	if state == "" {
+		plan, err := t.Plans.Plan(d.Event)
+		if err != nil {
+			return t.unplannable(ctx, prev.State, d, err)
+		}
+		if state, why, err = t.judge(ctx, &d, plan); err != nil {
+			return err
+		}
+	}
+	rec, err := t.write(ctx, prev, d, state, why)
+	if err != nil {
+		return err
+	}
+	t.tell(rec, d)
+	// Dying here: the plan stands and nobody was told. The message comes again and goes on in follow.
+	return t.follow(ctx, rec, d)
+}
+
+// tell puts the decision into the turn's line.
+func (t *turn) tell(rec ledger.Record, d Decision) {
+	t.note(slog.String("state", string(rec.State)), slog.String("class", string(d.Class)),
+		slog.Any("playbooks", d.Playbooks), slog.Int("actions", len(d.Actions)), slog.String("reason", rec.Reason))
+}
+
+// overtake gives the event its place among its person's events. It is superseded by a newer one, otherwise it takes
+// what is pending from the older ones.
+func (t *turn) overtake(ctx context.Context, d *Decision) (ledger.State, string, error) {
+	if !ordered(d.Event) {
+		return "", "", nil
+	}
+	e, key := entryOf(*d), t.Keyer.Key(events.Person(d.Event))
+	o, err := t.place(ctx, key, e)
+	if err != nil {
+		return "", "", err
+	}
+	if n, ok := o.newer(e); ok {
+		d.Newer, d.Actions = n.Case, nil
+		return ledger.Superseded, "a newer event of the same person decides: " + n.Event.Name() + " " + n.Case, nil
+	}
+	d.Begun = nil
+	for _, old := range o.older(e) {
+		begun, err := t.displace(ctx, key, old, *d)
+		if err != nil {
+			return "", "", err
+		}
+		d.Begun = append(d.Begun, begun...)
+	}
+	return "", "", nil
+}
+
+// judge fills in the plan and says what becomes of it by the guards, the time and the brakes of this moment.
+func (t *turn) judge(ctx context.Context, d *Decision, plan events.Plan) (ledger.State, string, error) {
+	d.Actions, d.Playbooks = plan.Actions, plan.Playbooks
+	if plan.Class.Valid() {
+		d.Class = plan.Class
+	}
+	why := t.listing(*d)
+	if len(d.Actions) == 0 {
+		if t.future(*d) {
+			return ledger.Scheduled, t.until(*d), nil // the playbooks of that day may know what to do
+		}
+		return ledger.Planned, why + "no playbook asks for anything", nil
+	}
+	g := t.Plans.Guard(d.Plan)
+	switch {
+	case g.Protected != "":
+		t.alert = "asked to act on a protected principal"
+		return ledger.Refused, g.Protected + " is protected", nil
+	case t.future(*d):
+		return ledger.Scheduled, t.until(*d), nil
+	}
+	over, err := t.brake(ctx, d.Case, g)
+	if err != nil {
+		return "", "", err
+	}
+	if hold := holdOf(g, over); hold != nil {
+		d.Hold = hold
+		return ledger.Held, hold.Why, nil
+	}
+	return ledger.Planned, why + fmt.Sprintf("%d actions", len(d.Actions)), nil
+}
+
+// future reports whether the event takes effect later than now.
+func (t *turn) future(d Decision) bool { return d.EffectiveAt.After(t.now()) }
+
+// until says what a scheduled plan waits for.
+func (t *turn) until(d Decision) string {
+	return "takes effect at " + d.EffectiveAt.UTC().Format("2006-01-02T15:04:05.999Z")
+}
+
+// listing says what was begun already, for a person.
+func (t *turn) listing(d Decision) string {
+	if len(d.Begun) == 0 {
+		return ""
+	}
+	t.alert = fmt.Sprintf("%d actions of older events had begun and are not undone", len(d.Begun))
+	return t.alert + "; "
+}
+
+// holdOf joins what the guards and the brakes ask for; nil = the plan goes on.
+func holdOf(g Guard, over string) *Hold {
+	switch {
+	case g.Approvers > 0 && over != "":
+		return &Hold{Why: g.Why + "; " + over, Need: g.Approvers}
+	case g.Approvers > 0:
+		return &Hold{Why: g.Why, Need: g.Approvers}
+	case over != "":
+		return &Hold{Why: over, Need: 1}
+	}
+	return nil
+}
+
+// unplannable keeps an event that the playbooks could not be applied to for a person. Nothing is decided: sent again,
+// by its sender or by a redrive, it is planned anew.
+func (t *turn) unplannable(ctx context.Context, s ledger.State, d Decision, fault error) error {
+	t.unplanned, t.alert = fault, "the playbooks could not be applied: "+fault.Error()
+	kind := events.DeadFault
+	if s == ledger.Conflict {
+		kind = events.DeadConflict // the letter that it has already
+	}
+	original, err := events.Marshal(d.Event)
+	if err != nil {
+		return err
+	}
+	err = t.Morgue.Bury(ctx, events.DeadLetter{
+		ID: d.Case, Kind: kind, Case: d.Case, Source: d.Event.Scope, Principal: d.Event.Subject,
+		Cause: causePlanning, Error: fault.Error(), Time: d.Accepted, Original: original,
+		Suggestion: "correct the playbook, then redrive",
+	})
+	if err != nil {
+		return err
+	}
+	// Dying here: buried twice is buried once.
+	t.note(slog.String("state", "unplannable"))
+	return t.moveTo(ctx, d.Case, ledger.NeedsPerson, t.alert)
+}
+
+// The causes of dead letters that are the planner's own.
+const (
+	causePlanning = "planning"
+	causeConflict = "conflict"
+	causeMapping  = "mapping"
+)

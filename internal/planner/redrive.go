@@ -1,0 +1,157 @@
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/stream"
+)
+
+// redriveAction sends a dead action again. The dead letter goes before the action is published: were it the other way
+// round, an action that dies again at once could lose its new letter to this redrive. Nothing is lost between the two,
+// as the command is acknowledged after the last step only, and every step finds what was done by its id.
+func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID string) (string, error) {
+	a, rec, err := t.action(ctx, caseID, c.Target)
+	if err != nil || a.ID == "" {
+		return "no such action", err
+	}
+	n, mine, err := t.redrives(ctx, rec, c.ID)
+	switch {
+	case err != nil:
+		return "", err
+	case mine && rec.State != ledger.Redriven:
+		return "redriven", nil // it went on long ago
+	case mine:
+	case rec.State == ledger.Dead || rec.State == ledger.Contested:
+		n++
+		rec, err = t.append(ctx, rec, ledger.Record{
+			Subject: ledger.ActionSubject(caseID, a.ID), State: ledger.Redriven, Evidence: rec.Evidence,
+			Tries: rec.Tries, Attempts: rec.Attempts, Epoch: rec.Epoch,
+			Reason: fmt.Sprintf("redriven by %s%s", c.Actor, reason(c)),
+		})
+		if err != nil {
+			return "", err
+		}
+		// Dying here: redriven, and nobody was told; the command comes again and knows its own record.
+	default:
+		return "the action is " + string(rec.State) + ", not dead", t.exhumeStale(ctx, a.ID, rec.State)
+	}
+	if err := t.reopen(ctx, caseID, rec.Subject); err != nil {
+		return "", err
+	}
+	if err := t.Morgue.Unbury(ctx, a.ID); err != nil {
+		return "", err
+	}
+	if err := t.Queue.Barrier(ctx); err != nil {
+		return "", err
+	}
+	// Dying here: the ledger says on disk that it is redriven; the command comes again and publishes it.
+	a.Redrive = n
+	return "redriven", t.Queue.PublishAction(ctx, a)
+}
+
+// action finds an action in the plan of its case, and its last record.
+func (t *turn) action(ctx context.Context, caseID, id string) (events.Action, ledger.Record, error) {
+	plan, err := t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
+	if err != nil || plan.Seq == 0 {
+		return events.Action{}, ledger.Record{}, err
+	}
+	d, err := Decode(plan)
+	if err != nil {
+		return events.Action{}, ledger.Record{}, err
+	}
+	a, ok := d.Action(id)
+	if !ok {
+		return events.Action{}, ledger.Record{}, nil
+	}
+	rec, err := t.Ledger.Last(ctx, ledger.ActionSubject(caseID, id))
+	return a, rec, err
+}
+
+// redrives counts how often the action was redriven, and says whether one of these was by the command.
+func (t *turn) redrives(ctx context.Context, rec ledger.Record, command string) (n int, mine bool, err error) {
+	if rec.Seq == 0 {
+		return 0, false, nil
+	}
+	err = t.Ledger.Range(ctx, rec.Subject, time.Time{}, func(r ledger.Record) error {
+		if r.State == ledger.Redriven {
+			n++
+			mine = mine || r.Attempt == command
+		}
+		return nil
+	})
+	return n, mine, err
+}
+
+// reopen opens the case of a redriven action. The lifecycle is read before the action: if the action went on in
+// between, so did the case, and it is left to those who run actions.
+func (t *turn) reopen(ctx context.Context, caseID, subject string) error {
+	life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(caseID))
+	if err != nil || life.State == ledger.Open {
+		return err
+	}
+	rec, err := t.Ledger.Last(ctx, subject)
+	if err != nil || rec.State != ledger.Redriven {
+		return err
+	}
+	return t.setLife(ctx, life, caseID, ledger.Open, rec.Reason, time.Time{})
+}
+
+// exhumeStale removes the dead letter of an action that needs nobody any more.
+func (t *turn) exhumeStale(ctx context.Context, id string, s ledger.State) error {
+	if s.Achieved() || s == ledger.Cancelled {
+		return t.Morgue.Unbury(ctx, id)
+	}
+	return nil
+}
+
+// redriveCase plans the event of a dead letter: a conflict as the case of its own that it is, one that the playbooks
+// could not be applied to once more.
+func (t *turn) redriveCase(ctx context.Context, c events.Command) (string, error) {
+	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(c.Target))
+	if err != nil {
+		return "", err
+	}
+	letter, err := t.Morgue.DeadLetter(ctx, c.Target)
+	switch {
+	case errors.Is(err, stream.ErrNotFound) && rec.Seq == 0:
+		return "no dead letter has that id", nil
+	case err != nil && !errors.Is(err, stream.ErrNotFound):
+		return "", err
+	case err == nil && letter.Case == "":
+		return "a delivery that could not be mapped is sent again by its source; drop it", nil
+	}
+	if err := t.replan(ctx, rec, letter); err != nil {
+		return "", err
+	}
+	if t.unplanned != nil {
+		return "still not planned: " + t.unplanned.Error(), nil
+	}
+	// Dying here: the case goes on and its letter still stands; the command comes again.
+	return "planned anew", t.Morgue.Unbury(ctx, c.Target)
+}
+
+// replan decides a case that a person sends on, or follows what is decided meanwhile.
+func (t *turn) replan(ctx context.Context, rec ledger.Record, letter events.DeadLetter) error {
+	if rec.Seq == 0 {
+		e, err := events.Unmarshal(letter.Original)
+		if err != nil {
+			return err
+		}
+		return t.event(ctx, e, letter.Time)
+	}
+	d, err := Decode(rec)
+	if err != nil {
+		return err
+	}
+	if rec.State == ledger.Conflict || (rec.State == ledger.Scheduled && !t.future(d)) {
+		return t.decide(ctx, rec, d)
+	}
+	t.note(slog.String("state", string(rec.State)))
+	return t.follow(ctx, rec, d)
+}

@@ -1,0 +1,79 @@
+package planner
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"keyturn/internal/events"
+	"keyturn/internal/stream"
+)
+
+// Bus is where messages come from. *stream.Bus implements it.
+type Bus interface {
+	// Consume works off a consumer with so many handlers at a time, until ctx ends.
+	Consume(ctx context.Context, c stream.Consumer, concurrency int, h stream.Handler) error
+}
+
+// How many messages of a kind one planner works off at a time. Events wait for the ledger mostly; commands are worked
+// off one after the other, in the order in which people gave them.
+const (
+	concurrentEvents   = 16
+	concurrentDue      = 16
+	concurrentCommands = 1
+	concurrentFaults   = 1
+)
+
+// Run works off everything that is to be planned until ctx ends: the events and the due events of each class on their
+// own, so that a burst of leavers does not delay one stolen laptop.
+func (p *Planner) Run(ctx context.Context, bus Bus) error {
+	g, ctx := errgroup.WithContext(ctx)
+	consume := func(c stream.Consumer, n int, h stream.Handler) {
+		g.Go(func() error { return bus.Consume(ctx, c, n, h) })
+	}
+	for _, class := range events.Classes() {
+		consume(stream.EventsOf(class), concurrentEvents, p.decoded(p.Event))
+		consume(stream.DueOf(class), concurrentDue, p.decoded(p.Due))
+	}
+	consume(stream.Commands(), concurrentCommands, func(ctx context.Context, m *stream.Message) events.Outcome {
+		var c events.Command
+		if err := json.Unmarshal(m.Data, &c); err != nil {
+			return p.unreadable(ctx, m, err)
+		}
+		return p.Command(ctx, c)
+	})
+	consume(stream.Faults(), concurrentFaults, func(ctx context.Context, m *stream.Message) events.Outcome {
+		var f events.Fault
+		if err := json.Unmarshal(m.Data, &f); err != nil {
+			return p.unreadable(ctx, m, err)
+		}
+		return p.Fault(ctx, f)
+	})
+	return g.Wait()
+}
+
+// decoded hands the event in a message to h.
+func (p *Planner) decoded(h func(context.Context, events.Event, time.Time) events.Outcome) stream.Handler {
+	return func(ctx context.Context, m *stream.Message) events.Outcome {
+		e, err := events.Unmarshal(m.Data)
+		if err != nil {
+			return p.unreadable(ctx, m, err)
+		}
+		return h(ctx, e, m.Stored)
+	}
+}
+
+// unreadable keeps a message that cannot be decoded for a person. What stands in it is not repeated: nobody knows what
+// it is.
+func (p *Planner) unreadable(ctx context.Context, m *stream.Message, err error) events.Outcome {
+	sum := sha256.Sum256(m.Data)
+	return p.Fault(ctx, events.Fault{
+		ID: "unreadable-" + hex.EncodeToString(sum[:8]), Source: "broker", Time: m.Stored,
+		Error: fmt.Sprintf("message %d of %s: %v", m.Seq, m.Subject, err),
+	})
+}
