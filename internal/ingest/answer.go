@@ -1,0 +1,80 @@
+package ingest
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// maxProblems bounds the faults of one answer.
+const maxProblems = 1000
+
+// answer is what the sender gets.
+type answer struct {
+	status int
+	header map[string]string
+	body   any
+}
+
+// problem is the body of a refusal (RFC 9457). type is absent, which means that the status says it all.
+type problem struct {
+	Title  string    `json:"title"`
+	Status int       `json:"status"`
+	Detail string    `json:"detail,omitempty"`
+	Errors []Problem `json:"errors,omitempty"`
+}
+
+// accept is 202: everything is stored.
+func accept(cases []string, fault string) answer {
+	if cases == nil {
+		cases = []string{}
+	}
+	return answer{status: http.StatusAccepted, body: struct {
+		Cases []string `json:"cases"`
+		Fault string   `json:"fault,omitempty"`
+	}{cases, fault}}
+}
+
+// refuse is a 4xx: the request as it is can never be right.
+func refuse(status int, detail string) answer {
+	return answer{status: status, body: problem{Title: http.StatusText(status), Status: status, Detail: detail}}
+}
+
+// invalid is 400 with every fault. Nothing of the delivery was stored.
+func invalid(faults Invalid) answer {
+	p := problem{Title: http.StatusText(http.StatusBadRequest), Status: http.StatusBadRequest, Detail: "nothing was stored: " + strconv.Itoa(len(faults)) + " faults", Errors: faults}
+	if len(faults) > maxProblems {
+		p.Errors = faults[:maxProblems]
+	}
+	return answer{status: http.StatusBadRequest, body: p}
+}
+
+// unavailable is 503: the same request will be taken later.
+func unavailable(wait time.Duration) answer {
+	seconds := max(1, int(math.Ceil(wait.Seconds())))
+	return refuse(http.StatusServiceUnavailable, "").with("Retry-After", strconv.Itoa(seconds))
+}
+
+// with adds a header.
+func (a answer) with(name, value string) answer {
+	a.header = map[string]string{name: value}
+	return a
+}
+
+func (a answer) write(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	if _, ok := a.body.(problem); ok {
+		h.Set("Content-Type", "application/problem+json")
+	}
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	for name, value := range a.header {
+		h.Set(name, value)
+	}
+	w.WriteHeader(a.status)
+	// A sender that is gone learns nothing: it will repeat.
+	_ = json.NewEncoder(w).Encode(a.body)
+}

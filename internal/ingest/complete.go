@@ -1,0 +1,213 @@
+package ingest
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"keyturn/internal/events"
+)
+
+// Bounds of an event's attributes.
+const (
+	maxIDBytes     = 256
+	maxSourceBytes = 512
+	maxAhead       = 24 * time.Hour // of an event's time: more is a wrong clock, and would outrank what really comes later
+)
+
+// traceParent is the form of a W3C trace context (Trace Context, section 3.2).
+var traceParent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
+// complete makes events of drafts. It is all or none: the error is Invalid and lists every fault of every event.
+//
+// The subject is computed from the data; the class is the catalogue's unless the sender raises it (a sender that could
+// lower it could also delay a revocation); an event without a time gets the time of receipt.
+func complete(drafts []Draft, s *Source, d Delivery) ([]events.Event, error) {
+	var invalid Invalid
+	var list []events.Event
+	first := map[string]place{}
+	for i, draft := range drafts {
+		e, faults := draft.event(s.scope, d)
+		if len(faults) == 0 {
+			was, again := first[e.Case()]
+			switch {
+			case !again:
+				first[e.Case()] = place{draft: i, hash: e.ContentHash()}
+				list = append(list, e)
+			case was.hash != e.ContentHash():
+				faults = []events.Violation{{Field: "/id", Rule: fmt.Sprintf("same source and id as event %d, with other content", was.draft)}}
+			}
+		}
+		for _, f := range faults {
+			invalid = append(invalid, Problem{Event: i, Field: draft.At + f.Field, Rule: f.Rule})
+		}
+	}
+	if len(invalid) > 0 {
+		return nil, invalid
+	}
+	return list, nil
+}
+
+// place is where a case first stood in a delivery: the same event twice is one.
+type place struct {
+	draft int
+	hash  string
+}
+
+// event checks a draft. The fields of its faults are pointers into the event.
+func (d Draft) event(scope string, del Delivery) (events.Event, []events.Violation) {
+	c := checker{faults: slices.Clone(d.Faults)}
+	if len(d.Faults) > 0 && d.ID == "" && d.Data == nil {
+		return events.Event{}, c.faults // not read at all: no more can be said
+	}
+	e := events.Event{ID: d.ID, Source: d.Source, Type: d.Type, Scope: scope}
+	c.name("/id", d.ID, maxIDBytes)
+	c.name("/source", d.Source, maxSourceBytes)
+	if u, err := url.Parse(d.Source); d.Source != "" && (err != nil || u.String() != d.Source) {
+		c.add("/source", "format: uri-reference, in normal form")
+	}
+	e.Time = c.time("/time", d.Time, del.Received)
+	if e.Time.After(del.Received.Add(maxAhead)) {
+		c.add("/time", "more than 24 hours ahead")
+	}
+	e.TraceParent = firstTrace(d.TraceParent, del.Header.Get("traceparent"))
+	row, ok := events.Lookup(e.Name())
+	if !ok {
+		c.add("/type", "one of the catalogue: "+events.TypePrefix+"<name>"+events.TypeSuffix)
+		return e, c.faults
+	}
+	e.Class = c.class(d.Class, row.Class)
+	c.data(&e, row, d.Data)
+	if len(c.faults) > 0 {
+		return e, c.faults
+	}
+	e.EffectiveAt = c.effectiveAt(d.EffectiveAt, e, row)
+	e.Subject = c.subject(d.Subject, e)
+	return e, c.faults
+}
+
+// checker gathers the faults of one event.
+type checker struct{ faults []events.Violation }
+
+func (c *checker) add(field, rule string) {
+	c.faults = append(c.faults, events.Violation{Field: field, Rule: rule})
+}
+
+// name checks an attribute that must be there and that identifies.
+func (c *checker) name(field, value string, most int) {
+	switch {
+	case value == "":
+		c.required(field)
+	case len(value) > most:
+		c.add(field, fmt.Sprintf("length: at most %d", most))
+	case !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) || strings.TrimSpace(value) != value:
+		c.add(field, "no control characters, and no space at either end")
+	}
+}
+
+// required reports an absent attribute, unless the preset already said what is wrong with it.
+func (c *checker) required(field string) {
+	for _, f := range c.faults {
+		if f.Field == field {
+			return
+		}
+	}
+	c.add(field, "required")
+}
+
+// time reads an RFC 3339 time with a zone, in UTC; fallback when none is given.
+func (c *checker) time(field, value string, fallback time.Time) time.Time {
+	if value == "" {
+		return fallback.UTC()
+	}
+	t, err := time.Parse(time.RFC3339Nano, value)
+	if err != nil {
+		c.add(field, "format: date-time")
+		return fallback.UTC()
+	}
+	return t.UTC()
+}
+
+// class takes a raised class, and refuses a lowered one.
+func (c *checker) class(given string, row events.Class) events.Class {
+	if given == "" {
+		return row
+	}
+	order := events.Classes()
+	rank := slices.Index(order, events.Class(given))
+	switch {
+	case rank < 0:
+		c.add("/class", "one of: urgent, normal, bulk")
+	case rank > slices.Index(order, row):
+		c.add("/class", "may be raised, not lowered: at least "+string(row))
+	}
+	return events.Class(given)
+}
+
+// data checks the payload and puts its canonical form into the event.
+func (c *checker) data(e *events.Event, row events.Entry, data []byte) {
+	if len(data) == 0 {
+		c.required("/data")
+		return
+	}
+	for _, v := range events.Validate(row.Name, data) {
+		c.add("/data"+v.Field, v.Rule)
+	}
+	if canonical, err := events.Canonical(data); err == nil {
+		e.Data = canonical
+	}
+}
+
+// effectiveAt joins what the extension and the data say, which must agree.
+func (c *checker) effectiveAt(extension string, e events.Event, row events.Entry) time.Time {
+	at := events.EffectiveAtOf(e)
+	if extension == "" {
+		return at
+	}
+	if !row.Dated {
+		c.add("/effectiveat", "not allowed in this event")
+		return at
+	}
+	given := c.time("/effectiveat", extension, time.Time{})
+	if !at.IsZero() && !given.Equal(at) {
+		c.add("/effectiveat", "contradicts /data/effective_at")
+	}
+	return given
+}
+
+// subject computes the principal. A sender's own subject is taken for a check: it must be one of the names that the
+// data gives, bare or with its kind.
+func (c *checker) subject(given string, e events.Event) string {
+	subject, err := events.SubjectOf(e)
+	if err != nil {
+		c.add("/data", "principal: none")
+		return ""
+	}
+	if given == "" || given == subject {
+		return subject
+	}
+	for _, id := range events.Principals(e) {
+		for _, form := range []string{id.Value, id.String(), id.Principal()} {
+			if events.Normalize(id.Kind, given) == form {
+				return subject
+			}
+		}
+	}
+	c.add("/subject", "contradicts /data")
+	return subject
+}
+
+// firstTrace gives the first well-formed trace context; a malformed one is dropped, as Trace Context says.
+func firstTrace(candidates ...string) string {
+	for _, t := range candidates {
+		if traceParent.MatchString(t) {
+			return t
+		}
+	}
+	return ""
+}

@@ -1,0 +1,258 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"keyturn/internal/events"
+)
+
+// Bounds of a delivery.
+const (
+	MaxBody     = 1 << 20   // bytes of a request body
+	MaxEvent    = 900 << 10 // bytes of one encoded event: a NATS message of 1 MiB less its headers, with room
+	concurrency = 256       // deliveries at once, unless Options says otherwise
+	pathPrefix  = "/hooks/"
+
+	publishTimeout = 10 * time.Second // a broker that needs longer is away
+	retryAfter     = 5 * time.Second  // when the publisher does not say
+	retryBusy      = time.Second      // when too many deliveries are under way
+)
+
+// Publisher stores what ingest takes in. Both methods return nil only when everything handed in is on disk. An error
+// may have a method RetryAfter() time.Duration that tells how long a sender should wait.
+type Publisher interface {
+	PublishEvents(ctx context.Context, list []events.Event) error
+	PublishFault(ctx context.Context, f events.Fault) error
+}
+
+// Options of a Handler. Sources, Publisher, Log and Metrics are needed.
+type Options struct {
+	Sources   []*Source
+	Publisher Publisher
+	Log       *slog.Logger
+	Metrics   prometheus.Registerer
+
+	Now            func() time.Time // default time.Now
+	MaxEvent       int              // bytes of one encoded event; default and upper bound MaxEvent
+	Concurrency    int              // deliveries at once, above which the answer is 503; default 256
+	PublishTimeout time.Duration    // default 10 s
+	TooLarge       func(error) bool // reports that the publisher will never take an event, for its size: 413
+}
+
+// Handler answers POST /hooks/<source>, with or without a slash behind it. It never redirects: senders do not sign
+// again, and many do not follow.
+type Handler struct {
+	sources   map[string]*Source
+	publisher Publisher
+	log       *slog.Logger
+	metrics   *metrics
+	now       func() time.Time
+	maxEvent  int
+	slots     chan struct{}
+	timeout   time.Duration
+	tooLarge  func(error) bool
+}
+
+// NewHandler checks the options and registers the metrics.
+func NewHandler(o Options) (*Handler, error) {
+	if o.Publisher == nil || o.Log == nil || o.Metrics == nil {
+		return nil, errors.New("ingest handler: publisher, log and metrics are needed")
+	}
+	o = o.withDefaults()
+	h := &Handler{
+		sources: map[string]*Source{}, publisher: o.Publisher, log: o.Log, now: o.Now, maxEvent: o.MaxEvent,
+		slots: make(chan struct{}, o.Concurrency), timeout: o.PublishTimeout, tooLarge: o.TooLarge,
+	}
+	for _, s := range o.Sources {
+		if _, twice := h.sources[s.name]; twice {
+			return nil, fmt.Errorf("ingest handler: source %s given twice", s.name)
+		}
+		h.sources[s.name] = s
+	}
+	var err error
+	if h.metrics, err = newMetrics(o.Metrics, o.Sources); err != nil {
+		return nil, fmt.Errorf("ingest handler: %w", err)
+	}
+	return h, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MaxEvent <= 0 || o.MaxEvent > MaxEvent {
+		o.MaxEvent = MaxEvent
+	}
+	if o.Concurrency <= 0 {
+		o.Concurrency = concurrency
+	}
+	if o.PublishTimeout <= 0 {
+		o.PublishTimeout = publishTimeout
+	}
+	if o.TooLarge == nil {
+		o.TooLarge = func(error) bool { return false }
+	}
+	return o
+}
+
+// ServeHTTP answers one delivery and writes one line about it.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := h.now()
+	rec := record{source: unknownSource}
+	a := h.answer(w, r, start, &rec)
+	a.write(w)
+	rec.status, rec.took = a.status, h.now().Sub(start)
+	h.metrics.observe(rec)
+	rec.log(r.Context(), h.log)
+}
+
+// answer decides what the sender is told.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, start time.Time, rec *record) answer {
+	s := h.find(r)
+	if s == nil {
+		return refuse(http.StatusNotFound, "")
+	}
+	rec.source = s.name
+	if r.Method != http.MethodPost {
+		return refuse(http.StatusMethodNotAllowed, "").with("Allow", http.MethodPost)
+	}
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	default:
+		return unavailable(retryBusy)
+	}
+	h.metrics.inFlight.Inc()
+	defer h.metrics.inFlight.Dec()
+
+	body, err := readBody(w, r)
+	if err != nil {
+		rec.err = err
+		return refuse(bodyStatus(err), "")
+	}
+	rec.bytes = len(body)
+	d := Delivery{Received: start.UTC(), Method: r.Method, URL: r.URL, Header: r.Header, Body: body}
+	verified, err := s.verifier.Verify(d)
+	if err != nil {
+		rec.err = err
+		return refuse(http.StatusUnauthorized, "")
+	}
+	rec.key, rec.verified = verified.Key, true
+	return h.take(r.Context(), s, d, verified, rec)
+}
+
+// take maps, checks and publishes a delivery that is proven to be its sender's.
+func (h *Handler) take(ctx context.Context, s *Source, d Delivery, v Verified, rec *record) answer {
+	drafts, err := s.preset.Map(d, v)
+	if err != nil {
+		return h.mapFailed(ctx, s, d, err, rec)
+	}
+	list, err := complete(drafts, s, d)
+	if err != nil {
+		return h.mapFailed(ctx, s, d, err, rec)
+	}
+	rec.events = list
+	if i := h.tooBig(list); i >= 0 {
+		return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("event %d is over %d bytes", i, h.maxEvent))
+	}
+	cases := make([]string, len(list))
+	for i, e := range list {
+		cases[i] = e.Case()
+	}
+	rec.cases = cases
+	if len(list) > 0 {
+		err = h.publish(ctx, func(ctx context.Context) error { return h.publisher.PublishEvents(ctx, list) })
+	}
+	// Dying here: every event is on disk and nobody was told. The sender repeats, and gets the same cases.
+	switch {
+	case err == nil:
+		rec.stored = true
+		return accept(cases, "")
+	case h.tooLarge(err):
+		rec.err = err
+		return refuse(http.StatusRequestEntityTooLarge, "an event is larger than the broker takes")
+	}
+	rec.err = err
+	return unavailable(waitOf(err))
+}
+
+// mapFailed answers a delivery that could not be mapped.
+func (h *Handler) mapFailed(ctx context.Context, s *Source, d Delivery, err error, rec *record) answer {
+	rec.err = err
+	if u, ok := errors.AsType[*Unsupported](err); ok {
+		return refuse(http.StatusUnsupportedMediaType, u.Detail)
+	}
+	if faults, ok := errors.AsType[Invalid](err); ok {
+		return invalid(faults)
+	}
+	sum := sha256.Sum256(append([]byte(s.name+"\x00"), d.Body...))
+	f := events.Fault{ID: hex.EncodeToString(sum[:16]), Source: s.name, Error: err.Error(), Time: d.Received}
+	if err := h.publish(ctx, func(ctx context.Context) error { return h.publisher.PublishFault(ctx, f) }); err != nil {
+		rec.err = err
+		return unavailable(waitOf(err))
+	}
+	return accept(nil, f.ID)
+}
+
+// publish runs do under the publisher's deadline. A sender that hangs up does not stop it: the delivery is genuine,
+// and some senders never repeat one.
+func (h *Handler) publish(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.timeout)
+	defer cancel()
+	return do(ctx)
+}
+
+// find gives the source that a path names, nil for any other path.
+func (h *Handler) find(r *http.Request) *Source {
+	name, ok := strings.CutPrefix(r.URL.EscapedPath(), pathPrefix)
+	if !ok {
+		return nil
+	}
+	return h.sources[strings.TrimSuffix(name, "/")]
+}
+
+// tooBig gives the index of an event whose wire form is over the limit, or -1.
+func (h *Handler) tooBig(list []events.Event) int {
+	for i, e := range list {
+		if len(e.Data) < h.maxEvent/4 {
+			continue // the attributes are bounded: they cannot fill the rest
+		}
+		if wire, err := events.Marshal(e); err != nil || len(wire) > h.maxEvent {
+			return i
+		}
+	}
+	return -1
+}
+
+// readBody reads the body whole, and stops the connection when it is over MaxBody.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+}
+
+// bodyStatus tells a body that is too large from one that did not come.
+func bodyStatus(err error) int {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusRequestTimeout
+}
+
+// waitOf is how long a sender should wait before it repeats.
+func waitOf(err error) time.Duration {
+	var w interface{ RetryAfter() time.Duration }
+	if errors.As(err, &w) && w.RetryAfter() > 0 {
+		return w.RetryAfter()
+	}
+	return retryAfter
+}

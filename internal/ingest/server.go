@@ -1,0 +1,96 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Limits of the public server. A body of MaxBody at 100 KB/s fits into readTimeout.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second // counts from the header on: reading, publishing and answering
+	idleTimeout       = 60 * time.Second
+	maxHeaderBytes    = 32 << 10
+	shutdownLimit     = 20 * time.Second // more than a delivery may take after its header
+)
+
+// ServerOptions of a Server. Handler and Log are needed.
+type ServerOptions struct {
+	Handler http.Handler
+	Log     *slog.Logger
+	// Drain is how long the server goes on answering after it has said that it is not ready any more: at least the
+	// period of the readiness probe, so that no balancer still sends here. Zero for a process that stands alone.
+	Drain time.Duration
+}
+
+// Server is the public listener's server.
+type Server struct {
+	http  *http.Server
+	drain time.Duration
+	log   *slog.Logger
+	ready atomic.Bool
+}
+
+// NewServer makes a server with the limits of a public listener.
+func NewServer(o ServerOptions) *Server {
+	return &Server{
+		drain: o.Drain,
+		log:   o.Log,
+		http: &http.Server{
+			Handler:           o.Handler,
+			ReadHeaderTimeout: readHeaderTimeout,
+			ReadTimeout:       readTimeout,
+			WriteTimeout:      writeTimeout,
+			IdleTimeout:       idleTimeout,
+			MaxHeaderBytes:    maxHeaderBytes,
+			ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+		},
+	}
+}
+
+// errNotServing is what Ready says before the listeners are served and while they are drained.
+var errNotServing = errors.New("public listener is not serving")
+
+// Ready tells whether the server wants new deliveries: a check for /readyz.
+func (s *Server) Ready(context.Context) error {
+	if !s.ready.Load() {
+		return errNotServing
+	}
+	return nil
+}
+
+// Serve answers on the listeners until ctx ends, then stops in order: not ready, wait Drain, take no new connection,
+// let every delivery under way be answered. The caller closes the publisher after Serve has returned, not before. The
+// error is nil after an orderly stop.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- s.http.Serve(l) }()
+	}
+	s.ready.Store(true)
+	var err error
+	select {
+	case err = <-failed:
+		err = fmt.Errorf("serve public listener: %w", err)
+	case <-ctx.Done():
+	}
+	s.ready.Store(false)
+	if err == nil && s.drain > 0 {
+		time.Sleep(s.drain)
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
+	defer cancel()
+	if e := s.http.Shutdown(stop); e != nil {
+		// Whoever is cut off got no answer, and repeats.
+		_ = s.http.Close()
+		err = errors.Join(err, fmt.Errorf("stop public listener: %w", e))
+	}
+	return err
+}

@@ -1,0 +1,131 @@
+package ingest
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// SourceSpec configures one sender of webhooks.
+type SourceSpec struct {
+	Name       string // the last part of its endpoint, POST /hooks/<Name>
+	Preset     string // how its deliveries become events: "cloudevents"
+	DedupScope string // what case ids are taken in; empty = Name
+	// UnsignedAttributes takes event attributes from headers that the signature does not cover. Without it a binary
+	// CloudEvent is refused unless the verifier covers its ce- headers: whoever gets hold of one signed body could
+	// otherwise send it again as an event of another type.
+	UnsignedAttributes bool
+	Verify             VerifySpec
+}
+
+// VerifySpec says how a delivery proves that it is the sender's. Exactly one field is set.
+type VerifySpec struct {
+	StandardWebhooks *StandardWebhooksSpec
+	HMAC             *HMACSpec
+}
+
+// Source is a sender, ready to be served.
+type Source struct {
+	name     string
+	scope    string
+	keys     int
+	verifier Verifier
+	preset   Preset
+}
+
+// Name is the last part of the source's endpoint.
+func (s *Source) Name() string { return s.name }
+
+// SpecFault is one thing that is wrong with a SourceSpec: where, by the keys of sources.yaml, and what to do. It never
+// holds a value.
+type SpecFault struct{ Path, What string }
+
+// SpecFaults are all that is wrong with a SourceSpec.
+type SpecFaults []SpecFault
+
+// Error gives one line per fault.
+func (f SpecFaults) Error() string {
+	lines := make([]string, len(f))
+	for i, fault := range f {
+		lines[i] = fault.Path + ": " + fault.What
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (f *SpecFaults) add(path, what string) { *f = append(*f, SpecFault{path, what}) }
+
+// NewSource checks a spec and makes the source. The error is SpecFaults: all faults at once.
+func NewSource(spec SourceSpec) (*Source, error) {
+	var faults SpecFaults
+	s := &Source{name: spec.Name, scope: spec.DedupScope}
+	if s.scope == "" {
+		s.scope = spec.Name
+	}
+	if !validName(spec.Name) {
+		faults.add("name", "use 1 to 63 lower-case letters, digits, - and _, beginning with a letter or a digit")
+	}
+	if !validName(s.scope) {
+		faults.add("dedup_scope", "use 1 to 63 lower-case letters, digits, - and _, beginning with a letter or a digit")
+	}
+	if s.preset = newPreset(spec); s.preset == nil {
+		faults.add("preset", "is not one of: cloudevents")
+	}
+	s.verifier, s.keys = newVerifier(spec.Verify, &faults)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return s, nil
+}
+
+// newPreset is where a preset gets its name.
+func newPreset(spec SourceSpec) Preset {
+	switch spec.Preset {
+	case "cloudevents":
+		return cloudEvents{unsignedAttributes: spec.UnsignedAttributes}
+	}
+	return nil
+}
+
+// signingVerifier is a Verifier that can also sign, as the sender does.
+type signingVerifier interface {
+	Verifier
+	sign(h http.Header, id string, now time.Time, d Delivery) error
+}
+
+// newVerifier makes the configured verifier, and tells how many keys it has.
+func newVerifier(spec VerifySpec, faults *SpecFaults) (v signingVerifier, keys int) {
+	switch {
+	case spec.StandardWebhooks != nil && spec.HMAC == nil:
+		return newStandardWebhooks(*spec.StandardWebhooks, "verify.standard_webhooks", faults), len(spec.StandardWebhooks.Secrets)
+	case spec.HMAC != nil && spec.StandardWebhooks == nil:
+		return newHMAC(*spec.HMAC, "verify.hmac", faults), len(spec.HMAC.Secrets)
+	}
+	faults.add("verify", "give exactly one of: hmac, standard_webhooks")
+	return nil, 0
+}
+
+// Sign signs a request as the sender of this source does, by the first secret: for `keyturn send`, demonstrations and
+// tests. body is what the request will carry, id names the event and stays the same over all its repeats, now is the
+// time of this attempt. Headers that the signature covers must be set before.
+func Sign(spec SourceSpec, req *http.Request, body []byte, id string, now time.Time) error {
+	var faults SpecFaults
+	v, _ := newVerifier(spec.Verify, &faults)
+	if len(faults) > 0 {
+		return fmt.Errorf("sign for source %s: %w", spec.Name, faults)
+	}
+	return v.sign(req.Header, id, now, Delivery{Received: now, Method: req.Method, URL: req.URL, Header: req.Header, Body: body})
+}
+
+// validName reports whether s may be a source's name: also a NATS subject token and a metric label.
+func validName(s string) bool {
+	if s == "" || len(s) > 63 || s[0] == '-' || s[0] == '_' {
+		return false
+	}
+	for _, c := range s {
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return true
+}
