@@ -28,15 +28,6 @@ type Source struct {
 	Hash    string `json:"hash"`     // what it says: another hash under the same case is a conflict
 }
 
-// Decision is the plan's last record.
-type Decision struct {
-	State     ledger.State `json:"state,omitempty"`
-	By        string       `json:"by,omitempty"`     // the worker or operator who put it down
-	Reason    string       `json:"reason,omitempty"` // why, for a person
-	Time      time.Time    `json:"time,omitzero"`
-	Playbooks []string     `json:"playbooks,omitempty"` // those that matched the event
-}
-
 // Residual is access that outlives a done action.
 type Residual struct {
 	Action string    `json:"action"` // the action's id
@@ -90,11 +81,10 @@ func newCaseView(id string, recs []ledger.Record) CaseView {
 	}
 	p := f.plan
 	v := CaseView{
-		CaseRow: f.row(),
-		Source:  Source{Scope: p.Event.Scope, Source: p.Event.Source, EventID: p.Event.ID, Hash: p.Hash},
-		Decision: Decision{State: f.planRec.State, By: f.planRec.By, Reason: f.planRec.Reason,
-			Time: utc(f.planRec.Time), Playbooks: p.Playbooks},
-		Actions: []ActionView{},
+		CaseRow:  f.row(),
+		Source:   Source{Scope: p.Event.Scope, Source: p.Event.Source, EventID: p.Event.ID, Hash: p.Hash},
+		Decision: newDecision(f.planRec, p),
+		Actions:  []ActionView{},
 	}
 	for _, actionID := range f.actionIDs() {
 		a, ok := p.Action(actionID)
@@ -107,6 +97,6 @@ func newCaseView(id string, recs []ledger.Record) CaseView {
 			v.Residual = append(v.Residual, Residual{Action: actionID, What: res.What, Until: utc(res.Until)})
 		}
 	}
-	v.Timeline = timeline(p, recs)
+	v.Timeline = timeline(p.Plan, recs)
 	return v
 }

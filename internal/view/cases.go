@@ -57,7 +57,7 @@ func (r *Reader) Cases(ctx context.Context, f Filter) ([]CaseRow, error) {
 // matches reports whether f chooses the row.
 func (f Filter) matches(r CaseRow) bool {
 	switch {
-	case !f.Since.IsZero() && r.Accepted.Before(f.Since):
+	case !f.Since.IsZero() && r.came().Before(f.Since):
 		return false
 	case f.State != "" && f.State != r.State && f.State != r.Plan:
 		return false

@@ -77,7 +77,7 @@ func (r CaseRow) Began() time.Time {
 // fold gathers the records of one case, in the order in which they were written.
 type fold struct {
 	id      string
-	plan    events.Plan
+	plan    plan
 	bad     error // the plan's body cannot be read
 	planRec ledger.Record
 	life    ledger.Record
@@ -113,7 +113,7 @@ func (f *fold) addPlan(rec ledger.Record) {
 	if len(rec.Body) == 0 {
 		return
 	}
-	var p events.Plan
+	var p plan
 	if err := json.Unmarshal(rec.Body, &p); err != nil {
 		f.bad = err
 		return
@@ -200,11 +200,20 @@ func (f *fold) actionIDs() []string {
 	return ids
 }
 
-// newestFirst orders rows by when the case was accepted.
+// newestFirst orders rows by when the case came.
 func newestFirst(rows []CaseRow) {
 	slices.SortFunc(rows, func(a, b CaseRow) int {
-		return cmp.Or(b.Accepted.Compare(a.Accepted), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(b.came().Compare(a.came()), cmp.Compare(a.ID, b.ID))
 	})
+}
+
+// came is when the case was accepted. One whose event could not be planned has no plan to say so: then when it came to
+// need a person.
+func (r CaseRow) came() time.Time {
+	if r.Accepted.IsZero() {
+		return r.Rested
+	}
+	return r.Accepted
 }
 
 // later gives the later of two times.

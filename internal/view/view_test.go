@@ -80,7 +80,9 @@ func (b *book) planned(ms int, p events.Plan, s ledger.State, reason string) {
 }
 
 // keyOf stands in for the keyed hash of a principal: one token of a subject.
-func keyOf(principal string) string { return strings.NewReplacer(".", "-", ":", "-").Replace(principal) }
+func keyOf(principal string) string {
+	return strings.NewReplacer(".", "-", ":", "-").Replace(principal)
+}
 
 // acted writes an action's record.
 func (b *book) acted(ms int, a events.Action, s ledger.State, tries, attempts int, e *ledger.Evidence) {
@@ -316,5 +318,36 @@ func TestUnreadablePlanIsShown(t *testing.T) {
 	v, err := view.New(b).Case(t.Context(), id)
 	if err != nil || !strings.Contains(v.Reason, "cannot be read") {
 		t.Errorf("case with an unreadable plan: %q, %v", v.Reason, err)
+	}
+}
+
+func TestDecisionTellsWhoAndWhy(t *testing.T) {
+	b := newBook(t)
+	p := b.plan("user.terminated", "evt-6", "user:noor@acme.example", "okta-prod/okta.suspend_user")
+	body, err := json.Marshal(struct {
+		events.Plan
+		view.Said
+	}{p, view.Said{Hold: &view.Hold{Why: "brake", Need: 2, Given: []view.Consent{{Command: "c1", Actor: "lee@acme.example", Time: noon}}},
+		Begun: []view.Begun{{Case: "x", Action: "x:offboard:suspend", Do: "okta.suspend_user", State: ledger.Verified, Made: 1}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.write(1, ledger.Record{Subject: ledger.PlanSubject(p.Case), State: ledger.Held, Reason: "approved 1 of 2 times", Body: body})
+	v, err := view.New(b).Case(t.Context(), p.Case)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := v.Decision; d.Hold == nil || d.Hold.Given[0].Actor != "lee@acme.example" || len(d.Begun) != 1 || d.State != ledger.Held {
+		t.Errorf("decision of a held plan: %+v", d)
+	}
+}
+
+func TestACaseWithoutAPlanIsListed(t *testing.T) {
+	b := newBook(t)
+	id := strings.Repeat("b", 26)
+	b.write(1, ledger.Record{Subject: ledger.LifecycleSubject(id), State: ledger.NeedsPerson, Reason: "the playbooks could not be applied"})
+	rows, err := view.New(b).Cases(t.Context(), view.Filter{Since: noon, State: ledger.NeedsPerson})
+	if err != nil || len(rows) != 1 || rows[0].Reason == "" {
+		t.Errorf("listing: %+v, %v", rows, err)
 	}
 }
