@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"crypto"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -36,8 +37,8 @@ type oktaAccess struct {
 	apiTokens  map[string]APITokenSpec
 	apps       map[string]*ServiceAppSpec
 	tokens     map[string]*oktaBearer
-	assertions onceSet // jti of client assertions
-	proofs     onceSet // jti of DPoP proofs
+	assertions *onceSet // jti of client assertions
+	proofs     *onceSet // jti of DPoP proofs
 }
 
 // oktaBearer is an access token of a service app.
@@ -51,7 +52,7 @@ type oktaBearer struct {
 func newOktaAccess() oktaAccess {
 	return oktaAccess{
 		apiTokens: map[string]APITokenSpec{}, apps: map[string]*ServiceAppSpec{}, tokens: map[string]*oktaBearer{},
-		assertions: onceSet{}, proofs: onceSet{},
+		assertions: newOnceSet(), proofs: newOnceSet(),
 	}
 }
 
@@ -188,20 +189,22 @@ func oktaConcurrencyRefusal(c *call) reply {
 }
 
 // onceSet remembers ids until they have expired.
-type onceSet map[string]time.Time
+type onceSet struct {
+	until map[string]time.Time
+	sweep int // size at which the expired are dropped next
+}
+
+func newOnceSet() *onceSet { return &onceSet{until: map[string]time.Time{}, sweep: 1024} }
 
 // first says whether the id is new, and remembers it.
-func (s onceSet) first(id string, now, expires time.Time) bool {
-	if until, ok := s[id]; ok && now.Before(until) {
+func (s *onceSet) first(id string, now, expires time.Time) bool {
+	if until, ok := s.until[id]; ok && now.Before(until) {
 		return false
 	}
-	if len(s) >= 4096 {
-		for k, until := range s {
-			if !now.Before(until) {
-				delete(s, k)
-			}
-		}
+	if len(s.until) >= s.sweep {
+		maps.DeleteFunc(s.until, func(_ string, until time.Time) bool { return !now.Before(until) })
+		s.sweep = max(2*len(s.until), 1024)
 	}
-	s[id] = expires
+	s.until[id] = expires
 	return true
 }

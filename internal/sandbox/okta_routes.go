@@ -2,58 +2,79 @@ package sandbox
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 )
 
-// oktaRoutes are the simulated operations of the Okta Management API, with the
-// scope that each asks for and the rate bucket that it spends.
+// oktaRoutes are the simulated operations of the Okta Management API and the
+// token endpoint.
 func oktaRoutes() []*route {
-	const (
-		usersRead   = "okta.users.read"
-		usersManage = "okta.users.manage"
-		authRead    = "okta.authorizationServers.read"
-		authManage  = "okta.authorizationServers.manage"
-
-		users  = "/okta/api/v1/users"
-		user   = users + "/{userId}"
-		client = user + "/clients/{clientId}"
-		auth   = "/okta/api/v1/authorizationServers"
-		at     = auth + "/{authServerId}/clients"
-	)
-	v := oktaVendor()
-	r := func(method, pattern, bucket, scope string, h func(*call) reply) *route {
-		return &route{vendor: v, method: method, pattern: pattern, bucket: bucket, needs: scope, handle: h}
-	}
-	get, del, post := http.MethodGet, http.MethodDelete, http.MethodPost
-	token := r(post, "/okta/oauth2/v1/token", BucketOktaToken, "", oktaIssueToken)
+	token := oktaRoute(http.MethodPost, "/okta/oauth2/v1/token", BucketOktaToken, "", oktaIssueToken)
 	token.open = true
+	return slices.Concat([]*route{token}, oktaUserRoutes(), oktaServerRoutes())
+}
+
+// oktaRoute is one operation with the rate bucket that it spends and the scope
+// that it asks for.
+func oktaRoute(method, pattern, bucket, scope string, h func(*call) reply) *route {
+	return &route{vendor: oktaVendor(), method: method, pattern: pattern, bucket: bucket, needs: scope, handle: h}
+}
+
+// oktaUserRoutes spend one bucket, but for reading one user (Okta's Terraform
+// provider, rate-limit lines).
+func oktaUserRoutes() []*route {
+	const (
+		list   = "/okta/api/v1/users"
+		user   = list + "/{userId}"
+		client = user + "/clients/{clientId}"
+	)
+	get := func(pattern string, h func(*call) reply) *route {
+		return oktaRoute(http.MethodGet, pattern, BucketOktaUsers, "okta.users.read", h)
+	}
+	manage := func(method, pattern string, h func(*call) reply) *route {
+		return oktaRoute(method, pattern, BucketOktaUsers, "okta.users.manage", h)
+	}
+	del, post := http.MethodDelete, http.MethodPost
 	return []*route{
-		token,
-		r(get, users, BucketOktaUsers, usersRead, oktaListUsers),
-		r(get, user, BucketOktaGetUser, usersRead, oktaGetUser),
-		r(post, user+"/lifecycle/suspend", BucketOktaUsers, usersManage, oktaSuspend),
-		r(post, user+"/lifecycle/unsuspend", BucketOktaUsers, usersManage, oktaUnsuspend),
-		r(post, user+"/lifecycle/deactivate", BucketOktaUsers, usersManage, oktaDeactivate),
-		r(del, user+"/sessions", BucketOktaUsers, usersManage, oktaEndSessions),
+		get(list, oktaListUsers),
+		oktaRoute(http.MethodGet, user, BucketOktaGetUser, "okta.users.read", oktaGetUser),
+		manage(post, user+"/lifecycle/suspend", oktaSuspend),
+		manage(post, user+"/lifecycle/unsuspend", oktaUnsuspend),
+		manage(post, user+"/lifecycle/deactivate", oktaDeactivate),
+		manage(del, user+"/sessions", oktaEndSessions),
+		get(user+"/clients", oktaUserClients),
+		get(client+"/tokens", oktaUserTokens),
+		manage(del, client+"/tokens", oktaRevokeUserTokens),
+		get(client+"/tokens/{tokenId}", oktaUserToken),
+		manage(del, client+"/tokens/{tokenId}", oktaRevokeUserToken),
+		get(client+"/grants", oktaUserClientGrants),
+		manage(del, client+"/grants", oktaRevokeUserClientGrants),
+		get(user+"/grants", oktaUserGrants),
+		manage(del, user+"/grants", oktaRevokeUserGrants),
+	}
+}
 
-		r(get, user+"/clients", BucketOktaUsers, usersRead, oktaUserClients),
-		r(get, client+"/tokens", BucketOktaUsers, usersRead, oktaUserTokens),
-		r(del, client+"/tokens", BucketOktaUsers, usersManage, oktaRevokeUserTokens),
-		r(get, client+"/tokens/{tokenId}", BucketOktaUsers, usersRead, oktaUserToken),
-		r(del, client+"/tokens/{tokenId}", BucketOktaUsers, usersManage, oktaRevokeUserToken),
-
-		r(get, client+"/grants", BucketOktaUsers, usersRead, oktaUserClientGrants),
-		r(del, client+"/grants", BucketOktaUsers, usersManage, oktaRevokeUserClientGrants),
-		r(get, user+"/grants", BucketOktaUsers, usersRead, oktaUserGrants),
-		r(del, user+"/grants", BucketOktaUsers, usersManage, oktaRevokeUserGrants),
-
-		r(get, auth, BucketOktaOther, authRead, oktaAuthServers),
-		r(get, auth+"/{authServerId}", BucketOktaOther, authRead, oktaAuthServer),
-		r(get, at, BucketOktaOther, authRead, oktaServerClients),
-		r(get, at+"/{clientId}/tokens", BucketOktaOther, authRead, oktaServerTokens),
-		r(del, at+"/{clientId}/tokens", BucketOktaOther, authManage, oktaRevokeServerTokens),
-		r(get, at+"/{clientId}/tokens/{tokenId}", BucketOktaOther, authRead, oktaServerToken),
-		r(del, at+"/{clientId}/tokens/{tokenId}", BucketOktaOther, authManage, oktaRevokeServerToken),
+// oktaServerRoutes spend the bucket of everything that has none of its own.
+func oktaServerRoutes() []*route {
+	const (
+		list   = "/okta/api/v1/authorizationServers"
+		server = list + "/{authServerId}"
+		tokens = server + "/clients/{clientId}/tokens"
+	)
+	get := func(pattern string, h func(*call) reply) *route {
+		return oktaRoute(http.MethodGet, pattern, BucketOktaOther, "okta.authorizationServers.read", h)
+	}
+	del := func(pattern string, h func(*call) reply) *route {
+		return oktaRoute(http.MethodDelete, pattern, BucketOktaOther, "okta.authorizationServers.manage", h)
+	}
+	return []*route{
+		get(list, oktaAuthServers),
+		get(server, oktaAuthServer),
+		get(server+"/clients", oktaServerClients),
+		get(tokens, oktaServerTokens),
+		del(tokens, oktaRevokeServerTokens),
+		get(tokens+"/{tokenId}", oktaServerToken),
+		del(tokens+"/{tokenId}", oktaRevokeServerToken),
 	}
 }
 
