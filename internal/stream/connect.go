@@ -140,7 +140,11 @@ func (b *Bus) connOptions() ([]nats.Option, error) {
 			}
 			return delay.NextBackOff()
 		}),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.log.Warn("broker disconnected", "error", err) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil { // nil: Close
+				b.log.Warn("broker disconnected", "error", err)
+			}
+		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) { b.reconnected(nc) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.log.Warn("broker", "error", err) }),
 	}

@@ -1,0 +1,288 @@
+package stream_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"keyturn/internal/events"
+	"keyturn/internal/secret"
+	"keyturn/internal/stream"
+	"keyturn/internal/stream/embedded"
+)
+
+// external runs a NATS server of its own, as an operator would.
+func external(t testing.TB, change func(*server.Options)) *server.Server {
+	t.Helper()
+	o := &server.Options{ServerName: t.Name(), Host: "127.0.0.1", Port: server.RANDOM_PORT, HTTPHost: "127.0.0.1",
+		HTTPPort: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true}
+	if change != nil {
+		change(o)
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(20 * time.Second) {
+		t.Fatal("the server does not start")
+	}
+	return s
+}
+
+func TestAServerWhoseDurabilityIsUnknownIsRefused(t *testing.T) {
+	always := external(t, func(o *server.Options) { o.SyncAlways = true })
+	other := external(t, func(o *server.Options) { o.SyncAlways = true })
+	lazy := external(t, nil)
+	monitor := func(s *server.Server) string { return "http://" + s.MonitorAddr().String() }
+	for _, c := range []struct {
+		name string
+		opts stream.Options
+		says string // empty: accepted
+	}{
+		{"seen", stream.Options{URL: always.ClientURL(), Monitor: []string{monitor(always) + "/"}}, ""},
+		{"vouched for", stream.Options{URL: lazy.ClientURL(), AssertDurable: true, Durability: stream.Always}, ""},
+		{"neither", stream.Options{URL: always.ClientURL()}, "KEYTURN_NATS_ASSERT_DURABLE"},
+		{"does not sync", stream.Options{URL: lazy.ClientURL(), Monitor: []string{monitor(lazy)}}, "sync_interval: always"},
+		{"another server's monitor", stream.Options{URL: lazy.ClientURL(), Monitor: []string{monitor(always)}}, "does not show"},
+		{"one of two", stream.Options{URL: always.ClientURL(), Monitor: []string{monitor(other), monitor(always)}}, ""},
+		{"one of two is lazy", stream.Options{URL: always.ClientURL(), Monitor: []string{monitor(always), monitor(lazy)}},
+			"sync_interval: always"},
+		{"no monitor there", stream.Options{URL: always.ClientURL(), Monitor: []string{always.ClientURL()}}, "cannot be seen"},
+		{"for measurements", stream.Options{URL: lazy.ClientURL(), Durability: stream.None}, "use \"always\""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bus, err := stream.Connect(t.Context(), c.opts)
+			if err == nil {
+				defer bus.Close(context.Background())
+			}
+			switch {
+			case c.says == "" && err != nil:
+				t.Error(err)
+			case c.says != "" && (!errors.Is(err, stream.ErrServer) || !strings.Contains(err.Error(), c.says)):
+				t.Errorf("got %v, want it to say %q", err, c.says)
+			}
+		})
+	}
+}
+
+func TestAnOldServerIsRefused(t *testing.T) {
+	for version, ok := range map[string]bool{"2.10.29": false, "2.13.9": false, "1.99.0": false, "dev": false,
+		"2.14.0": true, "2.15.2-beta.1": true, "3.0.0": true} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go impostor(ln, version)
+		bus, err := stream.Connect(t.Context(), stream.Options{URL: "nats://" + ln.Addr().String(), AssertDurable: true})
+		if ok != (err == nil) || !ok && (!errors.Is(err, stream.ErrServer) || !strings.Contains(err.Error(), stream.MinServer)) {
+			t.Errorf("version %s: %v", version, err)
+		}
+		if bus != nil {
+			_ = bus.Close(t.Context())
+		}
+		_ = ln.Close()
+	}
+}
+
+// impostor speaks as much of the NATS protocol as a connect needs, and reports the version.
+func impostor(ln net.Listener, version string) {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		fmt.Fprintf(c, "INFO {\"server_id\":\"X\",\"version\":%q,\"max_payload\":1048576,\"headers\":true}\r\n", version)
+		go func() {
+			defer c.Close()
+			for lines := bufio.NewScanner(c); lines.Scan(); {
+				if lines.Text() == "PING" {
+					fmt.Fprint(c, "PONG\r\n")
+				}
+			}
+		}()
+	}
+}
+
+func TestAnExternalServerServesThePipeline(t *testing.T) {
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, _ := user.PublicKey()
+	seed, _ := user.Seed()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "user.nk")
+	if err := os.WriteFile(path, seed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := external(t, func(o *server.Options) {
+		o.SyncAlways = true
+		o.Nkeys = []*server.NkeyUser{{Nkey: public}}
+		o.Users = []*server.User{{Username: "keyturn", Password: "acme-sample"}}
+	})
+	context := filepath.Join(dir, "context.json")
+	text := fmt.Sprintf(`{"url": %q, "user": "keyturn", "password": "acme-sample"}`, s.ClientURL())
+	if err := os.WriteFile(context, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, opts := range map[string]stream.Options{
+		"nkey":     {URL: s.ClientURL(), NKey: path},
+		"password": {URL: s.ClientURL(), User: "keyturn", Password: secret.New("acme-sample")},
+		"context":  {Context: context},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts.AssertDurable = true
+			bus, err := stream.Connect(t.Context(), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer bus.Close(t.Context())
+			if err := bus.CreateTopology(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := bus.PublishEvents(t.Context(), []events.Event{event(name)}); err != nil {
+				t.Fatal(err)
+			}
+			take(t, bus, stream.EventsOf(events.Normal), 1, nil)
+		})
+	}
+	if _, err := stream.Connect(t.Context(), stream.Options{URL: s.ClientURL(), AssertDurable: true}); err == nil {
+		t.Error("connected without a credential")
+	}
+	_, err = stream.Connect(t.Context(), stream.Options{URL: s.ClientURL(), User: "keyturn", Password: secret.New("acme-wrong"),
+		AssertDurable: true, Wait: time.Minute})
+	if err == nil || strings.Contains(err.Error(), "acme-wrong") {
+		t.Errorf("a wrong password: %v", err)
+	}
+}
+
+func TestConnectWaitsForAServerThatIsAway(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	_ = ln.Close()
+	opts := stream.Options{URL: "nats://" + addr, AssertDurable: true}
+	if _, err := stream.Connect(t.Context(), opts); err == nil {
+		t.Fatal("connected to nobody")
+	}
+	opts.Wait = 300 * time.Millisecond
+	begun := time.Now()
+	if _, err := stream.Connect(t.Context(), opts); err == nil || time.Since(begun) > 10*time.Second {
+		t.Fatalf("after %s: %v", time.Since(begun), err)
+	}
+	opts.Wait = time.Minute
+	time.AfterFunc(200*time.Millisecond, func() {
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			t.Cleanup(func() { _ = ln.Close() })
+			go impostor(ln, "2.15.2")
+		}
+	})
+	bus, err := stream.Connect(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = bus.Close(t.Context())
+}
+
+func TestIngestSaysWhenTheStreamsAreMissing(t *testing.T) {
+	srv := start(t, embedded.Options{})
+	bus, err := stream.Connect(t.Context(), srv.Options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close(t.Context())
+	if err := bus.CheckTopology(t.Context()); !errors.Is(err, stream.ErrTopology) || !strings.Contains(err.Error(), "worker") {
+		t.Errorf("got %v", err)
+	}
+	if err := bus.Ready(t.Context()); !errors.Is(err, stream.ErrTopology) {
+		t.Errorf("ready: %v", err)
+	}
+	if err := bus.PublishEvents(t.Context(), []events.Event{event("1")}); !errors.Is(err, stream.ErrUnavailable) {
+		t.Errorf("publish: %v", err)
+	}
+	if err := bus.CreateTopology(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := bus.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestManyWorkersMakeTheStreamsAtOnce(t *testing.T) {
+	srv := start(t, embedded.Options{})
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			bus, err := stream.Connect(t.Context(), srv.Options())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer bus.Close(t.Context())
+			if err := bus.CreateTopology(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	info := streamInfo(t, srv, "LEDGER")
+	if info.Config.AllowDirect {
+		t.Error("LEDGER may be read from a replica")
+	}
+	if n := len(info.Config.Subjects); n != 2 {
+		t.Errorf("LEDGER takes %v", info.Config.Subjects)
+	}
+}
+
+func TestWhatAnOperatorChoseStays(t *testing.T) {
+	srv := start(t, embedded.Options{MaxStore: 400 << 20})
+	connect(t, srv)
+	if got := streamInfo(t, srv, "EVENTS").Config.MaxBytes; got != 100<<20 {
+		t.Errorf("EVENTS may fill %d bytes, want a quarter of the store", got)
+	}
+	connect(t, srv, func(o *stream.Options) { o.EventBytes = 50 << 20 })
+	connect(t, srv)
+	if got := streamInfo(t, srv, "EVENTS").Config.MaxBytes; got != 50<<20 {
+		t.Errorf("EVENTS may fill %d bytes, want what was chosen", got)
+	}
+}
+
+func TestTwoBusesShareOneRegistry(t *testing.T) {
+	srv := start(t, embedded.Options{})
+	reg := prometheus.NewRegistry()
+	for i := range 2 {
+		bus := connect(t, srv, func(o *stream.Options) { o.Metrics = reg })
+		if err := bus.PublishEvents(t.Context(), []events.Event{event(fmt.Sprint(i))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "keyturn_stream_writes_total" {
+			if got := f.GetMetric()[0].GetCounter().GetValue(); got != 2 {
+				t.Errorf("%v writes counted, want 2", got)
+			}
+			return
+		}
+	}
+	t.Error("no count of writes")
+}

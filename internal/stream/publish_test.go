@@ -1,0 +1,228 @@
+package stream_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/stream"
+	"keyturn/internal/stream/embedded"
+)
+
+func TestAFullStoreRefusesAndLosesNothing(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}), func(o *stream.Options) { o.EventBytes = 64 << 10 })
+	var stored int
+	var err error
+	for i := range 1000 {
+		if err = bus.PublishEvents(t.Context(), []events.Event{event(fmt.Sprint(i))}); err != nil {
+			break
+		}
+		stored++
+	}
+	if !errors.Is(err, stream.ErrUnavailable) || stream.RetryAfter(err) < time.Minute {
+		t.Fatalf("after %d events: %v, retry after %s", stored, err, stream.RetryAfter(err))
+	}
+	take(t, bus, stream.EventsOf(events.Normal), stored, nil)
+}
+
+func TestAnEventThatIsTooLargeIsNotStoredAndNeitherIsItsBatch(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}))
+	big := event("big")
+	data, err := json.Marshal(map[string]string{"reason": strings.Repeat("x", stream.MaxEvent)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	big.Data = data
+	err = bus.PublishEvents(t.Context(), []events.Event{event("1"), big})
+	if !errors.Is(err, stream.ErrTooLarge) || errors.Is(err, stream.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	none(t, bus, stream.EventsOf(events.Normal), 100*time.Millisecond)
+}
+
+func TestAfterALostAcknowledgementTheResendIsTheSameEvent(t *testing.T) {
+	var lose atomic.Bool
+	lose.Store(true)
+	lost := errors.New("acknowledgement lost")
+	bus := connect(t, start(t, embedded.Options{}), func(o *stream.Options) {
+		o.Fault = func(op stream.Op, _ string, persisted bool) error {
+			if op == stream.OpEvent && persisted && lose.Swap(false) {
+				return lost
+			}
+			return nil
+		}
+	})
+	batch := []events.Event{event("1"), event("2")}
+	if err := bus.PublishEvents(t.Context(), batch); !errors.Is(err, lost) || !errors.Is(err, stream.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	if err := bus.PublishEvents(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	take(t, bus, stream.EventsOf(events.Normal), 2, nil)
+	none(t, bus, stream.EventsOf(events.Normal), 100*time.Millisecond)
+}
+
+func TestAServerThatIsAwayIsUnavailableAndComesBack(t *testing.T) {
+	dir := t.TempDir()
+	srv := start(t, embedded.Options{Dir: dir})
+	bus := connect(t, srv)
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	err := bus.PublishEvents(t.Context(), []events.Event{event("1")})
+	if !errors.Is(err, stream.ErrUnavailable) || stream.RetryAfter(err) <= 0 {
+		t.Fatalf("got %v", err)
+	}
+	if d := time.Since(begun); d > 5*time.Second {
+		t.Errorf("said so after %s", d)
+	}
+	if err := bus.Ready(t.Context()); !errors.Is(err, stream.ErrUnavailable) {
+		t.Errorf("ready: %v", err)
+	}
+}
+
+func TestATcpConnectionReconnectsAndConsumesOn(t *testing.T) {
+	dir := t.TempDir()
+	srv := start(t, embedded.Options{Dir: dir, Listen: true, Durability: stream.Always})
+	opts, err := embedded.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := newProxy(t, opts.URL)
+	opts.URL = proxy.url()
+	bus, err := stream.Connect(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close(context.Background())
+	if err := bus.CreateTopology(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() {
+		done <- bus.Consume(ctx, stream.EventsOf(events.Normal), 2, func(_ context.Context, m *stream.Message) events.Outcome {
+			e, _ := events.Unmarshal(m.Data)
+			got <- e.ID
+			return events.Outcome{Verdict: events.Done}
+		})
+	}()
+	for i := range 3 {
+		id := fmt.Sprint(i)
+		until(t, "a publish of event "+id, func() bool {
+			return bus.PublishEvents(t.Context(), []events.Event{event(id)}) == nil
+		})
+		if have := <-got; have != id {
+			t.Errorf("got event %s, want %s", have, id)
+		}
+		proxy.cut()
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	_ = srv
+}
+
+func TestFaultsAndCommandsTravel(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}))
+	for range 2 {
+		if err := bus.PublishFault(t.Context(), events.Fault{ID: "f1", Source: "hr", Error: "no user"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := bus.PublishCommand(t.Context(), events.Command{ID: "c1", Verb: events.Approve, Target: "case1"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m := take(t, bus, stream.Faults(), 1, nil)[0]; m.Subject != "events.fault.hr" {
+		t.Error(m.Subject)
+	}
+	if m := take(t, bus, stream.Commands(), 1, nil)[0]; m.Subject != "commands.approve.c1" {
+		t.Error(m.Subject)
+	}
+	none(t, bus, stream.Faults(), 50*time.Millisecond)
+	none(t, bus, stream.Commands(), 50*time.Millisecond)
+}
+
+func TestARedrivenActionGoesOutAgain(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}))
+	a := action("case1")
+	for _, redrive := range []int{0, 0, 1, 1, 2} {
+		a.Redrive = redrive
+		if err := bus.PublishAction(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := take(t, bus, stream.ActionsOf("okta-prod", events.Normal), 3, nil)
+	for i, m := range got {
+		var back events.Action
+		if err := json.Unmarshal(m.Data, &back); err != nil || back.Redrive != i || back.ID != a.ID {
+			t.Errorf("message %d: %+v, %v", i, back, err)
+		}
+	}
+	none(t, bus, stream.ActionsOf("okta-prod", events.Normal), 50*time.Millisecond)
+}
+
+func TestAfterAnUncleanStopADuplicateIsStoredAgain(t *testing.T) {
+	dir := t.TempDir()
+	srv := start(t, embedded.Options{Dir: dir})
+	bus := connect(t, srv)
+	e := event("1")
+	if err := bus.PublishEvents(t.Context(), []events.Event{e}); err != nil {
+		t.Fatal(err)
+	}
+	_ = bus.Close(t.Context())
+	if err := srv.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	srv = start(t, embedded.Options{Dir: dir})
+	bus = connect(t, srv)
+	for range 3 { // the resends of the new copy are duplicates again
+		if err := bus.PublishEvents(t.Context(), []events.Event{e, event("2")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(t, bus, stream.EventsOf(events.Normal), 3, nil) // 1, its second copy, and 2
+	none(t, bus, stream.EventsOf(events.Normal), 50*time.Millisecond)
+	_ = bus.Close(t.Context())
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	bus = connect(t, start(t, embedded.Options{Dir: dir})) // after a clean stop a duplicate is one
+	if err := bus.PublishEvents(t.Context(), []events.Event{e}); err != nil {
+		t.Fatal(err)
+	}
+	none(t, bus, stream.EventsOf(events.Normal), 50*time.Millisecond)
+}
+
+func TestNamesThatAreNoTokensAreRefused(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}))
+	bad := event("1")
+	bad.Type = "dev.keyturn.user.*.v1"
+	other := action("case1")
+	other.Connection = "okta.prod"
+	taken := action("case1")
+	taken.Connection = "fault"
+	for name, err := range map[string]error{
+		"event type": bus.PublishEvents(t.Context(), []events.Event{bad}),
+		"connection": bus.PublishAction(t.Context(), other),
+		"taken":      bus.PublishAction(t.Context(), taken),
+		"case":       bus.Unschedule(t.Context(), "a.>"),
+		"verb":       bus.PublishCommand(t.Context(), events.Command{ID: "a b", Verb: events.Deny}),
+		"source":     bus.PublishFault(t.Context(), events.Fault{ID: "1", Source: ""}),
+		"letter":     bus.Unbury(t.Context(), "*"),
+	} {
+		if err == nil || errors.Is(err, stream.ErrUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

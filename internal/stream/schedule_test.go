@@ -1,0 +1,158 @@
+package stream_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/stream"
+	"keyturn/internal/stream/embedded"
+)
+
+// early is how much before its time a message may come. The server fires by its own clock, which is ours here.
+const early = 50 * time.Millisecond
+
+func TestAScheduledEventComesWhenItIsDue(t *testing.T) {
+	t.Parallel()
+	bus := connect(t, start(t, embedded.Options{}))
+	e := event("1")
+	e.EffectiveAt = time.Now().Add(1300 * time.Millisecond)
+	if err := bus.Schedule(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	m := take(t, bus, stream.DueOf(events.Normal), 1, nil)[0]
+	if d := time.Until(e.EffectiveAt); d > early {
+		t.Errorf("came %s early", d)
+	}
+	back, err := events.Unmarshal(m.Data)
+	if err != nil || back.Case() != e.Case() {
+		t.Errorf("got %+v, %v", back, err)
+	}
+	none(t, bus, stream.DueOf(events.Normal), 100*time.Millisecond)
+}
+
+func TestAScheduleIsReplacedAndCancelled(t *testing.T) {
+	t.Parallel()
+	bus := connect(t, start(t, embedded.Options{}))
+	replaced, cancelled := event("replaced"), event("cancelled")
+	replaced.EffectiveAt = time.Now().Add(time.Hour)
+	cancelled.EffectiveAt = time.Now().Add(500 * time.Millisecond)
+	for _, e := range []events.Event{replaced, cancelled} {
+		if err := bus.Schedule(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // the second finds nothing, and that is no error
+		if err := bus.Unschedule(t.Context(), cancelled.Case()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replaced.EffectiveAt = time.Now().Add(1500 * time.Millisecond)
+	if err := bus.Schedule(t.Context(), replaced); err != nil {
+		t.Fatal(err)
+	}
+	m := take(t, bus, stream.DueOf(events.Normal), 1, nil)[0]
+	if back, err := events.Unmarshal(m.Data); err != nil || back.ID != "replaced" {
+		t.Errorf("got %+v, %v", back, err)
+	}
+	none(t, bus, stream.DueOf(events.Normal), 100*time.Millisecond)
+}
+
+func TestWhatIsOverdueComesAtOnceAlsoAfterARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	srv := start(t, embedded.Options{Dir: dir})
+	bus := connect(t, srv)
+	e := event("1")
+	e.EffectiveAt = time.Now().Add(time.Second)
+	if err := bus.Schedule(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	_ = bus.Close(t.Context())
+	if err := srv.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Until(e.EffectiveAt)) // while nobody is there
+	bus = connect(t, start(t, embedded.Options{Dir: dir}))
+	take(t, bus, stream.DueOf(events.Normal), 1, nil)
+	none(t, bus, stream.DueOf(events.Normal), 100*time.Millisecond)
+}
+
+func TestALaterActionIsKeptByTheJanitor(t *testing.T) {
+	srv := start(t, embedded.Options{})
+	bus := connect(t, srv)
+	c := stream.ActionsOf("okta-prod", events.Normal)
+	for i := range 10 {
+		if err := bus.PublishAction(t.Context(), action(fmt.Sprint("case", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The first two wait for later, the next six are done, two are not asked for yet.
+	n := 0
+	take(t, bus, c, 8, func(context.Context, *stream.Message) events.Outcome {
+		if n++; n <= 2 {
+			return events.Outcome{Delay: time.Hour}
+		}
+		return events.Outcome{Verdict: events.Done}
+	})
+	until(t, "the acknowledgements", func() bool { return inHand(t, bus, c) == 0 })
+	for range 2 {
+		if err := bus.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := count(t, srv, "ACTIONS"); got != 4 {
+		t.Errorf("%d messages left, want 2 later and 2 to do", got)
+	}
+	take(t, bus, c, 2, nil)
+	none(t, bus, c, 50*time.Millisecond)
+}
+
+func TestADeadLetterIsKeptUntilAPersonActs(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}))
+	letters := []events.DeadLetter{
+		{ID: action("case1").ID, Kind: events.DeadAction, Connection: "okta-prod", Cause: "permanent", Status: 404},
+		{ID: "case2", Kind: events.DeadConflict, Source: "hr"},
+		{ID: "f1", Kind: events.DeadFault, Source: "hr", Cause: "mapping"},
+		{ID: "f2", Kind: events.DeadFault, Source: "hr", Cause: "mapping"},
+	}
+	for range 2 {
+		for _, d := range letters {
+			if err := bus.Bury(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	list := func() (ids []string) {
+		err := bus.DeadLetters(t.Context(), func(d events.DeadLetter) error { ids = append(ids, d.ID); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ids
+	}
+	if got := list(); len(got) != len(letters) {
+		t.Errorf("got %v", got)
+	}
+	for i, want := range letters {
+		got, err := bus.DeadLetter(t.Context(), want.ID)
+		a, _ := json.Marshal(got)
+		b, _ := json.Marshal(want)
+		if err != nil || string(a) != string(b) {
+			t.Errorf("got %s, %v, want %s", a, err, b)
+		}
+		for range 2 {
+			if err := bus.Unbury(t.Context(), want.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := list(); len(got) != len(letters)-i-1 {
+			t.Errorf("after %s: %v", want.ID, got)
+		}
+	}
+	if err := bus.Bury(t.Context(), events.DeadLetter{ID: "1", Kind: "lost"}); err == nil {
+		t.Error("buried a kind that is none")
+	}
+}
