@@ -20,6 +20,7 @@ type Gate interface {
 	// Admit returns when a call in the bucket may be sent, or with an *Error of cause Later when the wait is longer
 	// than is worth holding the action for, or with the context's error.
 	Admit(ctx context.Context, bucket string) error
-	// Learn takes what a reply said. It is called for every reply, also for failed ones.
+	// Learn is called once for each call that was admitted: with what its reply said, or with nothing (-1, -1, zeros)
+	// when there was none.
 	Learn(bucket string, b Budget)
 }

@@ -73,6 +73,7 @@ func (c *Client) once(ctx context.Context, q Request) (_ Response, refused bool,
 	if err != nil {
 		return Response{}, false, &Error{Op: q.Op, Cause: Permanent, Err: err}
 	}
+	budget := Budget{Limit: -1, Remaining: -1}
 	bucket := ""
 	if c.Bucket != nil {
 		bucket = c.Bucket(q)
@@ -81,6 +82,7 @@ func (c *Client) once(ctx context.Context, q Request) (_ Response, refused bool,
 		if err := c.Gate.Admit(ctx, bucket); err != nil {
 			return Response{}, false, inOp(q.Op, err)
 		}
+		defer func() { c.Gate.Learn(bucket, budget) }()
 	}
 	if c.Auth != nil {
 		if err := c.Auth.Authorize(ctx, req); err != nil {
@@ -91,12 +93,8 @@ func (c *Client) once(ctx context.Context, q Request) (_ Response, refused bool,
 	if r.Status == 0 {
 		return r, false, err
 	}
-	budget := Budget{Limit: -1, Remaining: -1}
 	if c.Budget != nil {
 		budget = c.Budget(r)
-	}
-	if c.Gate != nil {
-		c.Gate.Learn(bucket, budget)
 	}
 	if err != nil {
 		return r, false, err

@@ -35,7 +35,10 @@ func (q Request) target(base *url.URL) (string, error) {
 		return q.next, nil
 	}
 	var b strings.Builder
-	b.WriteString(strings.TrimSuffix(base.EscapedPath(), "/"))
+	if p := strings.Trim(base.EscapedPath(), "/"); p != "" { // url.JoinPath leaves out the first slash
+		b.WriteByte('/')
+		b.WriteString(p)
+	}
 	for _, p := range q.Path {
 		if p == "" || p == "." || p == ".." {
 			return "", fmt.Errorf("path element %q", p)

@@ -274,3 +274,29 @@ func TestProbe(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func FuzzErrorBody(f *testing.F) {
+	f.Add(404, `{"errorCode":"E0000007","errorSummary":"x","errorCauses":[]}`)
+	f.Add(400, `{"errorCode":"E0000001"}`)
+	f.Add(404, `{"errorCode":7}`)
+	f.Add(429, `<html>`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		if status < 200 || status > 599 {
+			return
+		}
+		c := newClient(t, roundTrip(func(r *http.Request) canned {
+			if isProbe(r) {
+				return canned{status: 200, body: "[]"}
+			}
+			return canned{status: status, body: body}
+		}))
+		_, err := c.SuspendUser(t.Context(), "00u1")
+		e, ok := errors.AsType[*apiclient.Error](err)
+		if err != nil && (!ok || len(err.Error()) > 300) {
+			t.Errorf("error %v", err)
+		}
+		if ok && e.Cause == apiclient.AlreadyDone && !strings.HasPrefix(e.Code, "E0000") {
+			t.Errorf("%d %q passes for done", status, body)
+		}
+	})
+}
