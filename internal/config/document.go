@@ -138,7 +138,7 @@ func (d *document) spell(at path) string {
 		switch {
 		case node != nil && node.Kind == yaml.SequenceNode:
 			b.WriteString("[" + step + "]")
-		case !plainKey(step):
+		case !plainKeys.MatchString(step):
 			b.WriteString("[" + quote(step) + "]")
 		case b.Len() > 0:
 			b.WriteString("." + step)
@@ -152,7 +152,8 @@ func (d *document) spell(at path) string {
 	return b.String()
 }
 
-func plainKey(s string) bool { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString(s) }
+// plainKeys need no quotes in a path.
+var plainKeys = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // fault reports what is wrong at a path, unless the schema has said so already.
 func (d *document) fault(at path, format string, args ...any) {

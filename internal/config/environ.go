@@ -168,7 +168,7 @@ func (e *environ) strangers() {
 			continue
 		}
 		for _, k := range known {
-			if editDistance(name, k) <= 2 {
+			if len(name) <= 64 && editDistance(name, k) <= 2 {
 				e.fault(name, "is no setting: did you mean "+k+"?")
 				break
 			}

@@ -208,6 +208,6 @@ func checkKindProvider(d *document, step Step, c Connection) {
 	if provider == c.Provider || count(Providers(), provider) == 0 || count(Providers(), c.Provider) == 0 {
 		return
 	}
-	d.faultAt(step.On.At, "connection %s is of provider %s, and kind %s needs one of %s", quote(c.Name), c.Provider,
+	d.faultAt(step.On.At, "connection %s is of provider %s, and kind %s needs one of provider %s", quote(c.Name), c.Provider,
 		quote(step.Do.Value), provider)
 }

@@ -9,6 +9,9 @@ import (
 func suggest(word string, known []string) string {
 	best, distance := "", 1+max(1, len(word)/3)
 	for _, k := range known {
+		if len(word) > 64 {
+			break // no name is so long
+		}
 		if d := editDistance(word, k); d < distance {
 			best, distance = k, d
 		}
@@ -43,24 +46,31 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// editDistance counts the insertions, deletions and replacements between two words (Levenshtein).
+// editDistance counts the insertions, deletions, replacements and swaps of neighbours between two words (optimal string
+// alignment).
 func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
 			cost := 1
-			if a[i] == b[j] {
+			if a[i-1] == b[j-1] {
 				cost = 0
 			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+			best := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				best = min(best, rows[i-2][j-2]+1)
+			}
+			rows[i][j] = best
 		}
 	}
-	return row[len(b)]
+	return rows[len(a)][len(b)]
 }
 
 // providerOf is the provider of a kind: the word before its dot.

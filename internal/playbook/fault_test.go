@@ -1,0 +1,138 @@
+package playbook
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"keyturn/internal/config"
+)
+
+// TestFaults holds every message of Compile, with its place, against a golden file.
+func TestFaults(t *testing.T) {
+	var b strings.Builder
+	for _, c := range []struct{ name, text string }{
+		{"names", `playbooks:
+  - name: a
+    on: [user.terminatd, user.rehired, nothing.like.it]
+    actions:
+      - {step: one, do: okta.suspend_users, at: okta, with: {user: 1}}
+      - {step: two, do: okta.suspend_user, at: okta, with: {usr: 1}}
+      - {step: three, do: okta.suspend_user, at: okta}
+      - {step: four, do: okta.revoke_client_tokens, at: asa, with: {client_id: x, all: true}}
+`},
+		{"expressions", `playbooks:
+  - name: a
+    on: [user.terminated]
+    when: "event.data.user.emial == 'a' && evnt.id == 'b'"
+    actions:
+      - step: one
+        do: okta.suspend_user
+        at: okta
+        with:
+          user: ${{ event.data.usr }}
+      - step: two
+        do: okta.suspend_user
+        at: okta
+        with:
+          user: |
+            ${{ event.data.user.email
+              + event.data.device }}
+      - {step: three, do: okta.suspend_user, at: okta, with: {user: [{deep: "${{ event.data.user.email + 1 }}"}]}}
+      - {step: four, do: okta.suspend_user, at: okta, with: {user: "${{ event.data.user. }}"}}
+      - {step: five, do: okta.suspend_user, at: okta, with: {user: 'it is ''${{ no''', b: '${{ ''x'' + 1 }}'}}
+`},
+		{"conditions", `playbooks:
+  - {name: a, on: [user.terminated], when: event.data.user.email, actions: [{step: s, do: transmit.delete_all_clients, at: mosaic}]}
+  - {name: b, on: [user.terminated], when: "event.id.matches('[')", actions: [{step: s, do: transmit.delete_all_clients, at: mosaic}]}
+  - {name: c, on: [user.terminated], when: "duration('soon') < duration('1s')", actions: [{step: s, do: transmit.delete_all_clients, at: mosaic}]}
+  - {name: d, on: [user.terminated], when: "[1].all(a, [1].all(b, [1].all(c, a == c)))", actions: [{step: s, do: transmit.delete_all_clients, at: mosaic}]}
+  - {name: e, on: [user.terminated], when: "event.data.extra == null", actions: [{step: s, do: transmit.delete_all_clients, at: mosaic}]}
+  - {name: f, on: [user.terminated], when: "` + strings.Repeat("(", 60) + "true" + strings.Repeat(")", 60) + `", actions: [{step: s, do: transmit.delete_all_clients, at: mosaic}]}
+  - {name: g, on: [user.terminated], when: "'` + strings.Repeat("x", 4100) + `' == ''", actions: [{step: s, do: transmit.delete_all_clients, at: mosaic}]}
+`},
+		{"several events", `playbooks:
+  - name: a
+    on: [user.terminated, device.lost, app.onboarded]
+    when: event.data.user.email == ""
+    actions: [{step: s, do: transmit.delete_all_clients, at: mosaic}]
+  - name: b
+    on: [user.terminated, device.lost]
+    when: event.data.usr.email == ""
+    actions: [{step: s, do: transmit.delete_all_clients, at: mosaic}]
+`},
+		{"guards", `playbooks: []
+guards:
+  brake:
+    - {on: [user.terminated, device.lost], max: 1, per: 1h, then: hold}
+    - {on: [device.lost, user.terminated], max: 2, per: 60m, then: hold}
+    - {on: [user.left], max: 2, per: 1h, then: hold}
+  approve:
+    - {do: [okta.deactivate_users, nothing]}
+`},
+		{"faults of both readings", "playbooks:\n  - {name: a, on: [user.terminated], wen: x, when: evnt, actions: [{step: s, do: okta.suspend, at: okt}]}\n"},
+	} {
+		_, err := compile(c.text)
+		var faults config.Faults
+		if !errors.As(err, &faults) {
+			t.Errorf("%s: got %v", c.name, err)
+			continue
+		}
+		fmt.Fprintf(&b, "== %s\n%v\n", c.name, err)
+	}
+	golden(t, "faults.golden", b.String())
+}
+
+// TestCostIsBounded guards two mistakes that versions of the library made: a limit that was not kept, and a list that
+// was allocated before it was.
+func TestCostIsBounded(t *testing.T) {
+	list := "[" + strings.TrimSuffix(strings.Repeat("1,", 900), ",") + "]"
+	for _, when := range []string{
+		list + ".all(a, " + list + ".all(b, a + b > event.id.size() - 9))",
+		"event.raw.l.all(a, event.raw.l.map(b, a + b).size() > 0)",
+	} {
+		set := rules(t, "playbooks:\n  - name: p\n    on: [user.terminated]\n    when: \""+when+"\"\n    actions: [{step: s, do: transmit.delete_all_clients, at: mosaic}]\n")
+		data := `{"user":{"email":"m@a.example"},"l":[` + strings.TrimSuffix(strings.Repeat("1,", 4000), ",") + `]}`
+		began := time.Now()
+		if _, err := set.Plan(event(t, "user.terminated", data)); err == nil || !strings.Contains(err.Error(), "takes too long") {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("took %v", took)
+		}
+	}
+}
+
+// FuzzCompile feeds any text to the compiler of conditions: it may refuse it, and must neither panic nor hang, nor may
+// what it accepts.
+func FuzzCompile(f *testing.F) {
+	for _, s := range []string{
+		"event.data.user.email.endsWith('@acme.example')", "has(event.raw.x)", "event.raw.l.exists(x, x == 1)",
+		"event.emial", "((((", "'\\u00e4' == event.id", "event.time > timestamp('2026-01-01T00:00:00Z')", "{'a': 1}.a == 1",
+		"[1,2].map(x, x * 2).size() == 2", "event.data", "dyn(event).x", "type(event) == event",
+	} {
+		f.Add(s)
+	}
+	env, err := newEnvironment("user.terminated")
+	if err != nil {
+		f.Fatal(err)
+	}
+	e := event(f, "user.terminated", `{"user":{"email":"m@a.example"},"l":[1,2]}`)
+	f.Fuzz(func(t *testing.T, source string) {
+		p, faults := env.condition(config.Expr{Source: source})
+		v, found := env.value(config.Value{Expr: &config.Expr{Source: source}})
+		if p == nil && len(faults) == 0 || v.expr == nil && len(found) == 0 {
+			t.Fatal("neither a program nor a fault")
+		}
+		s := &Set{shapes: map[string]shape{e.Name(): env.shape}, books: map[string][]book{e.Name(): {{name: "p", when: p}}}}
+		if len(faults) == 0 {
+			_, _ = s.Plan(e)
+		}
+		s.books[e.Name()] = []book{{name: "p", steps: []step{{name: "s", with: value{fields: map[string]value{"v": v}}}}}}
+		if len(found) == 0 {
+			_, _ = s.Plan(e)
+		}
+	})
+}

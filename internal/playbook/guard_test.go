@@ -1,0 +1,100 @@
+package playbook
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keyturn/internal/events"
+)
+
+const guarded = `playbooks:
+  - name: p
+    on: [user.terminated, device.lost]
+    actions:
+      - {step: a, do: okta.suspend_user, at: okta, with: {user: "${{ event.data.user }}"}}
+      - {step: b, do: okta.deactivate_user, at: okta, with: {user: "${{ event.data.user }}"}}
+  - name: q
+    on: [client.compromised]
+    actions: [{step: a, do: okta.revoke_client_tokens, at: okta, with: {client_id: "${{ event.data.client_id }}"}}]
+  - name: r
+    on: [user.compromised]
+    actions: [{step: a, do: okta.revoke_client_tokens, at: okta, with: {client_id: 0oaPinned}}]
+  - name: s
+    on: [app.retired]
+    actions: [{step: a, do: transmit.delete_all_clients, at: mosaic}]
+guards:
+  protected: ["user:Breakglass@acme.example ", "user:00uAdmin", "client:0oaPinned", "device:ceo-mbp"]
+  brake:
+    - {on: [user.terminated], max: 25, per: 1h, then: hold}
+    - {on: [user.terminated, device.lost], max: 90, per: 1d, then: hold}
+  approve:
+    - {do: [okta.deactivate_user], approvers: 2}
+    - {do: [okta.deactivate_user, okta.suspend_user]}
+`
+
+func TestProtected(t *testing.T) {
+	set := rules(t, guarded)
+	const breakglass = "user:Breakglass@acme.example "
+	for _, c := range []struct{ name, data, want string }{
+		{"user.terminated", `{"user":{"email":"maria@acme.example"}}`, ""},
+		{"user.terminated", `{"user":{"email":"BREAKGLASS@acme.example"}}`, breakglass},
+		{"user.terminated", `{"user":{"email":" ｂreakglass@acme.example"}}`, breakglass},
+		{"user.terminated", `{"user":{"okta_id":"00u1","login":"breakglass@acme.example"}}`, breakglass},
+		{"user.terminated", `{"user":{"email":"x@acme.example","okta_id":"00uAdmin"}}`, "user:00uAdmin"},
+		{"user.terminated", `{"user":{"okta_id":"00uadmin"}}`, ""}, // the provider tells its ids by case
+		{"device.lost", `{"device":{"hostname":"h"},"user":{"asa_username":"breakglass@acme.example"}}`, breakglass},
+		{"device.lost", `{"device":{"hostname":"CEO-MBP"},"user":{"email":"maria@acme.example"}}`, "device:ceo-mbp"},
+		{"client.compromised", `{"client_id":"0oaPinned"}`, "client:0oaPinned"},
+		{"client.compromised", `{"client_id":"0oaOther"}`, ""},
+		{"user.compromised", `{"user":{"email":"maria@acme.example"}}`, "client:0oaPinned"}, // named by the playbook alone
+		{"user.rehired", `{"user":{"email":"breakglass@acme.example"}}`, breakglass},
+	} {
+		p := plan(t, set, event(t, c.name, c.data))
+		b, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stored events.Plan // as the ledger gives it back
+		if err := json.Unmarshal(b, &stored); err != nil {
+			t.Fatal(err)
+		}
+		if got := set.Guard(stored).Protected; got != c.want {
+			t.Errorf("%s %s: got %q, want %q", c.name, c.data, got, c.want)
+		}
+	}
+}
+
+func TestApprovalsAndBrakes(t *testing.T) {
+	set := rules(t, guarded)
+	hourly := Brake{Name: "user.terminated per 1h0m0s", Max: 25, Per: time.Hour}
+	daily := Brake{Name: "device.lost,user.terminated per 24h0m0s", Max: 90, Per: 24 * time.Hour}
+	for _, c := range []struct {
+		name, data string
+		want       Verdict
+	}{
+		{"user.terminated", `{"user":{"email":"m@acme.example"}}`, Verdict{
+			Approvers: 2, Why: "okta.suspend_user, okta.deactivate_user: needs the approval of 2", Brakes: []Brake{hourly, daily}}},
+		{"device.lost", `{"device":{"hostname":"h"},"user":{"email":"m@acme.example"}}`, Verdict{
+			Approvers: 2, Why: "okta.suspend_user, okta.deactivate_user: needs the approval of 2", Brakes: []Brake{daily}}},
+		{"client.compromised", `{"client_id":"0oaOther"}`, Verdict{}},
+		{"app.retired", `{"app":{"key":"k"}}`, Verdict{Approvers: 1, Why: "transmit.delete_all_clients: needs the approval of 1"}},
+		{"user.rehired", `{"user":{"email":"m@acme.example"}}`, Verdict{}},
+	} {
+		if diff := cmp.Diff(c.want, set.Guard(plan(t, set, event(t, c.name, c.data)))); diff != "" {
+			t.Errorf("%s: -want +got\n%s", c.name, diff)
+		}
+	}
+}
+
+// TestNothingToGuard: a plan without actions is braked and held by nobody, or an event that no playbook wants would
+// eat up the brake of those that matter.
+func TestNothingToGuard(t *testing.T) {
+	set := rules(t, "playbooks: []\nguards: {brake: [{on: [user.terminated], max: 1, per: 1h, then: hold}]}\n")
+	v := set.Guard(plan(t, set, event(t, "user.terminated", `{"user":{"email":"m@acme.example"}}`)))
+	if diff := cmp.Diff(Verdict{}, v); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,137 @@
+package playbook
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"cel.dev/cel-go/common/types"
+
+	"keyturn/internal/events"
+)
+
+// Plan gives the plan of an event: the actions of every playbook that matches it, in the order of the file. An event
+// that none matches has a plan without actions. Actions at one connection follow each other within a playbook; what
+// follows a step that is needed waits for it as well.
+//
+// The error says that the event is none of the catalogue's, or that an expression has no value for it (config.Faults,
+// with the place in the file). Then nothing is planned: half a plan would be a rule that did not fire.
+func (s *Set) Plan(e events.Event) (events.Plan, error) {
+	id := e.Case()
+	payload, err := events.Decode(e)
+	if err != nil {
+		return events.Plan{}, fmt.Errorf("plan %s: %w", id, err)
+	}
+	plan := events.Plan{Case: id, Event: e, Hash: e.ContentHash(), Class: e.Class, EffectiveAt: e.EffectiveAt}
+	books := s.books[e.Name()]
+	if len(books) == 0 {
+		return plan, nil
+	}
+	event, err := s.shapes[e.Name()].bind(e, payload)
+	if err != nil {
+		return events.Plan{}, fmt.Errorf("plan %s: %w", id, err)
+	}
+	for _, b := range books {
+		matches, err := b.matches(event)
+		if err != nil {
+			return events.Plan{}, fmt.Errorf("plan %s: playbook %s: %w", id, b.name, err)
+		}
+		if !matches {
+			continue
+		}
+		actions, err := b.actions(e, event)
+		if err != nil {
+			return events.Plan{}, fmt.Errorf("plan %s: playbook %s: %w", id, b.name, err)
+		}
+		plan.Playbooks = append(plan.Playbooks, b.name)
+		plan.Actions = append(plan.Actions, actions...)
+	}
+	plan.Class = mostUrgent(plan)
+	return plan, nil
+}
+
+func (b book) matches(event any) (bool, error) {
+	if b.when == nil {
+		return true, nil
+	}
+	out, err := b.when.eval(event)
+	if err != nil {
+		return false, err
+	}
+	matches, ok := out.(types.Bool)
+	if !ok {
+		return false, b.when.fault("is neither true nor false for this event")
+	}
+	return bool(matches), nil
+}
+
+// actions resolves the steps of a playbook for one event.
+func (b book) actions(e events.Event, event any) ([]events.Action, error) {
+	id, class := e.Case(), e.Class
+	if b.class != "" {
+		class = b.class
+	}
+	var list []events.Action
+	for _, s := range b.steps {
+		with, err := s.with.encode(event)
+		if err != nil {
+			return nil, fmt.Errorf("step %s: %w", s.name, err)
+		}
+		a := events.Action{
+			ID: events.ActionID(id, b.name, s.name), Case: id, Playbook: b.name, Step: s.name, Do: s.do, Connection: s.at,
+			Class: class, Target: target(e, with), With: with, OnDead: s.onDead,
+		}
+		for _, name := range s.after {
+			a.After = append(a.After, events.ActionID(id, b.name, name))
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
+// mostUrgent is the class of a plan: that of its most urgent action, and without one the event's.
+func mostUrgent(p events.Plan) events.Class {
+	for _, c := range events.Classes() {
+		if slices.ContainsFunc(p.Actions, func(a events.Action) bool { return a.Class == c }) {
+			return c
+		}
+	}
+	return p.Event.Class
+}
+
+// subjects is what the parameters of every kind call the things that they act upon.
+type subjects struct {
+	User     events.UserRef `json:"user"`
+	ClientID string         `json:"client_id"`
+	App      events.App     `json:"app"`
+}
+
+// identifiers lists whom and what the parameters name, the one that an action is about first: a client, an app, or
+// else a person.
+func identifiers(with json.RawMessage) []events.Identifier {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(with, &members) != nil {
+		return nil
+	}
+	// One by one: a parameter that has another form than expected says nothing, and hides none of the others.
+	var s subjects
+	_ = json.Unmarshal(members["client_id"], &s.ClientID)
+	_ = json.Unmarshal(members["app"], &s.App)
+	_ = json.Unmarshal(members["user"], &s.User)
+	var ids []events.Identifier
+	for _, named := range []events.Identifier{{Kind: events.ClientID, Value: s.ClientID}, {Kind: events.AppKey, Value: s.App.Key}} {
+		if id, ok := events.NewIdentifier(named.Kind, named.Value); ok {
+			ids = append(ids, id)
+		}
+	}
+	return append(ids, s.User.Identifiers()...)
+}
+
+// target is whom or what an action acts upon: what its parameters name, and otherwise the person or the subject of
+// the event. A lane runs one action per target at a time.
+func target(e events.Event, with json.RawMessage) string {
+	if ids := identifiers(with); len(ids) > 0 {
+		return ids[0].Principal()
+	}
+	return events.Person(e)
+}

@@ -1,0 +1,85 @@
+// Package playbook turns an event into a plan by the operator's rules, and says which guards stand before it.
+//
+// It is pure: no I/O, and no clock but the times in the event. The same event and the same files give the same plan,
+// byte for byte, on every worker and on every day; what a plan's actions are called depends on the names in the file
+// alone. Everything that can be checked without an event is checked by Compile, all faults at once and each with its
+// file, line and column: an expression that names a field which the event does not have does not load.
+//
+// What cannot be evaluated for an event is an error of its plan, never a condition that is silently false: a rule of
+// security that does not fire must be seen. Evaluation is bounded in cost and in time.
+package playbook
+
+import (
+	"time"
+
+	"keyturn/internal/config"
+	"keyturn/internal/events"
+)
+
+// Kind describes a kind of action to those who only name it.
+type Kind struct {
+	Name       string // what `do` says: "okta.suspend_user"
+	Parameters []Parameter
+	Approvers  int // how many people must approve it at least, whatever the guards say; 0 = none
+}
+
+// Parameter is one key of `with`.
+type Parameter struct {
+	Name     string
+	Required bool
+}
+
+// Set is the compiled playbooks and guards of one configuration. It is safe for concurrent use.
+type Set struct {
+	books  map[string][]book // by catalogue name, in the order of the file
+	shapes map[string]shape  // of the events in books
+	guards guards
+}
+
+// book is a playbook as it is for one type of event.
+type book struct {
+	name  string
+	class events.Class
+	when  *program // nil: always
+	steps []step
+}
+
+// step is one action of a playbook.
+type step struct {
+	name, do, at string
+	with         value
+	after        []string // names of the steps that must be terminal before
+	onDead       events.OnDead
+}
+
+// Brake lets at most Max cases pass in any window of length Per; what is above is held. Who counts is the planner.
+type Brake struct {
+	Name string // what counts together; it stays when Max changes: "user.terminated per 1h0m0s"
+	Max  int
+	Per  time.Duration
+}
+
+// Compile checks and compiles playbooks against the catalogue of events and the kinds of actions. The error is
+// config.Faults with everything that is wrong.
+func Compile(p config.Playbooks, kinds []Kind) (*Set, error) {
+	c := &compiler{kinds: map[string]Kind{}, envs: map[string]*environment{}}
+	for _, k := range kinds {
+		c.kinds[k.Name] = k
+		c.kindNames = append(c.kindNames, k.Name)
+	}
+	for _, row := range events.Catalogue() {
+		c.eventNames = append(c.eventNames, row.Name)
+	}
+	s := &Set{books: map[string][]book{}, shapes: map[string]shape{}}
+	for _, b := range p.List {
+		c.book(s, b)
+	}
+	for name, env := range c.envs {
+		s.shapes[name] = env.shape
+	}
+	s.guards = c.guards(p.Guards)
+	if err := c.faults.Err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}

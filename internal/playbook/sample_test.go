@@ -1,0 +1,124 @@
+package playbook
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"keyturn/internal/config"
+	"keyturn/internal/events"
+)
+
+const sampleDir = "../../deploy/config"
+
+// sampleEnv gives every variable that the samples refer to a value.
+func sampleEnv(name string) (string, bool) {
+	if name == "HR_RELAY_SECRET" {
+		return "whsec_c2FtcGxlIHNlY3JldCBvZiB0aGUgdGVzdHM=", true
+	}
+	return "sample secret of the tests", true
+}
+
+func sample(t testing.TB) *Set {
+	t.Helper()
+	refs := config.Resolver{LookupEnv: sampleEnv}
+	_, serr := config.ReadSources(sampleDir, refs)
+	c, err := config.Read(sampleDir, refs)
+	set, cerr := Compile(c.Playbooks, kinds())
+	if err := config.Join(serr, err, cerr); err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// TestSamplePlans holds what the default playbooks make of every example of every event against a golden file.
+func TestSamplePlans(t *testing.T) {
+	set := sample(t)
+	var b strings.Builder
+	for _, row := range events.Catalogue() {
+		for i, data := range examples(t, row.Name) {
+			e := event(t, row.Name, string(data))
+			p := plan(t, set, e)
+			fmt.Fprintf(&b, "== %s, example %d: %s, %s\n", row.Name, i, e.Subject, p.Class)
+			for _, a := range p.Actions {
+				id := strings.NewReplacer(p.Case+":", "")
+				fmt.Fprintf(&b, "%s  %s at %s, %s, target %s, after %v\n    %s\n", id.Replace(a.ID), a.Do, a.Connection, a.Class, a.Target,
+					strings.Fields(id.Replace(strings.Join(a.After, " "))), a.With)
+			}
+			v := set.Guard(p)
+			fmt.Fprintf(&b, "guard: protected %q, approvers %d, brakes %d\n", v.Protected, v.Approvers, len(v.Brakes))
+		}
+	}
+	golden(t, "plans.golden", b.String())
+}
+
+// TestPlanIsAFunction: the same event gives the same bytes from any Set of the same files; ids are unique; what an
+// action waits for stands before it; nothing depends on how the event is otherwise handled.
+func TestPlanIsAFunction(t *testing.T) {
+	one, two := sample(t), sample(t)
+	rapid.Check(t, func(t *rapid.T) {
+		e := anyEvent(t)
+		p, err := one.Plan(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := two.Plan(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, aerr := json.Marshal(p)
+		b, berr := json.Marshal(again)
+		if aerr != nil || berr != nil || string(a) != string(b) {
+			t.Fatalf("two plans of one event (%v, %v):\n%s\n%s", aerr, berr, a, b)
+		}
+		if !reflect.DeepEqual(one.Guard(p), two.Guard(again)) {
+			t.Fatal("two verdicts of one plan")
+		}
+		seen := map[string]bool{}
+		for _, action := range p.Actions {
+			for _, before := range action.After {
+				if !seen[before] {
+					t.Fatalf("%s waits for %s, which does not stand before it", action.ID, before)
+				}
+			}
+			if seen[action.ID] || action.Target == "" || action.Case != e.Case() || !action.Class.Valid() {
+				t.Fatalf("got %+v", action)
+			}
+			seen[action.ID] = true
+		}
+	})
+}
+
+// anyEvent draws an event of the catalogue with more or less in it.
+func anyEvent(t *rapid.T) events.Event {
+	row := rapid.SampledFrom(events.Catalogue()).Draw(t, "event")
+	word := rapid.StringMatching(`[A-Za-z0-9äß][A-Za-z0-9._@ -]{0,12}`)
+	some := func(m map[string]any, keys ...string) map[string]any {
+		for _, k := range keys {
+			if rapid.Bool().Draw(t, k) {
+				m[k] = word.Draw(t, k)
+			}
+		}
+		return m
+	}
+	data := some(map[string]any{
+		"user":      some(map[string]any{"email": word.Draw(t, "email")}, "okta_id", "employee_number", "login", "asa_username", "department"),
+		"device":    some(map[string]any{"hostname": word.Draw(t, "hostname")}, "serial", "id"),
+		"client_id": word.Draw(t, "client"), "token_id": "t",
+		"app": some(map[string]any{"key": word.Draw(t, "key"), "name": word.Draw(t, "name")}, "description", "owner"),
+	}, "reason", "authorization_server", "ticket")
+	b, err := json.Marshal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := events.Event{ID: word.Draw(t, "id"), Source: "s", Type: row.Type(), Scope: "hr", Class: row.Class, Data: b}
+	e.Subject, err = events.SubjectOf(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
