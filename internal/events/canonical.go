@@ -44,82 +44,96 @@ func parse(data []byte) (any, error) {
 	if !utf8.Valid(data) {
 		return nil, Violation{Rule: "json: not UTF-8"}
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	v, err := parseValue(dec, "", 0)
+	r := reader{dec: json.NewDecoder(bytes.NewReader(data))}
+	r.dec.UseNumber()
+	v, err := r.value()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := dec.Token(); err != io.EOF {
+	if _, err := r.dec.Token(); err != io.EOF {
 		return nil, Violation{Rule: "json: more than one value"}
 	}
 	return v, nil
 }
 
-func parseValue(dec *json.Decoder, at string, depth int) (any, error) {
-	tok, err := dec.Token()
+// reader walks a document. It keeps the path as a stack and spells it only for a fault: spelled at every step, a long
+// member name above many members would cost its length for each.
+type reader struct {
+	dec  *json.Decoder
+	path []string
+}
+
+func (r *reader) value() (any, error) {
+	tok, err := r.dec.Token()
 	if err != nil {
-		return nil, syntax(dec, at)
+		return nil, r.syntax()
 	}
-	if depth > maxDepth {
-		return nil, Violation{Field: at, Rule: fmt.Sprintf("json: nested deeper than %d", maxDepth)}
+	if len(r.path) > maxDepth {
+		return nil, r.fault(fmt.Sprintf("json: nested deeper than %d", maxDepth))
 	}
 	switch t := tok.(type) {
 	case json.Delim:
 		if t == '{' {
-			return parseObject(dec, at, depth)
+			return r.object()
 		}
-		return parseArray(dec, at, depth)
+		return r.array()
 	case json.Number:
 		if !tame(t.String()) {
-			return nil, Violation{Field: at, Rule: "json: number out of range"}
+			return nil, r.fault("json: number out of range")
 		}
 	}
 	return tok, nil
 }
 
-func parseObject(dec *json.Decoder, at string, depth int) (any, error) {
+func (r *reader) object() (any, error) {
 	obj := map[string]any{}
 	folded := map[string]bool{}
-	for dec.More() {
-		tok, err := dec.Token()
+	for r.dec.More() {
+		tok, err := r.dec.Token()
 		if err != nil {
-			return nil, syntax(dec, at)
+			return nil, r.syntax()
 		}
 		name, _ := tok.(string)
-		field := at + "/" + pointerEscape(name)
-		if folded[fold(name)] {
-			return nil, Violation{Field: field, Rule: "json: member given twice (names differ in case only, or not at all)"}
+		r.path = append(r.path, name)
+		f := fold(name)
+		if folded[f] {
+			return nil, r.fault("json: member given twice (names differ in case only, or not at all)")
 		}
-		folded[fold(name)] = true
-		if obj[name], err = parseValue(dec, field, depth+1); err != nil {
+		folded[f] = true
+		if obj[name], err = r.value(); err != nil {
 			return nil, err
 		}
+		r.path = r.path[:len(r.path)-1]
 	}
-	if _, err := dec.Token(); err != nil {
-		return nil, syntax(dec, at)
+	if _, err := r.dec.Token(); err != nil {
+		return nil, r.syntax()
 	}
 	return obj, nil
 }
 
-func parseArray(dec *json.Decoder, at string, depth int) (any, error) {
+func (r *reader) array() (any, error) {
 	list := []any{}
-	for dec.More() {
-		v, err := parseValue(dec, at+"/"+strconv.Itoa(len(list)), depth+1)
+	for r.dec.More() {
+		r.path = append(r.path, strconv.Itoa(len(list)))
+		v, err := r.value()
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, v)
+		r.path = r.path[:len(r.path)-1]
 	}
-	if _, err := dec.Token(); err != nil {
-		return nil, syntax(dec, at)
+	if _, err := r.dec.Token(); err != nil {
+		return nil, r.syntax()
 	}
 	return list, nil
 }
 
+// fault names the place that the reader has come to.
+func (r *reader) fault(rule string) error { return Violation{Field: pointer(r.path), Rule: rule} }
+
 // syntax says where the text stops being JSON, and nothing of what stands there.
-func syntax(dec *json.Decoder, at string) error {
-	return Violation{Field: at, Rule: fmt.Sprintf("json: not JSON near byte %d", dec.InputOffset())}
+func (r *reader) syntax() error {
+	return r.fault(fmt.Sprintf("json: not JSON near byte %d", r.dec.InputOffset()))
 }
 
 // tame reports whether a number's literal is short and its exponent within a float64's.

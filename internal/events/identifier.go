@@ -64,12 +64,13 @@ func Normalize(k Kind, value string) string {
 }
 
 // fold makes strings that differ in case only equal. Folding can denormalise, hence NFKC once more (Unicode
-// Standard, section 3.13, NFKC_Casefold).
+// Standard, section 3.13, NFKC_Casefold). cases.Fold turns Cherokee letters around instead of folding them, so what it
+// gives is also lowered.
 func fold(s string) string {
 	if isLowerASCII(s) {
 		return s
 	}
-	return strings.TrimSpace(norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s))))
+	return strings.TrimSpace(norm.NFKC.String(strings.ToLower(cases.Fold().String(norm.NFKC.String(s)))))
 }
 
 // isLowerASCII spares the common string the work of folding.

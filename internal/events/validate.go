@@ -112,9 +112,9 @@ func collect(e *jsonschema.ValidationError, found []Violation) []Violation {
 	at := pointer(e.InstanceLocation)
 	switch k := e.ErrorKind.(type) {
 	case *kind.AnyOf:
-		return append(found, Violation{at, "at least one of: " + alternatives(e)})
+		return append(found, Violation{at, "at least one of" + alternatives(e)})
 	case *kind.OneOf:
-		return append(found, Violation{at, "exactly one of: " + alternatives(e)})
+		return append(found, Violation{at, "exactly one of" + alternatives(e)})
 	case *kind.Required:
 		for _, m := range k.Missing {
 			found = append(found, Violation{at + "/" + pointerEscape(m), "required"})
@@ -139,9 +139,9 @@ func alternatives(e *jsonschema.ValidationError) string {
 		}
 	}
 	if len(names) == 0 {
-		return "the forms that the schema lists"
+		return " the forms that the schema lists"
 	}
-	return strings.Join(names, ", ")
+	return ": " + strings.Join(names, ", ")
 }
 
 // rule says which keyword of the schema was broken, with the schema's own numbers and words.

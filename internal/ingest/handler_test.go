@@ -240,7 +240,9 @@ func TestPublishHasADeadlineAndOutlivesTheSender(t *testing.T) {
 		hangUp()
 		stored <- ctx.Err()
 	}
-	go func() { _, _ = http.DefaultClient.Do(g.request(hrSpec(), structured, terminated("e1", "m@acme.example")).WithContext(ctx)) }()
+	go func() {
+		_, _ = http.DefaultClient.Do(g.request(hrSpec(), structured, terminated("e1", "m@acme.example")).WithContext(ctx))
+	}()
 	<-entered
 	if err := <-stored; err != nil {
 		t.Errorf("the publish ended with the sender: %v", err)

@@ -1,0 +1,38 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+
+	"keyturn/internal/config"
+)
+
+// Configured gives the spec of a source as sources.yaml configures it.
+func Configured(c config.Source) SourceSpec {
+	spec := SourceSpec{Name: c.Name, Preset: c.Preset, DedupScope: c.DedupScope}
+	if v := c.Verify.StandardWebhooks; v != nil {
+		spec.Verify.StandardWebhooks = &StandardWebhooksSpec{Secrets: v.Secrets, Tolerance: v.Tolerance}
+	}
+	if v := c.Verify.HMAC; v != nil {
+		spec.Verify.HMAC = &HMACSpec{
+			Algorithm: v.Algorithm, Encoding: v.Encoding, Header: v.Header, Prefix: v.Prefix,
+			TimestampHeader: v.TimestampHeader, Tolerance: v.Tolerance, Signed: v.Signed, Secrets: v.Secrets,
+		}
+	}
+	return spec
+}
+
+// NewSources makes every configured source. The error holds the faults of all of them.
+func NewSources(list config.Sources) ([]*Source, error) {
+	var sources []*Source
+	var faults []error
+	for _, c := range list {
+		s, err := NewSource(Configured(c))
+		if err != nil {
+			faults = append(faults, fmt.Errorf("source %s: %w", c.Name, err))
+			continue
+		}
+		sources = append(sources, s)
+	}
+	return sources, errors.Join(faults...)
+}
