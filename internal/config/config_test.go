@@ -61,7 +61,7 @@ connections:
     base_url: https://mosaic.example/cis
     token_url: https://mosaic.example/oidc/token
     auth: {client_credentials: {client_id: c, client_secret: "${env:PLAIN}"}}
-    secret_sink: {dir: /var/lib/keyturn/secrets}
+    secret_sink: {dir: created}
 `
 
 const goodPlaybooks = `
@@ -126,7 +126,7 @@ func TestConnections(t *testing.T) {
 		{Name: "okta-two", Provider: "okta", BaseURL: "http://127.0.0.1:80", Concurrency: 9, Auth: Auth{SSWS: &SSWS{Token: plain}}},
 		{Name: "asa-prod", Provider: "asa", BaseURL: "https://asa.example", Team: "acme", Concurrency: DefaultConcurrency, Auth: Auth{ServiceUser: &ServiceUser{KeyID: "k", KeySecret: plain}}},
 		{Name: "mosaic-prod", Provider: "transmit", BaseURL: "https://mosaic.example/cis", TokenURL: "https://mosaic.example/oidc/token", Concurrency: DefaultConcurrency,
-			Auth: Auth{ClientCredentials: &ClientCredentials{ClientID: "c", ClientSecret: plain}}, SecretSink: SecretSink{Dir: "/var/lib/keyturn/secrets"}},
+			Auth: Auth{ClientCredentials: &ClientCredentials{ClientID: "c", ClientSecret: plain}}, SecretSink: SecretSink{Dir: "c/created"}},
 	}
 	if diff := cmp.Diff(want, got, reveal()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

@@ -131,7 +131,7 @@ func readConnections(d *document) Connections {
 			c.Concurrency = DefaultConcurrency
 		}
 		if raw.SecretSink != nil {
-			c.SecretSink = SecretSink{Dir: raw.SecretSink.Dir, Command: raw.SecretSink.Command}
+			c.SecretSink = SecretSink{Dir: d.reader.refs.path(raw.SecretSink.Dir), Command: raw.SecretSink.Command}
 		}
 		checkProvider(d, at, c)
 		connections = append(connections, c)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // faultCase is a set of files with something wrong in each.
@@ -40,7 +42,8 @@ func sourceCases() []faultCase {
 		faultCase{name: "secrets of standard webhooks", sources: sw},
 		faultCase{name: "secrets of an hmac", sources: hm},
 		faultCase{name: "what is signed", sources: hmacs("signed: [timestamp, body]", "signed: [\".\"]", "timestamp_header: T, signed: [body]",
-			"tolerance: 5m", "timestamp_header: T, tolerance: 0s", "timestamp_header: T, tolerance: 9999999999h", "signed: [body, body]")},
+			"tolerance: 5m", "timestamp_header: T, tolerance: 0s", "timestamp_header: T, tolerance: 9999999999h", "signed: [body, body]",
+			"signed: [\"header:\", body]", "signed: [method, \"\\n\", \"header:X-A\", \"\\n\", body, \"header:X-B\"]")},
 		faultCase{name: "yaml traps", sources: "sources:\n  a: &a {preset: cloudevents, preset: b, verify: !mine {hmac: {header: X, secrets: [\"${env:PLAIN}\"]}}}\n  b: {<<: *a}\n  ? [x]\n  : y\n  c: !!binary aGFsbG8=\n  ~: {}\n"},
 		faultCase{name: "an alias within itself", sources: "sources: &s\n  a: *s\n"},
 		faultCase{name: "an alias bomb", sources: bomb()},
@@ -201,4 +204,52 @@ func FuzzRead(f *testing.F) {
 		}
 		_, _ = Read("c", refs)
 	})
+}
+
+// TestNoScalarIsRepeated puts a canary in the place of every value of the two files that hold references to secrets: a
+// secret that was pasted into the wrong line must not reach a log.
+func TestNoScalarIsRepeated(t *testing.T) {
+	for _, text := range []string{goodSources, goodConnections} {
+		for i := range scalars(t, parsed(t, text)) {
+			doc := parsed(t, text)
+			scalar := scalars(t, doc)[i]
+			was := scalar.Value
+			scalar.Value, scalar.Tag = canary, "!!str"
+			b, err := yaml.Marshal(doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refs := memory(map[string]string{"c/sources.yaml": string(b), "c/connections.yaml": string(b), "/run/okta.pem": "PEM"}, testEnv())
+			_, serr := ReadSources("c", refs)
+			_, cerr := ReadConnections("c", refs)
+			if all := fmt.Sprint(serr, cerr); strings.Contains(all, canary) {
+				t.Errorf("in the place of %q:\n%s", was, all)
+			}
+		}
+	}
+}
+
+func parsed(t *testing.T, text string) *yaml.Node {
+	t.Helper()
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
+		t.Fatal(err)
+	}
+	return &doc
+}
+
+// scalars lists the values of a document that are no keys.
+func scalars(t *testing.T, node *yaml.Node) []*yaml.Node {
+	t.Helper()
+	var list []*yaml.Node
+	for i, child := range node.Content {
+		switch {
+		case node.Kind == yaml.MappingNode && i%2 == 0:
+		case child.Kind == yaml.ScalarNode:
+			list = append(list, child)
+		default:
+			list = append(list, scalars(t, child)...)
+		}
+	}
+	return list
 }

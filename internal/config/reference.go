@@ -36,11 +36,16 @@ const maxSecret = 64 << 10
 
 const notReference = "must be a reference, ${env:NAME} or ${file:PATH}: a secret itself never stands in this file"
 
+var (
+	references = regexp.MustCompile(`^\$\{(env|file):([^{}]+)\}$`)
+	variables  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
 // reference matches the two forms; whatever else stands in place of a secret may be the secret itself, and is never
 // repeated.
 func reference(s string) (kind, arg string, ok bool) {
-	m := regexp.MustCompile(`^\$\{(env|file):([^{}]+)\}$`).FindStringSubmatch(s)
-	if m == nil || m[1] == "env" && !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(m[2]) {
+	m := references.FindStringSubmatch(s)
+	if m == nil || m[1] == "env" && !variables.MatchString(m[2]) {
 		return "", "", false
 	}
 	return m[1], m[2], true
@@ -71,10 +76,7 @@ func (r Resolver) fromEnv(name string) (secret.Value, string) {
 }
 
 func (r Resolver) fromFile(name string) (secret.Value, string) {
-	full := name
-	if !filepath.IsAbs(full) {
-		full = filepath.Join(r.dir, full)
-	}
+	full := r.path(name)
 	b, err := r.ReadFile(full)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -89,6 +91,14 @@ func (r Resolver) fromFile(name string) (secret.Value, string) {
 		return secret.Value{}, "file " + full + " is empty: write the secret into it"
 	}
 	return secret.New(v), ""
+}
+
+// path makes a relative path of a file start at the directory of that file.
+func (r Resolver) path(name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(r.dir, name)
 }
 
 // trimNewline takes off the one line end that an editor puts behind a secret.

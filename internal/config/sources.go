@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,12 +34,12 @@ type StandardWebhooks struct {
 
 // HMAC is a signature in a header, configurable because every vendor spells it differently.
 type HMAC struct {
-	Algorithm       string         // "sha256" or "sha512"
+	Algorithm       string         // "sha256", "sha384", "sha512" or "sha1"
 	Header          string         // the header with the signature
 	Prefix          string         // what stands before it in the header: "sha256="
 	Encoding        string         // "hex" or "base64"
 	TimestampHeader string         // the header with the time of the attempt in seconds; empty: not signed
-	Signed          []string       // what is signed, in order: "body", "timestamp", anything else is itself
+	Signed          []string       // what is signed, in order: "body", "timestamp", "method", "header:NAME"; else itself
 	Tolerance       time.Duration  // how far the timestamp may be from now, both ways; without a timestamp it says nothing
 	Secrets         []secret.Value // raw text of the keys; any of them may have signed (rotation)
 }
@@ -47,6 +48,8 @@ type HMAC struct {
 const (
 	SignedBody      = "body"
 	SignedTimestamp = "timestamp"
+	SignedMethod    = "method"
+	SignedHeader    = "header:" // and the header's name
 )
 
 // DefaultTolerance is what the reference libraries of Standard Webhooks allow, both ways.
@@ -128,26 +131,42 @@ func readHMAC(d *document, at path, raw hmacDoc) *HMAC {
 			h.Signed = []string{SignedTimestamp, ".", SignedBody}
 		}
 	}
-	here := at.to("signed")
-	if count(h.Signed, SignedBody) != 1 {
-		d.fault(here, `must name "body" exactly once: a signature that leaves the body out proves nothing`)
-	}
-	switch n := count(h.Signed, SignedTimestamp); {
-	case stamped && n != 1:
-		d.fault(here, `must name "timestamp" exactly once, because timestamp_header is set: an unsigned time can be forged`)
-	case !stamped && n != 0:
-		d.fault(here, `names "timestamp": set timestamp_header to the header that carries it`)
-	}
+	checkSigned(d, at.to("signed"), h.Signed, stamped)
 	if !stamped && raw.Tolerance != "" {
 		d.fault(at.to("tolerance"), "has no effect without timestamp_header: set that, or remove this")
 	}
 	return h
 }
 
+// checkSigned refuses what would leave a hole: a body or a time that is not signed, and a header that runs into its
+// neighbour, so that a forger could move text from one to the other under the same signature (a line feed cannot stand
+// in a header).
+func checkSigned(d *document, at path, parts []string, stamped bool) {
+	if count(parts, SignedBody) != 1 {
+		d.fault(at, `must name "body" exactly once: a signature that leaves the body out proves nothing`)
+	}
+	switch n := count(parts, SignedTimestamp); {
+	case stamped && n != 1:
+		d.fault(at, `must name "timestamp" exactly once, because timestamp_header is set: an unsigned time can be forged`)
+	case !stamped && n != 0:
+		d.fault(at, `names "timestamp": set timestamp_header to the header that carries it`)
+	}
+	for i, part := range parts {
+		here := at.to(strconv.Itoa(i))
+		switch {
+		case part == SignedHeader:
+			d.fault(here, "names no header: write header:NAME")
+		case strings.HasPrefix(part, SignedHeader) && (i > 0 && !strings.Contains(parts[i-1], "\n") ||
+			i < len(parts)-1 && !strings.Contains(parts[i+1], "\n")):
+			d.fault(here, "touches its neighbours: put text with a line feed between them, or text can be moved from one to the other")
+		}
+	}
+}
+
 // checkStandardSecret wants the form in which Standard Webhooks writes a symmetric secret: base64, perhaps behind
 // whsec_.
 func checkStandardSecret(v secret.Value) string {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(v.Reveal(), "whsec_"))
+	key, err := base64.StdEncoding.Strict().DecodeString(strings.TrimPrefix(v.Reveal(), "whsec_"))
 	if err != nil {
 		return "is not a Standard Webhooks secret: give whsec_ and base64, as the sender shows it"
 	}
