@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"keyturn/internal/view"
+)
+
+// newCaseCmd makes `keyturn case`.
+func newCaseCmd(a *app) *cobra.Command {
+	var watch, timeline bool
+	cmd := &cobra.Command{
+		Use:   "case ID",
+		Short: "Show the way of one event: accepted, planned, each action with its proof, what outlives them",
+		Long: `Show everything the ledger tells about one case, in the order in which it happened.
+ID is the case id, or the first 6 or more characters of it where they are unique.
+With --json it is the case view; with --watch --json one view per line, at each change.`,
+		Example: "  keyturn case qdfwqpxehbd2 --watch",
+		Args:    cobra.ExactArgs(1),
+	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "follow the case until it closes or needs a person")
+	cmd.Flags().BoolVarP(&timeline, "timeline", "t", false, "list every record of it as well")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := a.connect(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		if watch {
+			return a.watchCase(cmd.Context(), s.view, args[0])
+		}
+		v, err := s.view.Case(cmd.Context(), args[0])
+		if errors.Is(err, view.ErrNotFound) {
+			return fmt.Errorf("%w (an event that was just accepted has no record until it is planned: try --watch)", err)
+		}
+		if err != nil {
+			return err
+		}
+		return a.print(v, func(sc *screen) {
+			sc.caseView(v)
+			if timeline {
+				sc.WriteString("\n")
+				sc.moments(v, v.Timeline)
+			}
+		})
+	}
+	return cmd
+}
+
+// pollEvery is how often a followed case is read again. A read costs the broker a few milliseconds.
+const pollEvery = 300 * time.Millisecond
+
+// watchCase prints what happens to the case as it happens, and the whole of it when it rests. A case without any
+// record is waited for.
+func (a *app) watchCase(ctx context.Context, r *view.Reader, id string) error {
+	shown, waiting := 0, false
+	for {
+		v, err := r.Case(ctx, id)
+		switch {
+		case errors.Is(err, view.ErrNotFound):
+			if !waiting {
+				a.note("no record of case %s yet: waiting for it to be planned (interrupt to stop)", id)
+			}
+			waiting = true
+		case err != nil:
+			return err
+		case len(v.Timeline) > shown || v.Resting():
+			if err := a.printChange(v, shown); err != nil || v.Resting() {
+				return err
+			}
+			shown = len(v.Timeline)
+		}
+		select {
+		case <-ctx.Done():
+			return nil // the person has seen enough
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// printChange prints what is new since the first `shown` moments, and the whole case when it rests.
+func (a *app) printChange(v view.CaseView, shown int) error {
+	var b bytes.Buffer
+	if a.asJSON {
+		if err := json.NewEncoder(&b).Encode(v); err != nil {
+			return fmt.Errorf("encode answer: %w", err)
+		}
+	} else {
+		sc := a.screen(&b)
+		// A record may tell a change that lies before what was shown: what is new is what was not there, by number.
+		sc.moments(v, v.Timeline[min(shown, len(v.Timeline)):])
+		if v.Resting() {
+			sc.WriteString("\n")
+			sc.caseView(v)
+		}
+	}
+	if _, err := a.out.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("write answer: %w", err)
+	}
+	return nil
+}

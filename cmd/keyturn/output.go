@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"golang.org/x/term"
+
+	"keyturn/internal/ledger"
+)
+
+// print answers with v as JSON, or with what text draws. Nothing is written when drawing fails half-way.
+func (a *app) print(v any, text func(s *screen)) error {
+	var b bytes.Buffer
+	if a.asJSON {
+		enc := json.NewEncoder(&b)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v); err != nil {
+			return fmt.Errorf("encode answer: %w", err)
+		}
+	} else {
+		text(a.screen(&b))
+	}
+	if _, err := a.out.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("write answer: %w", err)
+	}
+	return nil
+}
+
+// screen prepares a text answer.
+func (a *app) screen(b *bytes.Buffer) *screen {
+	return &screen{Buffer: b, now: a.now(), zone: a.zone, colour: coloured(a.out)}
+}
+
+// coloured reports whether w is a terminal whose owner has nothing against colours (no-color.org).
+func coloured(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+}
+
+// screen is a text answer in the making. Whatever it is given is cleaned: text of senders and providers must not
+// drive a terminal.
+type screen struct {
+	*bytes.Buffer
+	now    time.Time
+	zone   *time.Location
+	colour bool
+}
+
+// painted is text that may hold colours.
+type painted string
+
+// The colours. All have the same length, so that a column of them keeps its width.
+const (
+	plain  = "\x1b[39m"
+	red    = "\x1b[31m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	reset  = "\x1b[0m"
+)
+
+// paint gives the text its colour, if there are any.
+func (s *screen) paint(colour, text string) painted {
+	if !s.colour {
+		return painted(clean(text))
+	}
+	return painted(colour + clean(text) + reset)
+}
+
+// state paints a state by what it asks of the reader: red a person, yellow patience, green nothing.
+func (s *screen) state(st ledger.State) painted {
+	colour := plain
+	switch st {
+	case ledger.Dead, ledger.Contested, ledger.NeedsPerson, ledger.Conflict, ledger.Regressed:
+		colour = red
+	case ledger.Waiting, ledger.Held, ledger.Scheduled, ledger.ClosedWithResidual, ledger.Refused:
+		colour = yellow
+	case ledger.Verified, ledger.Applied, ledger.Closed:
+		colour = green
+	}
+	return s.paint(colour, string(st))
+}
+
+// labelWidth is the width of the words on the left.
+const labelWidth = 10
+
+// line writes "label  text".
+func (s *screen) line(label, format string, args ...any) {
+	s.indented("", label, format, args...)
+}
+
+// indented writes a line further to the right.
+func (s *screen) indented(indent, label, format string, args ...any) {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = clean(text)
+		}
+	}
+	text := fmt.Sprintf("%s%-*s %s", indent, labelWidth, label, fmt.Sprintf(format, args...))
+	s.WriteString(strings.TrimRight(text, " ") + "\n")
+}
+
+// table writes rows under a header, in columns. A cell is a string or painted.
+func (s *screen) table(header []string, rows [][]any) {
+	w := tabwriter.NewWriter(s, 0, 0, 2, ' ', 0)
+	head := make([]any, len(header))
+	for i, h := range header {
+		head[i] = h
+		if len(rows) > 0 {
+			if _, ok := rows[0][i].(painted); ok {
+				head[i] = s.paint(plain, h)
+			}
+		}
+	}
+	for _, row := range append([][]any{head}, rows...) {
+		cells := make([]string, len(row))
+		for i, c := range row {
+			switch c := c.(type) {
+			case painted:
+				cells[i] = string(c)
+			default:
+				cells[i] = clean(fmt.Sprint(c))
+			}
+		}
+		_, _ = fmt.Fprintln(w, strings.Join(cells, "\t")) // into memory: cannot fail
+	}
+	_ = w.Flush()
+}
+
+// clean replaces what a terminal would obey: control characters, and those that turn the writing direction.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', unicode.IsPrint(r):
+			return r
+		case unicode.IsSpace(r):
+			return ' '
+		}
+		return unicode.ReplacementChar
+	}, text)
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"keyturn/internal/config"
+	"keyturn/internal/stream/embedded"
+)
+
+// checkResult is what `keyturn store check --json` prints.
+type checkResult struct {
+	Store string `json:"store"`
+	Sound bool   `json:"sound"`
+	embedded.Report
+}
+
+// newStoreCmd makes `keyturn store` and its commands.
+func newStoreCmd(a *app) *cobra.Command {
+	group := &cobra.Command{Use: "store", Short: "Look after the store of a broker on this machine", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	group.AddCommand(&cobra.Command{
+		Use:   "check",
+		Short: "Read everything in the store from its disk; needed after a failed durability barrier",
+		Long: `Read every message of the store as its disk holds it, while no broker runs over it, and say whether all are there.
+A sound store may start again after a failed durability barrier: what that lost was never answered as stored, and its
+senders repeat it. Exit code 1 for a damaged store: restore it from a backup.`,
+		Example: "  keyturn store check --store /var/lib/keyturn",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := config.LocalFromEnv()
+			if err != nil {
+				return err
+			}
+			dir := cmp.Or(a.place.store, settings.Store)
+			rep, err := embedded.Check(cmd.Context(), dir, nil)
+			if err != nil && !errors.Is(err, embedded.ErrDamaged) {
+				return err
+			}
+			res := checkResult{Store: dir, Sound: err == nil, Report: rep}
+			return cmp.Or(a.print(res, func(s *screen) { s.storeCheck(res) }), err)
+		},
+	})
+	return group
+}
+
+// storeCheck tells what each stream holds.
+func (s *screen) storeCheck(res checkResult) {
+	var rows [][]any
+	for _, st := range res.Streams {
+		state := s.paint(green, "sound")
+		if st.Lost > 0 || st.Read < st.Messages {
+			state = s.paint(red, "damaged")
+		}
+		rows = append(rows, []any{st.Name, st.Messages, st.Read, st.Lost, state})
+	}
+	s.table([]string{"STREAM", "MESSAGES", "READ", "LOST", "STATE"}, rows)
+	if res.Failed != "" {
+		_, _ = fmt.Fprintf(s, "the last barrier failed: %s\n", clean(res.Failed))
+	}
+	if res.Unclean {
+		_, _ = fmt.Fprintln(s, "the last stop was not clean")
+	}
+}
