@@ -37,7 +37,7 @@ type Client struct {
 
 	// RequestID lists the headers that may hold the provider's id of the call, best first.
 	RequestID []string
-	// Bucket names the rate bucket that a call spends.
+	// Bucket names the rate bucket that a call spends, for the Gate.
 	Bucket func(q Request) string
 	// Budget reads what a reply says of its bucket. Wait is set on 429 and on 503 with Retry-After.
 	Budget func(r Response) Budget
@@ -68,32 +68,26 @@ func (c *Client) Do(ctx context.Context, q Request) (Response, error) {
 }
 
 // once sends the call once. refused says that the token was refused and that another one can be had.
-func (c *Client) once(ctx context.Context, q Request) (_ Response, refused bool, _ error) {
+func (c *Client) once(ctx context.Context, q Request) (r Response, refused bool, err error) {
 	req, err := c.build(q)
 	if err != nil {
-		return Response{}, false, &Error{Op: q.Op, Cause: Permanent, Err: err}
+		return r, false, &Error{Op: q.Op, Cause: Permanent, Err: err}
 	}
 	budget := Budget{Limit: -1, Remaining: -1}
-	bucket := ""
-	if c.Bucket != nil {
-		bucket = c.Bucket(q)
-	}
 	if c.Gate != nil {
+		bucket := c.Bucket(q)
 		if err := c.Gate.Admit(ctx, bucket); err != nil {
-			return Response{}, false, inOp(q.Op, err)
+			return r, false, inOp(q.Op, err)
 		}
-		defer func() { c.Gate.Learn(bucket, budget) }()
+		defer func() { c.Gate.Learn(bucket, budget) }() // also when no call came of it: what was admitted must come back
 	}
 	if c.Auth != nil {
 		if err := c.Auth.Authorize(ctx, req); err != nil {
-			return Response{}, false, inOp(q.Op, err)
+			return r, false, inOp(q.Op, err)
 		}
 	}
-	r, err := c.exchange(ctx, q, req)
-	if r.Status == 0 {
-		return r, false, err
-	}
-	if c.Budget != nil {
+	r, err = c.exchange(ctx, q, req)
+	if r.Status != 0 && c.Budget != nil {
 		budget = c.Budget(r)
 	}
 	if err != nil {
