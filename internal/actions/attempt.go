@@ -136,7 +136,7 @@ func (at *attempt) observe(ctx context.Context, kind Kind) (Observation, error) 
 		return obs, err
 	}
 	for name, id := range obs.Pins {
-		if old, ok := at.ev.Pins[name]; ok && old != id {
+		if old := at.ev.Pins[name]; old != "" && id != "" && old != id { // an empty id frees the pin
 			return obs, permanent(at.action.Do, fmt.Errorf("%s was fixed as %s and now reads %s", name, old, id))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"keyturn/internal/apiclient/asa"
 	"keyturn/internal/apiclient/okta"
@@ -20,8 +21,17 @@ type Clients struct {
 	Okta       *okta.Client
 	ASA        *asa.Client
 	Transmit   *transmit.Client
-	Sink       Sink    // where secrets of created clients go; nil = nowhere, and then nothing is created
-	Sweeps     *Sweeps // shared verification of the connection; nil = each action for itself
+	Sink       Sink             // where secrets of created clients go; nil = nowhere, and then nothing is created
+	Sweeps     *Sweeps          // shared verification of the connection; nil = each action for itself
+	Now        func() time.Time // nil = time.Now
+}
+
+// now is the clock by which residual access is bounded.
+func (c Clients) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
 }
 
 // Build makes the kind of an action. pins are the provider's ids that an earlier observation fixed. Its errors are
@@ -107,4 +117,16 @@ func (p parameters) into(name string, v any) error {
 		return fmt.Errorf("with.%s: cannot be read", name)
 	}
 	return nil
+}
+
+// choice reads a parameter that is one of a few words, the first of which is the default.
+func (p parameters) choice(name string, words ...string) (string, error) {
+	word := words[0]
+	if err := p.into(name, &word); err != nil {
+		return "", err
+	}
+	if !slices.Contains(words, word) {
+		return "", fmt.Errorf("with.%s: one of %s is wanted", name, strings.Join(words, ", "))
+	}
+	return word, nil
 }

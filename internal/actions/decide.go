@@ -72,6 +72,11 @@ func (at *attempt) fail(ctx context.Context, err error) (ledger.Record, events.O
 	if lerr != nil {
 		return at.rec, at.lookAgain(lerr)
 	}
+	if e, ok := errors.AsType[*apiclient.Error](err); ok && e.Op == "" {
+		named := *e
+		named.Op = at.action.Do
+		err = &named
+	}
 	f := failureOf(err)
 	d := decide(apiclient.CauseOf(err), retryAfterOf(err), at.charged, first, at.now(), at.limits)
 	if d.charged {

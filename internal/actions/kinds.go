@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"errors"
 	"slices"
 	"strings"
 )
@@ -30,16 +29,12 @@ type definition struct {
 
 // definitions lists the kinds: a new one adds its file and a line here.
 func definitions() []definition {
-	var all []definition
-	for _, name := range []string{"okta.suspend_user", "okta.clear_sessions", "transmit.ensure_client"} {
-		all = append(all, definition{
-			KindInfo: KindInfo{Name: name},
-			build: func(parameters, Clients, map[string]string) (Kind, error) {
-				return nil, errors.New("not built yet")
-			},
-		})
+	return []definition{
+		defineASAApproveClient(), defineASARevokeClients(),
+		defineOktaClearSessions(), defineOktaDeactivateUser(), defineOktaRevokeClientTokens(), defineOktaRevokeUserTokens(),
+		defineOktaSuspendUser(),
+		defineTransmitEnsureClient(),
 	}
-	return all
 }
 
 // Kinds describes every kind, in the order of their names.

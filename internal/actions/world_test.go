@@ -58,6 +58,8 @@ type world struct {
 	scripts map[string][]error
 	effects map[string]bool // scripted errors of these calls come after the effect
 	observe map[string]int
+
+	builder func(a events.Action, pins map[string]string) (actions.Kind, error) // in place of the scripted kinds
 }
 
 func newWorld(t *testing.T) *world {
@@ -260,6 +262,9 @@ func step(name, do string, after ...string) events.Action {
 
 // build makes the scripted kinds: "set <name>", "create", "clear", "refuse".
 func (w *world) build(a events.Action, pins map[string]string) (actions.Kind, error) {
+	if w.builder != nil {
+		return w.builder(a, pins)
+	}
 	switch a.Do {
 	case "okta.suspend_user", "okta.deactivate_user":
 		return &setKind{w, a.Step, pins}, nil

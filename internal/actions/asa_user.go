@@ -1,0 +1,115 @@
+package actions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"keyturn/internal/apiclient"
+	"keyturn/internal/apiclient/asa"
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// asaUser finds the one ASA user that an action is about. ASA's names are its own: they need be neither the login nor
+// the e-mail at Okta. They are never given again, yet the id is fixed beside the name.
+type asaUser struct {
+	client   *asa.Client
+	ref      events.UserRef
+	name, id string // fixed by an earlier observation; empty = not yet
+}
+
+// pinUserID is the pin of an ASA user's id.
+const pinUserID = "user_id"
+
+// newASAUser reads the parameter user.
+func newASAUser(p parameters, c Clients, pins map[string]string) (asaUser, error) {
+	u := asaUser{client: c.ASA, name: pins[pinUser], id: pins[pinUserID]}
+	if err := p.into("user", &u.ref); err != nil {
+		return u, err
+	}
+	if strings.TrimSpace(u.ref.ASAUsername) == "" && strings.TrimSpace(u.ref.Email) == "" {
+		return u, errors.New("with.user: neither asa_username nor email")
+	}
+	return u, nil
+}
+
+// foundASAUser is what a look at the user showed.
+type foundASAUser struct {
+	asa.User
+	none bool          // the team has no such user, and a complete listing says so
+	gone bool          // the fixed user is not there any more
+	seen []ledger.Fact // the positive control
+	pins map[string]string
+}
+
+// find reads the user.
+func (u *asaUser) find(ctx context.Context) (foundASAUser, error) {
+	var f foundASAUser
+	var err error
+	switch {
+	case u.name != "":
+		f.User, err = u.client.GetUser(ctx, u.name)
+		if missing(err) {
+			// The name was there once: it is gone, not mistaken.
+			f.User, f.gone, err = asa.User{Name: u.name, ID: u.id}, true, nil
+		}
+	case strings.TrimSpace(u.ref.ASAUsername) != "":
+		f.User, err = u.client.GetUser(ctx, u.ref.ASAUsername)
+		if missing(err) {
+			return f, advise(errors.New("no ASA user has this asa_username"), "check the asa_username and the connection in the event")
+		}
+	default:
+		f, err = u.byEmail(ctx)
+	}
+	if err != nil || f.none {
+		return f, err
+	}
+	if u.id != "" && f.ID != "" && f.ID != u.id {
+		return f, permanent("asa.getUser", fmt.Errorf("the user %s was fixed with another id", f.Name))
+	}
+	u.name, u.id = f.Name, f.ID
+	f.pins = map[string]string{pinUser: f.Name}
+	if f.ID != "" {
+		f.pins[pinUserID] = f.ID
+	}
+	status := f.Status
+	if f.gone {
+		status = "gone (404)"
+	}
+	f.seen = append(f.seen, ledger.Fact{What: "user " + f.Name + " status", Value: status})
+	return f, nil
+}
+
+// byEmail finds the user whose e-mail is exactly the event's. Deleted users do not count beside another.
+func (u *asaUser) byEmail(ctx context.Context) (foundASAUser, error) {
+	var same, live []asa.User
+	all, email := 0, strings.TrimSpace(u.ref.Email)
+	for user, err := range u.client.ListUsers(ctx, asa.ListUsersOptions{}) {
+		if err != nil {
+			return foundASAUser{}, err
+		}
+		all++
+		if !strings.EqualFold(strings.TrimSpace(user.Details.Email), email) {
+			continue
+		}
+		same = append(same, user)
+		if user.Status != asa.UserDeleted && user.DeletedAt.IsZero() {
+			live = append(live, user)
+		}
+	}
+	if len(live) == 1 {
+		same = live
+	}
+	seen := []ledger.Fact{{What: "users of the team with this e-mail", Value: fmt.Sprintf("%d of %d", len(same), all)}}
+	switch {
+	case all == 0:
+		return foundASAUser{}, &apiclient.Error{Op: "asa.listUsers", Err: errors.New("the team's listing shows no user at all")}
+	case len(same) == 0:
+		return foundASAUser{none: true, seen: seen}, nil
+	case len(same) > 1:
+		return foundASAUser{}, advise(fmt.Errorf("%d ASA users have this e-mail", len(same)), "send the event with asa_username")
+	}
+	return foundASAUser{User: same[0], seen: seen}, nil
+}

@@ -1,4 +1,0 @@
-package actions
-
-// Sweeps share the verification of a connection.
-type Sweeps struct{}
