@@ -5,16 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go/jetstream"
-
-	"keyturn/internal/stream"
 )
 
 // Report is what Check found.
@@ -27,22 +23,22 @@ type Report struct {
 // StreamReport is one stream as the disk holds it.
 type StreamReport struct {
 	Name     string `json:"name"`
-	Messages uint64 `json:"messages"` // that the server says it has
-	Read     uint64 `json:"read"`     // that could be read
-	Lost     int    `json:"lost"`     // that the server found damaged
-	Last     uint64 `json:"last"`     // sequence
+	Messages uint64 `json:"messages"` // intact ones, with those that were removed but not yet cleaned up
+	Last     uint64 `json:"last"`     // sequence of the newest
+	Damaged  int    `json:"damaged"`  // places where what follows is intact again
+	Torn     int    `json:"torn"`     // bytes at the end of the newest block that are no message
 }
 
-// ErrDamaged: the disk does not hold everything that the server says it has.
+// ErrDamaged: the disk does not hold everything that it should.
 var ErrDamaged = errors.New("store is damaged")
 
-// Check reads the whole store of dir as its disk holds it, without a running server, and takes the mark of a failed
-// barrier off when every message could be read. What the failed barrier lost was never answered as stored: its senders
-// repeat it. With ErrDamaged, restore the store from a backup.
-func Check(ctx context.Context, dir string, log *slog.Logger) (Report, error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+// Check reads every message of the store of dir as its disk holds it, verifies its hash, and takes the mark of a failed
+// barrier off when all are intact. It changes nothing else. With ErrDamaged, restore the store from a backup: a server
+// that is started over it cuts off what follows the damage.
+//
+// What a failed barrier or a power cut tore off at the very end was never answered as stored, and its senders repeat
+// it: that is no damage.
+func Check(ctx context.Context, dir string) (Report, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return Report{}, fmt.Errorf("check store: %w", err)
 	}
@@ -50,11 +46,7 @@ func Check(ctx context.Context, dir string, log *slog.Logger) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("check store: %w", err)
 	}
-	s := &Server{opts: Options{Dir: dir, Log: log}, store: st, durability: stream.Always}
-	rep, err := s.check(ctx)
-	if s.nats != nil {
-		s.stop()
-	}
+	rep, err := st.check(ctx)
 	if err == nil {
 		// Dying before this line: the store must be checked again.
 		err = st.remove(fileFailed)
@@ -65,145 +57,92 @@ func Check(ctx context.Context, dir string, log *slog.Logger) (Report, error) {
 	return rep, nil
 }
 
-// check does the reading.
-func (s *Server) check(ctx context.Context) (Report, error) {
-	rep := Report{Unclean: s.store.has(fileUnclean)}
-	if why, err := os.ReadFile(filepath.Join(s.store.dir, fileFailed)); err == nil {
+// check reads the store's marks and its streams.
+func (s *store) check(ctx context.Context) (Report, error) {
+	rep := Report{Unclean: s.has(fileUnclean)}
+	if why, err := os.ReadFile(filepath.Join(s.dir, fileFailed)); err == nil {
 		rep.Failed = strings.TrimSpace(string(why))
 	}
-	if err := s.store.forget(); err != nil {
-		return rep, err
-	}
-	if err := s.run(); err != nil {
-		return rep, err
-	}
-	nc, js, err := s.client()
+	// <store>/jetstream/<account>/streams/<stream>/msgs/<number>.blk
+	dirs, err := filepath.Glob(filepath.Join(s.dir, server.JetStreamStoreDir, "*", "streams", "*", "msgs"))
 	if err != nil {
 		return rep, err
 	}
-	defer nc.Close()
-	lost, err := s.lost()
-	if err != nil {
-		return rep, err
-	}
-	names := js.StreamNames(ctx)
-	for name := range names.Name() {
-		r, err := readStream(ctx, js, name)
+	for _, dir := range dirs {
+		r, err := checkStream(ctx, dir)
 		if err != nil {
-			return rep, fmt.Errorf("stream %s: %w", name, err)
+			return rep, fmt.Errorf("stream %s: %w", r.Name, err)
 		}
-		r.Lost = lost[name]
 		rep.Streams = append(rep.Streams, r)
 	}
-	return rep, errors.Join(names.Err(), rep.damage())
+	return rep, rep.damage()
 }
 
-// damage names the streams that could not be read to the end.
+// damage names the streams that are not intact.
 func (r Report) damage() error {
 	var bad []string
 	for _, s := range r.Streams {
-		if s.Lost > 0 || s.Read < s.Messages {
-			bad = append(bad, fmt.Sprintf("%s: %d of %d messages read, %d lost", s.Name, s.Read, s.Messages, s.Lost))
+		if s.Damaged > 0 {
+			bad = append(bad, fmt.Sprintf("stream %s in %d places", s.Name, s.Damaged))
 		}
 	}
 	if bad != nil {
-		return fmt.Errorf("%w: %s", ErrDamaged, strings.Join(bad, "; "))
+		return fmt.Errorf("%w: %s", ErrDamaged, strings.Join(bad, ", "))
 	}
 	return nil
 }
 
-// forget writes out every file of the server and drops it from memory: after a failed write-back the kernel's memory
-// may hold what the disk does not, and only the disk counts.
-func (s *store) forget() error {
-	return filepath.WalkDir(filepath.Join(s.dir, server.JetStreamStoreDir), func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // a new store
-		}
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		return errors.Join(f.Sync(), evict(f.Fd()), f.Close())
-	})
-}
-
-// lost counts the messages that the server found damaged when it opened the streams.
-func (s *Server) lost() (map[string]int, error) {
-	info, err := s.nats.Jsz(&server.JSzOptions{Accounts: true, Streams: true})
-	if err != nil {
-		return nil, err
-	}
-	lost := map[string]int{}
-	for _, a := range info.AccountDetails {
-		for _, st := range a.Streams {
-			if st.State.Lost != nil {
-				lost[st.Name] = len(st.State.Lost.Msgs)
-			}
-		}
-	}
-	return lost, nil
-}
-
-// quiet is how long a read may find nothing before the stream counts as read.
-const quiet = 2 * time.Second
-
-// readStream reads every message of a stream: the server checks each one's hash. What expires meanwhile is no loss, so
-// that the count is compared with what is there afterwards.
-func readStream(ctx context.Context, js jetstream.JetStream, name string) (StreamReport, error) {
-	rep := StreamReport{Name: name}
-	s, err := js.Stream(ctx, name)
+// checkStream reads the blocks of one stream. Only the newest block may be torn.
+func checkStream(ctx context.Context, dir string) (StreamReport, error) {
+	rep := StreamReport{Name: filepath.Base(filepath.Dir(dir))}
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return rep, err
 	}
-	last := s.CachedInfo().State.LastSeq
-	if s.CachedInfo().State.Msgs > 0 {
-		if rep.Read, err = readTo(ctx, s, last); err != nil {
+	newest, torn := -1, map[int]int{}
+	for _, e := range entries {
+		number, err := strconv.Atoi(strings.TrimSuffix(e.Name(), ".blk"))
+		if err != nil {
+			continue // an index, which the server can make again
+		}
+		if err := ctx.Err(); err != nil {
 			return rep, err
 		}
+		b, err := readBlock(rep.Name, number, filepath.Join(dir, e.Name()))
+		if err != nil {
+			return rep, err
+		}
+		newest, torn[number] = max(newest, number), b.torn
+		rep.Messages += b.messages
+		rep.Last = max(rep.Last, b.last)
+		rep.Damaged += b.damaged
 	}
-	info, err := s.Info(ctx)
-	if err != nil {
-		return rep, err
+	for number, n := range torn {
+		if number == newest {
+			rep.Torn = n
+		} else if n > 0 {
+			rep.Damaged++
+		}
 	}
-	rep.Messages, rep.Last = info.State.Msgs, info.State.LastSeq
 	return rep, nil
 }
 
-// readTo counts the messages up to the sequence last.
-func readTo(ctx context.Context, s jetstream.Stream, last uint64) (uint64, error) {
-	cons, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+// readBlock scans a block file as the disk holds it: after a failed write-back the kernel's memory may hold what the
+// disk does not, so that the file is written out and dropped from memory first.
+func readBlock(stream string, number int, path string) (block, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return block{}, nil
+	}
 	if err != nil {
-		return 0, err
+		return block{}, err
 	}
-	iter, err := cons.Messages()
+	if err := errors.Join(f.Sync(), evict(f.Fd()), f.Close()); err != nil {
+		return block{}, err
+	}
+	data, err := os.ReadFile(path)
 	if err != nil {
-		return 0, err
+		return block{}, err
 	}
-	defer iter.Stop()
-	var n uint64
-	for {
-		waiting, cancel := context.WithTimeout(ctx, quiet)
-		msg, err := iter.Next(jetstream.NextContext(waiting))
-		cancel()
-		if ctx.Err() != nil {
-			return n, ctx.Err()
-		}
-		if errors.Is(err, context.DeadlineExceeded) {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return n, err
-		}
-		n++
-		if meta.Sequence.Stream >= last || meta.NumPending == 0 {
-			return n, nil
-		}
-	}
+	return scanBlock(stream, number, data)
 }

@@ -1,0 +1,268 @@
+package embedded_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"keyturn/internal/events"
+	"keyturn/internal/stream"
+	"keyturn/internal/stream/embedded"
+)
+
+func start(t testing.TB, opts embedded.Options) *embedded.Server {
+	t.Helper()
+	srv, err := embedded.Start(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = srv.Close() })
+	return srv
+}
+
+func connect(t testing.TB, opts stream.Options) *stream.Bus {
+	t.Helper()
+	bus, err := stream.Connect(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bus.Close(context.Background()) })
+	return bus
+}
+
+func event(id string) events.Event {
+	return events.Event{ID: id, Source: "https://hr.acme.example", Type: "dev.keyturn.user.terminated.v1", Scope: "hr",
+		Subject: "user:maria@acme.example", Class: events.Normal, Data: json.RawMessage(`{"user":{"email":"maria@acme.example"}}`)}
+}
+
+func TestAnotherProcessFindsTheServerAndSharesItsBarrier(t *testing.T) {
+	for _, durability := range []stream.Durability{stream.Group, stream.Always} {
+		t.Run(string(durability), func(t *testing.T) {
+			dir := t.TempDir()
+			syncs := 0
+			opts := embedded.Options{Dir: dir, Listen: true, Durability: durability}
+			if durability == stream.Group {
+				opts.Sync = func() error { syncs++; return nil }
+			}
+			srv := start(t, opts)
+			owner := connect(t, srv.Options())
+			if err := owner.CreateTopology(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if info, err := os.Stat(filepath.Join(dir, "nats.json")); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("nats.json: %v, %v", info.Mode(), err)
+			}
+			found, err := embedded.Find(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			host, _, err := net.SplitHostPort(strings.TrimPrefix(found.URL, "nats://"))
+			if err != nil || !net.ParseIP(host).IsLoopback() {
+				t.Errorf("listens on %s: %v", found.URL, err)
+			}
+			if s := fmt.Sprintf("%+v", found); strings.Contains(s, found.Password.Reveal()) {
+				t.Error("the password shows")
+			}
+			tool := connect(t, found)
+			before := syncs
+			if err := tool.PublishCommand(t.Context(), events.Command{ID: "c1", Verb: events.Deny, Target: "case1"}); err != nil {
+				t.Fatal(err)
+			}
+			if durability == stream.Group && syncs != before+1 {
+				t.Errorf("%d syncs for the command, want 1", syncs-before)
+			}
+			stranger := found
+			stranger.User = ""
+			if _, err := stream.Connect(t.Context(), stranger); err == nil {
+				t.Error("connected without the credential")
+			}
+			if err := srv.Close(); err != nil {
+				t.Error(err)
+			}
+			if _, err := embedded.Find(dir); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("found a server that has stopped: %v", err)
+			}
+		})
+	}
+}
+
+func TestAToolIsNotAnsweredWhenTheOwnersBarrierFails(t *testing.T) {
+	dir := t.TempDir()
+	var broken error
+	srv := start(t, embedded.Options{Dir: dir, Listen: true, Durability: stream.Group, Sync: func() error { return broken }})
+	if err := connect(t, srv.Options()).CreateTopology(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	found, err := embedded.Find(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tool := connect(t, found)
+	broken = errors.New("input/output error")
+	err = tool.PublishCommand(t.Context(), events.Command{ID: "c1", Verb: events.Deny, Target: "case1"})
+	if !errors.Is(err, stream.ErrBarrier) || !errors.Is(err, stream.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWithoutAListenerNobodyComesIn(t *testing.T) {
+	dir := t.TempDir()
+	srv := start(t, embedded.Options{Dir: dir})
+	if srv.URL() != "" {
+		t.Errorf("listens on %s", srv.URL())
+	}
+	if _, err := embedded.Find(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("found %v", err)
+	}
+}
+
+func TestAStoreHasOneOwner(t *testing.T) {
+	dir := t.TempDir()
+	srv := start(t, embedded.Options{Dir: dir})
+	if _, err := embedded.Start(embedded.Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("a second start: %v", err)
+	}
+	if _, err := embedded.Check(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("a check of a running store: %v", err)
+	}
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Close(); err != nil {
+		t.Errorf("a second close: %v", err)
+	}
+	start(t, embedded.Options{Dir: dir})
+}
+
+func TestTheDurabilityIsChosenAndSaid(t *testing.T) {
+	if _, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Durability: "sometimes"}); err == nil {
+		t.Error("a durability that is none")
+	}
+	sync := func() error { return nil }
+	for _, c := range []struct{ asked, got stream.Durability }{
+		{"", stream.Group}, {stream.Group, stream.Group}, {stream.Always, stream.Always}, {stream.None, stream.None},
+	} {
+		srv := start(t, embedded.Options{Dir: t.TempDir(), Durability: c.asked, Sync: sync})
+		if srv.Durability() != c.got || connect(t, srv.Options()).Durability() != c.got {
+			t.Errorf("asked for %q, got %q", c.asked, srv.Durability())
+		}
+	}
+}
+
+func TestTheDeploymentKeyIsMadeOnceAndStays(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "store")
+	keys := make([]string, 8)
+	var wg sync.WaitGroup
+	for i := range keys {
+		wg.Go(func() {
+			key, err := embedded.DeploymentKey(dir)
+			if err != nil {
+				t.Error(err)
+			}
+			keys[i] = key.Reveal()
+		})
+	}
+	wg.Wait()
+	for _, k := range keys {
+		if k != keys[0] || len(k) < 32 {
+			t.Fatal("different keys, or a short one")
+		}
+	}
+	info, err := os.Stat(filepath.Join(dir, "deployment.key"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if list, _ := os.ReadDir(dir); len(list) != 1 {
+		t.Errorf("left behind: %v", list)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "deployment.key"), []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := embedded.DeploymentKey(dir); err == nil || strings.Contains(err.Error(), "short") && strings.Contains(err.Error(), `"short"`) {
+		t.Errorf("a damaged key: %v", err)
+	}
+}
+
+func TestCheckReadsTheWholeStoreAndFindsDamage(t *testing.T) {
+	dir := t.TempDir()
+	srv := start(t, embedded.Options{Dir: dir})
+	bus := connect(t, srv.Options())
+	if err := bus.CreateTopology(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		if err := bus.PublishEvents(t.Context(), []events.Event{event(fmt.Sprint(i))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = bus.Close(t.Context())
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	rep, err := embedded.Check(t.Context(), dir)
+	if err != nil || rep.Unclean || rep.Failed != "" || len(rep.Streams) != 9 {
+		t.Fatalf("%+v, %v", rep, err)
+	}
+	for _, s := range rep.Streams {
+		want := embedded.StreamReport{Name: s.Name}
+		if s.Name == "EVENTS" {
+			want.Messages, want.Last = 20, 20
+		}
+		if s != want {
+			t.Errorf("%+v, want %+v", s, want)
+		}
+	}
+	msgs := filepath.Join(dir, "jetstream", "$G", "streams", "EVENTS", "msgs")
+	change(t, msgs, func(data []byte) []byte { return data[:len(data)-10] }) // what a power cut tears off
+	rep, err = embedded.Check(t.Context(), dir)
+	if i := slices.IndexFunc(rep.Streams, func(s embedded.StreamReport) bool { return s.Name == "EVENTS" }); err != nil ||
+		rep.Streams[i].Messages != 19 || rep.Streams[i].Torn == 0 {
+		t.Errorf("after a tear: %+v, %v", rep, err)
+	}
+	damage(t, msgs)
+	if err := os.WriteFile(filepath.Join(dir, "failed"), []byte("input/output error\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rep, err = embedded.Check(t.Context(), dir)
+	if !errors.Is(err, embedded.ErrDamaged) {
+		t.Errorf("after damage: %+v, %v", rep, err)
+	}
+	if _, err := embedded.Start(embedded.Options{Dir: dir}); !errors.Is(err, embedded.ErrFailed) {
+		t.Errorf("a store that failed its check starts: %v", err)
+	}
+	if _, err := embedded.Check(t.Context(), filepath.Join(dir, "nowhere")); err == nil {
+		t.Error("checked a store that is not there")
+	}
+}
+
+// damage flips one byte in the middle of each block.
+func damage(t *testing.T, dir string) {
+	t.Helper()
+	change(t, dir, func(data []byte) []byte { data[len(data)/2] ^= 0xff; return data })
+}
+
+// change rewrites each block.
+func change(t *testing.T, dir string, how func([]byte) []byte) {
+	t.Helper()
+	blocks, err := filepath.Glob(filepath.Join(dir, "*.blk"))
+	if err != nil || len(blocks) == 0 {
+		t.Fatalf("no blocks in %s: %v", dir, err)
+	}
+	for _, b := range blocks {
+		data, err := os.ReadFile(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(b, how(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
