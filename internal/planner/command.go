@@ -56,7 +56,11 @@ func (t *turn) command(ctx context.Context, c events.Command) error {
 	if err != nil {
 		return fmt.Errorf("receipt of %s: %w", c.ID, err)
 	}
-	// Dying before this write: the command comes again and finds what it did by its id in the records.
+	// The receipt ends the command, and so it comes after everything that it tells of is on disk. Dying before it: the
+	// command comes again and finds what it did by its id in the records.
+	if err := t.Queue.Barrier(ctx); err != nil {
+		return err
+	}
 	_, err = t.append(ctx, ledger.Record{}, ledger.Record{Subject: subject, State: ledger.Kept, Reason: outcome, Body: body})
 	if errors.Is(err, ledger.ErrConflict) {
 		return nil // another planner works off the same message, and has said so first

@@ -57,7 +57,7 @@ func (t *turn) recall(ctx context.Context, d Decision, why string) ([]Begun, err
 		if err != nil {
 			return nil, err
 		}
-		if pending(rec.State) {
+		if pending(rec.State) || rec.State == ledger.Cancelled {
 			if err := t.cancelAction(ctx, d.Case, a.ID, rec, why); err != nil {
 				return nil, err
 			}
@@ -95,18 +95,22 @@ func made(rec ledger.Record) int {
 	return len(rec.Evidence.Applied)
 }
 
-// cancelAction writes that an action will not be done, behind rec, and keeps its evidence.
+// cancelAction writes that an action will not be done, behind rec, and keeps its evidence: also that it had died, by
+// which a repeat knows that there is a dead letter to remove.
 func (t *turn) cancelAction(ctx context.Context, caseID, id string, rec ledger.Record, why string) error {
-	if rec.State == ledger.Dead || rec.State == ledger.Contested {
-		// Dying after this: the letter is gone and the action still dead; the message that we work off comes again.
-		if err := t.Morgue.Unbury(ctx, id); err != nil {
+	if rec.State != ledger.Cancelled {
+		_, err := t.append(ctx, rec, ledger.Record{
+			Subject: ledger.ActionSubject(caseID, id), State: ledger.Cancelled, Reason: why, Evidence: rec.Evidence,
+			Tries: rec.Tries, Attempts: rec.Attempts, Epoch: rec.Epoch,
+		})
+		if err != nil {
 			return err
 		}
+		// Dying here: the action will not start. Its letter goes and the case is moved when the message that we work off
+		// comes again.
 	}
-	_, err := t.append(ctx, rec, ledger.Record{
-		Subject: ledger.ActionSubject(caseID, id), State: ledger.Cancelled, Reason: why, Evidence: rec.Evidence,
-		Tries: rec.Tries, Attempts: rec.Attempts, Epoch: rec.Epoch,
-	})
-	// Dying here: the action will not start. The case is moved when the message that we work off comes again.
-	return err
+	if rec.Evidence == nil || rec.Evidence.Failure == nil {
+		return nil
+	}
+	return t.Morgue.Unbury(ctx, id)
 }

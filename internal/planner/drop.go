@@ -17,12 +17,11 @@ func (t *turn) dropAction(ctx context.Context, c events.Command, caseID string) 
 		return "no such action", err
 	}
 	switch {
-	case rec.State == ledger.Dead || rec.State == ledger.Contested:
+	case rec.State == ledger.Dead || rec.State == ledger.Contested || (rec.State == ledger.Cancelled && rec.Attempt == c.ID):
 		if err := t.cancelAction(ctx, caseID, a.ID, rec, "dropped by "+c.Actor+reason(c)); err != nil {
 			return "", err
 		}
 		// Dying here: given up; the case is moved when the command comes again.
-	case rec.State == ledger.Cancelled && rec.Attempt == c.ID:
 	default:
 		return "the action is " + string(rec.State) + ", not dead", t.exhumeStale(ctx, a.ID, rec.State)
 	}
@@ -49,7 +48,7 @@ func (t *turn) dropCase(ctx context.Context, c events.Command) (string, error) {
 		return "no dead letter has that id", nil
 	case err != nil:
 		return "", err
-	case missing && !d.deniedBy(c):
+	case missing && rec.State != ledger.Conflict && !d.deniedBy(c):
 		return "no dead letter has that id", nil
 	}
 	switch rec.State {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"keyturn/internal/events"
@@ -104,6 +105,12 @@ func (t *turn) conclude(ctx context.Context, d Decision, life ledger.State) erro
 		}
 		// Dying here: what fired already finds the plan decided.
 	}
+	if life == ledger.NeedsPerson {
+		if err := t.Queue.Barrier(ctx); err != nil {
+			return err
+		}
+		// Dying here: the end is on disk, and a letter that holds the only copy of an event may go.
+	}
 	if err := t.exhume(ctx, d.Case, life); err != nil {
 		return err
 	}
@@ -121,13 +128,15 @@ func (t *turn) exhume(ctx context.Context, caseID string, life ledger.State) err
 
 // index lists the case under every name that the event gives its principal and its person.
 func (t *turn) index(ctx context.Context, d Decision) error {
-	keys := map[string]bool{t.Keyer.Key(d.Event.Subject): true}
+	names := []string{d.Event.Subject}
 	for _, id := range events.Principals(d.Event) {
-		keys[t.Keyer.Key(id.Principal())] = true
+		if name := id.Principal(); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
-	for key := range keys {
+	for _, name := range names {
 		_, err := t.append(ctx, ledger.Record{}, ledger.Record{
-			Subject: ledger.PersonSubject(key, d.Case), State: ledger.Kept,
+			Subject: ledger.PersonSubject(t.Keyer.Key(name), d.Case), State: ledger.Kept,
 		})
 		if err != nil && !errors.Is(err, ledger.ErrConflict) { // a conflict: it is listed already
 			return err

@@ -1,0 +1,248 @@
+package planner_test
+
+import (
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// The states that the scenarios ask for, short.
+const (
+	planned    = ledger.Planned
+	superseded = ledger.Superseded
+	cancelled  = ledger.Cancelled
+	closed     = ledger.Closed
+	needs      = ledger.NeedsPerson
+)
+
+func TestCrashAnywhere(t *testing.T) {
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			explore(t, s)
+		})
+	}
+}
+
+func scenarios() []scenario {
+	return []scenario{
+		{"terminated", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(e)
+			w.settle()
+			w.send(e)
+			w.settle()
+			w.want("termination", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
+		{"scheduled, then due", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(24*time.Hour))
+			w.send(e)
+			w.settle()
+			w.want("waiting", e.Case(), ledger.Scheduled, ledger.Open)
+			w.wantDone()
+			w.send(e)
+			w.advance(25 * time.Hour)
+			w.settle()
+			w.want("due", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
+		{"held, then approved by two", func(w *world) {
+			w.rules.approvers = 2
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(e)
+			w.settle()
+			w.want("held", e.Case(), ledger.Held, needs)
+			w.send(w.command("c1", events.Approve, e.Case(), "ann"), w.command("c2", events.Approve, e.Case(), "ann"))
+			w.settle()
+			w.want("held still", e.Case(), ledger.Held, needs)
+			w.wantDone()
+			w.send(w.command("c3", events.Approve, e.Case(), "bob"), e)
+			w.settle()
+			w.want("approved", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
+		{"held, then denied", func(w *world) {
+			w.rules.approvers = 1
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(e)
+			w.settle()
+			w.send(w.command("c1", events.Deny, e.Case(), "ann"))
+			w.settle()
+			w.send(w.command("c2", events.Approve, e.Case(), "bob"))
+			w.settle()
+			w.want("denied", e.Case(), cancelled, closed)
+			w.wantDone()
+			w.wantRest()
+		}},
+		{"rescinded before it is due", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(24*time.Hour))
+			back := w.happening("user.termination_rescinded", "2", "maria", w.clock.Add(time.Hour), time.Time{})
+			w.send(e)
+			w.settle()
+			w.send(back)
+			w.settle()
+			w.advance(25 * time.Hour)
+			w.settle()
+			w.want("termination", e.Case(), cancelled, closed)
+			w.want("rescind", back.Case(), planned, closed)
+			w.wantDone()
+			w.wantRest()
+		}},
+		{"rescinded while both are on their way", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			back := w.happening("user.termination_rescinded", "2", "maria", w.clock, time.Time{})
+			w.send(e, back)
+			w.plan()
+			w.settle()
+			w.wantDone()
+			w.wantRest()
+			w.want("rescind", back.Case(), planned, closed)
+			if got := w.state(ledger.LifecycleSubject(e.Case())); got != closed {
+				w.t.Errorf("termination %q", got)
+			}
+		}},
+		{"rescinded before it came", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			back := w.happening("user.rehired", "2", "maria", w.clock.Add(time.Hour), time.Time{})
+			w.send(back, e)
+			w.plan()
+			w.settle()
+			if s := w.state(ledger.PlanSubject(e.Case())); s != superseded && s != cancelled && s != planned {
+				w.t.Errorf("termination %q", s)
+			}
+			w.wantDone()
+			w.wantRest()
+		}},
+		{"rescinded after it was done", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			back := w.happening("user.rehired", "2", "maria", w.clock.Add(time.Hour), time.Time{})
+			w.send(e)
+			w.settle()
+			w.send(back, back)
+			w.settle()
+			w.want("termination", e.Case(), planned, closed)
+			w.want("rehire", back.Case(), planned, needs)
+			if d := w.decision(back.Case()); len(d.Begun) != 2 {
+				w.t.Errorf("begun: %+v", d.Begun)
+			}
+			w.wantDone(both(e.Case())...)
+			w.send(w.command("c1", events.Cancel, back.Case(), "ann"))
+			w.settle()
+			w.want("rehire, seen to", back.Case(), planned, closed)
+			w.wantRest()
+		}},
+		{"given another date", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(24*time.Hour))
+			later := w.happening("user.terminated", "2", "maria", w.clock.Add(time.Hour), w.clock.Add(72*time.Hour))
+			w.send(e)
+			w.settle()
+			w.send(later)
+			w.settle()
+			w.advance(25 * time.Hour)
+			w.settle()
+			w.want("first date", e.Case(), superseded, closed)
+			w.wantDone()
+			w.advance(48 * time.Hour)
+			w.settle()
+			w.want("second date", later.Case(), planned, closed)
+			w.wantDone(both(later.Case())...)
+			w.wantRest()
+		}},
+		{"refused", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.rules.protected[e.Subject] = true
+			w.send(e, e)
+			w.settle()
+			w.want("refused", e.Case(), ledger.Refused, closed)
+			w.wantDone()
+			w.wantRest()
+		}},
+		{"conflict, then redriven", conflictThen(events.RedriveVerb, planned)},
+		{"conflict, then dropped", conflictThen(events.Drop, cancelled)},
+		{"dead, then redriven, dead again and redriven again", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			id := action(e.Case(), "suspend")
+			w.dies[id] = 2
+			w.send(e)
+			w.settle()
+			w.want("dead", e.Case(), planned, needs)
+			w.send(w.command("c1", events.RedriveVerb, id, "ann"))
+			w.settle()
+			w.want("dead again", e.Case(), planned, needs)
+			w.wantRest(id)
+			w.send(w.command("c1", events.RedriveVerb, id, "ann"), w.command("c2", events.RedriveVerb, id, "ann"))
+			w.settle()
+			w.want("redriven", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
+		{"dead, then dropped", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			id := action(e.Case(), "suspend")
+			w.dies[id] = 1
+			w.send(e)
+			w.settle()
+			w.send(w.command("c1", events.Drop, id, "ann"))
+			w.settle()
+			w.want("dropped", e.Case(), planned, closed)
+			w.wantDone(action(e.Case(), "tokens"))
+			w.wantRest()
+		}},
+		{"not to be planned, then redriven", func(w *world) {
+			w.rules.fault = errBroker
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(e)
+			w.settle()
+			w.want("unplannable", e.Case(), "", needs)
+			w.wantRest(e.Case())
+			w.send(w.command("c1", events.RedriveVerb, e.Case(), "ann"))
+			w.settle()
+			w.wantRest(e.Case())
+			w.rules.fault = nil
+			w.send(w.command("c2", events.RedriveVerb, e.Case(), "ann"))
+			w.settle()
+			w.want("redriven", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
+	}
+}
+
+// conflictThen sends other content under the same id, and a command upon it.
+func conflictThen(verb events.Verb, plan ledger.State) func(w *world) {
+	return func(w *world) {
+		e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+		other := w.happening("user.terminated", "1", "peter", w.clock, time.Time{})
+		own := other
+		own.ID += "~" + other.ContentHash()
+		w.send(e)
+		w.settle()
+		w.send(other, other)
+		w.settle()
+		w.want("first", e.Case(), planned, closed)
+		w.want("conflict", own.Case(), ledger.Conflict, needs)
+		w.wantDone(both(e.Case())...)
+		w.wantRest(own.Case())
+		w.send(w.command("c1", verb, own.Case(), "ann"))
+		w.settle()
+		w.want("after", own.Case(), plan, closed)
+		want := both(e.Case())
+		if verb == events.RedriveVerb {
+			want = append(want, both(own.Case())...)
+		}
+		w.wantDone(want...)
+		w.send(other)
+		w.settle()
+		w.wantRest()
+	}
+}
+
+func (w *world) command(id string, verb events.Verb, target, actor string) events.Command {
+	return events.Command{ID: id, Verb: verb, Target: target, Actor: actor, Reason: "because", Time: w.clock}
+}
