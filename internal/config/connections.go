@@ -15,7 +15,7 @@ type Connection struct {
 	TokenURL    string // transmit: where its access tokens come from
 	Team        string // asa: the team
 	Auth        Auth
-	SecretSink  SecretSink // transmit: where a created client's secret goes
+	SecretSink  SecretSink // transmit: where a created client's secret goes; without it nothing could be created
 	Concurrency int        // actions that may be in flight at once
 }
 
@@ -163,7 +163,6 @@ func readAuth(d *document, at path, raw authDoc) Auth {
 type providerKeys struct {
 	auth     []string
 	required []string
-	optional []string
 }
 
 func keysOf(provider string) (providerKeys, bool) {
@@ -173,8 +172,7 @@ func keysOf(provider string) (providerKeys, bool) {
 	case ProviderASA:
 		return providerKeys{auth: []string{"service_user"}, required: []string{"team"}}, true
 	case ProviderTransmit:
-		return providerKeys{auth: []string{"client_credentials"}, required: []string{"token_url"},
-			optional: []string{"secret_sink"}}, true
+		return providerKeys{auth: []string{"client_credentials"}, required: []string{"token_url", "secret_sink"}}, true
 	}
 	return providerKeys{}, false
 }
@@ -191,7 +189,7 @@ func checkProvider(d *document, at path, c Connection) {
 		}
 	}
 	for _, key := range []string{"team", "token_url", "secret_sink"} {
-		if d.has(at.to(key)) && count(keys.required, key)+count(keys.optional, key) == 0 {
+		if d.has(at.to(key)) && count(keys.required, key) == 0 {
 			d.faultKey(at.to(key), "has no effect on provider %s: remove it", c.Provider)
 		}
 	}

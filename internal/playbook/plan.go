@@ -106,8 +106,8 @@ type subjects struct {
 	App      events.App     `json:"app"`
 }
 
-// identifiers lists whom and what the parameters name, the one that an action is about first: a client, an app, or
-// else a person.
+// identifiers lists whom and what the parameters name: a person first, so that all that is done to one person at a
+// connection is done in turn, then a client or an app.
 func identifiers(with json.RawMessage) []events.Identifier {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(with, &members) != nil {
@@ -118,13 +118,13 @@ func identifiers(with json.RawMessage) []events.Identifier {
 	_ = json.Unmarshal(members["client_id"], &s.ClientID)
 	_ = json.Unmarshal(members["app"], &s.App)
 	_ = json.Unmarshal(members["user"], &s.User)
-	var ids []events.Identifier
+	ids := s.User.Identifiers()
 	for _, named := range []events.Identifier{{Kind: events.ClientID, Value: s.ClientID}, {Kind: events.AppKey, Value: s.App.Key}} {
 		if id, ok := events.NewIdentifier(named.Kind, named.Value); ok {
 			ids = append(ids, id)
 		}
 	}
-	return append(ids, s.User.Identifiers()...)
+	return ids
 }
 
 // target is whom or what an action acts upon: what its parameters name, and otherwise the person or the subject of

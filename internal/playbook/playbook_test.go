@@ -40,7 +40,7 @@ func kinds() []Kind {
 const connections = `connections:
   okta: {provider: okta, base_url: https://okta.example, auth: {ssws: "${env:S}"}}
   asa: {provider: asa, base_url: https://asa.example, team: acme, auth: {service_user: {key_id: k, key_secret: "${env:S}"}}}
-  mosaic: {provider: transmit, base_url: https://m.example, token_url: https://m.example/t, auth: {client_credentials: {client_id: c, client_secret: "${env:S}"}}}
+  mosaic: {provider: transmit, base_url: https://m.example, token_url: https://m.example/t, secret_sink: {dir: s}, auth: {client_credentials: {client_id: c, client_secret: "${env:S}"}}}
 `
 
 // compile reads playbooks from text. Faults of both readings come together, as they do for an operator.

@@ -9,6 +9,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	"keyturn/internal/actions"
+	"keyturn/internal/apiclient/asa"
+	"keyturn/internal/apiclient/okta"
+	"keyturn/internal/apiclient/transmit"
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 )
@@ -23,12 +27,25 @@ func sampleEnv(name string) (string, bool) {
 	return "sample secret of the tests", true
 }
 
+// realKinds are the kinds that actions can bring about.
+func realKinds() []Kind {
+	var list []Kind
+	for _, k := range actions.Kinds() {
+		kind := Kind{Name: k.Name}
+		for _, p := range k.Parameters {
+			kind.Parameters = append(kind.Parameters, Parameter{Name: p.Name, Required: p.Required})
+		}
+		list = append(list, kind)
+	}
+	return list
+}
+
 func sample(t testing.TB) *Set {
 	t.Helper()
 	refs := config.Resolver{LookupEnv: sampleEnv}
 	_, serr := config.ReadSources(sampleDir, refs)
 	c, err := config.Read(sampleDir, refs)
-	set, cerr := Compile(c.Playbooks, kinds())
+	set, cerr := Compile(c.Playbooks, realKinds())
 	if err := config.Join(serr, err, cerr); err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +55,7 @@ func sample(t testing.TB) *Set {
 // TestSamplePlans holds what the default playbooks make of every example of every event against a golden file.
 func TestSamplePlans(t *testing.T) {
 	set := sample(t)
+	clients := actions.Clients{Okta: &okta.Client{}, ASA: &asa.Client{}, Transmit: &transmit.Client{}, Sink: actions.DirSink{}}
 	var b strings.Builder
 	for _, row := range events.Catalogue() {
 		for i, data := range examples(t, row.Name) {
@@ -45,6 +63,9 @@ func TestSamplePlans(t *testing.T) {
 			p := plan(t, set, e)
 			fmt.Fprintf(&b, "== %s, example %d: %s, %s\n", row.Name, i, e.Subject, p.Class)
 			for _, a := range p.Actions {
+				if _, err := clients.Build(a, nil); err != nil {
+					t.Errorf("%s: its kind does not take it: %v", a.ID, err)
+				}
 				id := strings.NewReplacer(p.Case+":", "")
 				fmt.Fprintf(&b, "%s  %s at %s, %s, target %s, after %v\n    %s\n", id.Replace(a.ID), a.Do, a.Connection, a.Class, a.Target,
 					strings.Fields(id.Replace(strings.Join(a.After, " "))), a.With)
