@@ -61,8 +61,8 @@ func (c *Client) Do(ctx context.Context, q Request) (Response, error) {
 	if refused {
 		r, _, err = c.once(ctx, q)
 	}
-	if e, ok := errors.AsType[*Error](err); ok && e.Cause == Denied && e.Status != 0 {
-		return r, c.judge(ctx, q, e)
+	if e, ok := errors.AsType[*Error](err); ok && e.Cause == Denied && r.Status != 0 {
+		return r, c.judge(ctx, q, e) // without a reply the token itself was refused, and there is nothing to ask
 	}
 	return r, err
 }

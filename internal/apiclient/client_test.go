@@ -225,6 +225,15 @@ func TestDoStripsURLs(t *testing.T) {
 	}
 }
 
+// brokenAuth has no credential.
+type brokenAuth struct{}
+
+func (brokenAuth) Authorize(context.Context, *http.Request) error {
+	return &apiclient.Error{Op: "x.token", Status: 401, Cause: apiclient.Denied}
+}
+
+func (brokenAuth) Refused(*http.Request, http.Header) bool { return false }
+
 // recordingGate admits everything but what it is told to refuse.
 type recordingGate struct {
 	mu     sync.Mutex
@@ -257,8 +266,20 @@ func TestGateIsAskedBeforeAndToldAfterEachCall(t *testing.T) {
 	if got := strings.Join(g.log, ", "); got != "admit b, learn b 200, admit b, learn b 500, admit b, learn b 403" {
 		t.Errorf("gate saw %s", got)
 	}
-	g.refuse = &apiclient.Error{Cause: apiclient.Later, RetryAfter: time.Minute, Err: errors.New("budget spent")}
+	g.log = nil
+	c.Auth = brokenAuth{}
 	_, err := c.Do(t.Context(), apiclient.Request{Op: "x.get", Path: []string{"p"}})
+	if e := mustCause(t, err, apiclient.Denied); e.Op != "x.token" {
+		t.Errorf("error %v", err)
+	}
+	c.Auth, c.Transport = nil, leakyTransport{}
+	_, err = c.Do(t.Context(), apiclient.Request{Op: "x.get", Path: []string{"p"}})
+	mustCause(t, err, apiclient.Transient)
+	if got := strings.Join(g.log, ", "); got != "admit b, learn b -1, admit b, learn b -1" {
+		t.Errorf("gate saw %s", got)
+	}
+	g.refuse = &apiclient.Error{Cause: apiclient.Later, RetryAfter: time.Minute, Err: errors.New("budget spent")}
+	_, err = c.Do(t.Context(), apiclient.Request{Op: "x.get", Path: []string{"p"}})
 	if e := mustCause(t, err, apiclient.Later); e.Op != "x.get" || e.RetryAfter != time.Minute {
 		t.Errorf("error %+v", e)
 	}
