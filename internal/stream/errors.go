@@ -92,6 +92,3 @@ func conflict(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) && (api.ErrorCode == codeWrongSequence || api.ErrorCode == codeWrongConstant)
 }
-
-// IsTooLarge reports whether a publish failed for the size of its message alone.
-func IsTooLarge(err error) bool { return errors.Is(err, ErrTooLarge) }

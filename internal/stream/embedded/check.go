@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,9 +24,10 @@ type Report struct {
 // StreamReport is one stream as the disk holds it.
 type StreamReport struct {
 	Name     string `json:"name"`
-	Messages uint64 `json:"messages"` // intact ones, with those that were removed but not yet cleaned up
+	Messages uint64 `json:"messages"` // found, with those that were removed but not yet cleaned up
+	Read     uint64 `json:"read"`     // of these, intact
+	Lost     uint64 `json:"lost"`     // places that are damaged, each of one message or more
 	Last     uint64 `json:"last"`     // sequence of the newest
-	Damaged  int    `json:"damaged"`  // places where what follows is intact again
 	Torn     int    `json:"torn"`     // bytes at the end of the newest block that are no message
 }
 
@@ -37,8 +39,11 @@ var ErrDamaged = errors.New("store is damaged")
 // that is started over it cuts off what follows the damage.
 //
 // What a failed barrier or a power cut tore off at the very end was never answered as stored, and its senders repeat
-// it: that is no damage.
-func Check(ctx context.Context, dir string) (Report, error) {
+// it: that is no damage. log, when not nil, is told of each stream.
+func Check(ctx context.Context, dir string, log *slog.Logger) (Report, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	if _, err := os.Stat(dir); err != nil {
 		return Report{}, fmt.Errorf("check store: %w", err)
 	}
@@ -46,7 +51,7 @@ func Check(ctx context.Context, dir string) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("check store: %w", err)
 	}
-	rep, err := st.check(ctx)
+	rep, err := st.check(ctx, log)
 	if err == nil {
 		// Dying before this line: the store must be checked again.
 		err = st.remove(fileFailed)
@@ -58,7 +63,7 @@ func Check(ctx context.Context, dir string) (Report, error) {
 }
 
 // check reads the store's marks and its streams.
-func (s *store) check(ctx context.Context) (Report, error) {
+func (s *store) check(ctx context.Context, log *slog.Logger) (Report, error) {
 	rep := Report{Unclean: s.has(fileUnclean)}
 	if why, err := os.ReadFile(filepath.Join(s.dir, fileFailed)); err == nil {
 		rep.Failed = strings.TrimSpace(string(why))
@@ -73,6 +78,7 @@ func (s *store) check(ctx context.Context) (Report, error) {
 		if err != nil {
 			return rep, fmt.Errorf("stream %s: %w", r.Name, err)
 		}
+		log.InfoContext(ctx, "stream read", "stream", r.Name, "messages", r.Messages, "lost", r.Lost, "torn", r.Torn)
 		rep.Streams = append(rep.Streams, r)
 	}
 	return rep, rep.damage()
@@ -82,8 +88,8 @@ func (s *store) check(ctx context.Context) (Report, error) {
 func (r Report) damage() error {
 	var bad []string
 	for _, s := range r.Streams {
-		if s.Damaged > 0 {
-			bad = append(bad, fmt.Sprintf("stream %s in %d places", s.Name, s.Damaged))
+		if s.Lost > 0 {
+			bad = append(bad, fmt.Sprintf("stream %s in %d places", s.Name, s.Lost))
 		}
 	}
 	if bad != nil {
@@ -113,17 +119,18 @@ func checkStream(ctx context.Context, dir string) (StreamReport, error) {
 			return rep, err
 		}
 		newest, torn[number] = max(newest, number), b.torn
-		rep.Messages += b.messages
+		rep.Read += b.messages
+		rep.Lost += b.damaged
 		rep.Last = max(rep.Last, b.last)
-		rep.Damaged += b.damaged
 	}
 	for number, n := range torn {
 		if number == newest {
 			rep.Torn = n
 		} else if n > 0 {
-			rep.Damaged++
+			rep.Lost++
 		}
 	}
+	rep.Messages = rep.Read + rep.Lost
 	return rep, nil
 }
 
