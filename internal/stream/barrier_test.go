@@ -201,7 +201,7 @@ func TestAFailedSyncStopsEveryAnswerAndTheStoreAsksForItsCheck(t *testing.T) {
 	if _, err := embedded.Start(opts); !errors.Is(err, embedded.ErrFailed) {
 		t.Fatalf("start after a failed barrier: %v", err)
 	}
-	rep, err := embedded.Check(t.Context(), dir, nil)
+	rep, err := embedded.Check(t.Context(), dir)
 	if err != nil || rep.Failed == "" || !rep.Unclean {
 		t.Fatalf("check: %+v, %v", rep, err)
 	}

@@ -92,3 +92,6 @@ func conflict(err error) bool {
 	var api *jetstream.APIError
 	return errors.As(err, &api) && (api.ErrorCode == codeWrongSequence || api.ErrorCode == codeWrongConstant)
 }
+
+// IsTooLarge reports whether err says that a message is too large to be stored, now or ever.
+func IsTooLarge(err error) bool { return errors.Is(err, ErrTooLarge) }

@@ -29,7 +29,7 @@ const (
 type block struct {
 	messages uint64 // intact ones, deleted ones included
 	last     uint64 // the highest sequence
-	damaged  uint64 // places where intact records go on only after something that is none
+	damaged  int    // places where intact records go on only after something that is none
 	torn     int    // bytes at the end that are no record
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -24,10 +23,9 @@ type Report struct {
 // StreamReport is one stream as the disk holds it.
 type StreamReport struct {
 	Name     string `json:"name"`
-	Messages uint64 `json:"messages"` // found, with those that were removed but not yet cleaned up
-	Read     uint64 `json:"read"`     // of these, intact
-	Lost     uint64 `json:"lost"`     // places that are damaged, each of one message or more
+	Messages uint64 `json:"messages"` // intact ones, with those that were removed but not yet cleaned up
 	Last     uint64 `json:"last"`     // sequence of the newest
+	Damaged  int    `json:"damaged"`  // places where what follows is intact again
 	Torn     int    `json:"torn"`     // bytes at the end of the newest block that are no message
 }
 
@@ -39,11 +37,8 @@ var ErrDamaged = errors.New("store is damaged")
 // that is started over it cuts off what follows the damage.
 //
 // What a failed barrier or a power cut tore off at the very end was never answered as stored, and its senders repeat
-// it: that is no damage. log, when not nil, is told of each stream.
-func Check(ctx context.Context, dir string, log *slog.Logger) (Report, error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+// it: that is no damage.
+func Check(ctx context.Context, dir string) (Report, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return Report{}, fmt.Errorf("check store: %w", err)
 	}
@@ -51,7 +46,7 @@ func Check(ctx context.Context, dir string, log *slog.Logger) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("check store: %w", err)
 	}
-	rep, err := st.check(ctx, log)
+	rep, err := st.check(ctx)
 	if err == nil {
 		// Dying before this line: the store must be checked again.
 		err = st.remove(fileFailed)
@@ -63,7 +58,7 @@ func Check(ctx context.Context, dir string, log *slog.Logger) (Report, error) {
 }
 
 // check reads the store's marks and its streams.
-func (s *store) check(ctx context.Context, log *slog.Logger) (Report, error) {
+func (s *store) check(ctx context.Context) (Report, error) {
 	rep := Report{Unclean: s.has(fileUnclean)}
 	if why, err := os.ReadFile(filepath.Join(s.dir, fileFailed)); err == nil {
 		rep.Failed = strings.TrimSpace(string(why))
@@ -78,7 +73,6 @@ func (s *store) check(ctx context.Context, log *slog.Logger) (Report, error) {
 		if err != nil {
 			return rep, fmt.Errorf("stream %s: %w", r.Name, err)
 		}
-		log.InfoContext(ctx, "stream read", "stream", r.Name, "messages", r.Messages, "lost", r.Lost, "torn", r.Torn)
 		rep.Streams = append(rep.Streams, r)
 	}
 	return rep, rep.damage()
@@ -88,8 +82,8 @@ func (s *store) check(ctx context.Context, log *slog.Logger) (Report, error) {
 func (r Report) damage() error {
 	var bad []string
 	for _, s := range r.Streams {
-		if s.Lost > 0 {
-			bad = append(bad, fmt.Sprintf("stream %s in %d places", s.Name, s.Lost))
+		if s.Damaged > 0 {
+			bad = append(bad, fmt.Sprintf("stream %s in %d places", s.Name, s.Damaged))
 		}
 	}
 	if bad != nil {
@@ -119,18 +113,17 @@ func checkStream(ctx context.Context, dir string) (StreamReport, error) {
 			return rep, err
 		}
 		newest, torn[number] = max(newest, number), b.torn
-		rep.Read += b.messages
-		rep.Lost += b.damaged
+		rep.Messages += b.messages
 		rep.Last = max(rep.Last, b.last)
+		rep.Damaged += b.damaged
 	}
 	for number, n := range torn {
 		if number == newest {
 			rep.Torn = n
 		} else if n > 0 {
-			rep.Lost++
+			rep.Damaged++
 		}
 	}
-	rep.Messages = rep.Read + rep.Lost
 	return rep, nil
 }
 
