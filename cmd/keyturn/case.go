@@ -60,8 +60,8 @@ const pollEvery = 300 * time.Millisecond
 // watchCase prints what happens to the case as it happens, and the whole of it when it rests. A case without any
 // record is waited for.
 func (a *app) watchCase(ctx context.Context, r *view.Reader, id string) error {
-	shown, waiting := 0, false
-	for {
+	shown := map[view.Moment]bool{}
+	for waiting := false; ; {
 		v, err := r.Case(ctx, id)
 		switch {
 		case errors.Is(err, view.ErrNotFound):
@@ -69,24 +69,35 @@ func (a *app) watchCase(ctx context.Context, r *view.Reader, id string) error {
 				a.note("no record of case %s yet: waiting for it to be planned (interrupt to stop)", id)
 			}
 			waiting = true
+		case ctx.Err() != nil:
+			return nil // the person has seen enough
 		case err != nil:
 			return err
-		case len(v.Timeline) > shown || v.Resting():
-			if err := a.printChange(v, shown); err != nil || v.Resting() {
+		default:
+			if err := a.printNew(v, shown); err != nil || v.Resting() {
 				return err
 			}
-			shown = len(v.Timeline)
 		}
 		select {
 		case <-ctx.Done():
-			return nil // the person has seen enough
+			return nil
 		case <-time.After(pollEvery):
 		}
 	}
 }
 
-// printChange prints what is new since the first `shown` moments, and the whole case when it rests.
-func (a *app) printChange(v view.CaseView, shown int) error {
+// printNew prints the moments that were not shown, and the whole case when it rests. A record may tell of a change that
+// lies before what was shown.
+func (a *app) printNew(v view.CaseView, shown map[view.Moment]bool) error {
+	var fresh []view.Moment
+	for _, m := range v.Timeline {
+		if !shown[m] {
+			fresh, shown[m] = append(fresh, m), true
+		}
+	}
+	if len(fresh) == 0 && !v.Resting() {
+		return nil
+	}
 	var b bytes.Buffer
 	if a.asJSON {
 		if err := json.NewEncoder(&b).Encode(v); err != nil {
@@ -94,8 +105,7 @@ func (a *app) printChange(v view.CaseView, shown int) error {
 		}
 	} else {
 		sc := a.screen(&b)
-		// A record may tell a change that lies before what was shown: what is new is what was not there, by number.
-		sc.moments(v, v.Timeline[min(shown, len(v.Timeline)):])
+		sc.moments(v, fresh)
 		if v.Resting() {
 			sc.WriteString("\n")
 			sc.caseView(v)

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -45,7 +47,10 @@ func newCasesCmd(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.printRows(rows, (*screen).caseRows, "no case")
+		if f.Limit > 0 && len(rows) == f.Limit {
+			a.note("the newest %d; --limit 0 shows all", f.Limit)
+		}
+		return a.printRows(rows, (*screen).caseRows, "no case since "+since+" (--since all looks at everything)")
 	}
 	return cmd
 }
@@ -71,9 +76,10 @@ func sinceTime(now time.Time, zone *time.Location, text string) (time.Time, erro
 	if text == "all" {
 		return time.Time{}, nil
 	}
-	var days int
-	if n, err := fmt.Sscanf(text, "%dd", &days); n == 1 && err == nil && text == fmt.Sprintf("%dd", days) && days >= 0 {
-		return now.AddDate(0, 0, -days), nil
+	if number, ok := strings.CutSuffix(text, "d"); ok {
+		if days, err := strconv.ParseUint(number, 10, 16); err == nil {
+			return now.AddDate(0, 0, -int(days)), nil
+		}
 	}
 	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
 		return now.Add(-d), nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,35 +34,68 @@ var (
 	errRefused = errors.New("refused")
 )
 
-// command stores a command and waits until the planner has left its receipt in the ledger. It returns errNotYet, as
-// unavailable, when there is none within wait. o learns the command's id and its outcome.
-func (a *app) command(ctx context.Context, s *session, o *outcome, reason string, wait time.Duration) error {
+// order stores a command. o learns its id.
+func (a *app) order(ctx context.Context, s *session, o *outcome, reason string) error {
 	c := events.Command{ID: uuid.NewString(), Verb: o.Verb, Target: o.Target, Actor: a.actor(), Reason: reason, Time: a.now().UTC()}
 	if err := s.bus.PublishCommand(ctx, c); err != nil {
 		return err
 	}
 	// Dying here: the command is on disk and will be worked off. A second one is refused by the states.
 	o.Command = c.ID
-	if wait <= 0 {
-		return nil
-	}
-	for deadline := time.Now().Add(wait); ; {
-		receipt, err := s.ledger.Last(ctx, ledger.PersonSubject(planner.Receipts, c.ID))
+	return nil
+}
+
+// receiptEvery is how often a command's receipt is looked for.
+const receiptEvery = 50 * time.Millisecond
+
+// await waits until the planner has left its receipt for the command in the ledger, and returns errNotYet, as
+// unavailable, when there is none at the deadline. o learns the outcome.
+func (o *outcome) await(ctx context.Context, s *session, deadline time.Time) error {
+	for {
+		receipt, err := s.ledger.Last(ctx, ledger.PersonSubject(planner.Receipts, o.Command))
 		switch {
 		case err != nil:
 			return err
 		case receipt.Seq != 0:
 			o.Settled, o.Outcome = true, receipt.Reason
 			return nil
-		case time.Now().After(deadline):
-			return unavailable(fmt.Errorf("%s %s (command %s): %w", o.Verb, o.Target, c.ID, errNotYet))
+		case !time.Now().Before(deadline):
+			return unavailable(fmt.Errorf("%s %s (command %s): %w", o.Verb, o.Target, o.Command, errNotYet))
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pollEvery / 3):
+		case <-time.After(receiptEvery):
 		}
 	}
+}
+
+// orderForCase stores a command about a case and waits for its outcome, unless wait is 0. It had its effect when it
+// wrote anything into the case.
+func (a *app) orderForCase(ctx context.Context, s *session, o *outcome, reason string, wait time.Duration) error {
+	if err := a.order(ctx, s, o, reason); err != nil {
+		return err
+	}
+	var late error
+	if wait > 0 {
+		late = o.await(ctx, s, time.Now().Add(wait))
+	}
+	if late != nil && !errors.Is(late, errNotYet) {
+		return late
+	}
+	if o.Settled {
+		recs, err := s.ledger.Case(ctx, o.Target)
+		if err != nil {
+			return err
+		}
+		for _, rec := range recs {
+			o.Done = o.Done || rec.Attempt == o.Command
+			if rec.Subject == ledger.PlanSubject(o.Target) {
+				o.State = rec.State
+			}
+		}
+	}
+	return cmp.Or(a.printOutcomes([]outcome{*o}), late, refused([]outcome{*o}))
 }
 
 // refused is an error when a command was worked off and had no effect.

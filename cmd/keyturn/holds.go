@@ -1,9 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -91,7 +89,7 @@ func (s *session) heldCase(ctx context.Context, id string) (view.CaseView, error
 	return v, err
 }
 
-// decide stores the command and waits for its outcome. It had its effect when the plan's last record is the command's.
+// decide approves or denies a held plan.
 func (a *app) decide(ctx context.Context, id string, verb events.Verb, reason string, wait time.Duration) error {
 	s, err := a.connect(ctx)
 	if err != nil {
@@ -102,17 +100,5 @@ func (a *app) decide(ctx context.Context, id string, verb events.Verb, reason st
 	if err != nil {
 		return err
 	}
-	o := outcome{Verb: verb, Target: v.ID}
-	err = a.command(ctx, s, &o, reason, wait)
-	if err != nil && !errors.Is(err, errNotYet) {
-		return err
-	}
-	if o.Settled {
-		last, err := s.ledger.Last(ctx, ledger.PlanSubject(v.ID))
-		if err != nil {
-			return err
-		}
-		o.State, o.Done = last.State, last.Attempt == o.Command
-	}
-	return cmp.Or(a.printOutcomes([]outcome{o}), err, refused([]outcome{o}))
+	return a.orderForCase(ctx, s, &outcome{Verb: verb, Target: v.ID}, reason, wait)
 }

@@ -75,18 +75,20 @@ func (s *screen) paint(colour, text string) painted {
 	return painted(colour + clean(text) + reset)
 }
 
-// state paints a state by what it asks of the reader: red a person, yellow patience, green nothing.
-func (s *screen) state(st ledger.State) painted {
-	colour := plain
+// state paints a state by what it asks of the reader.
+func (s *screen) state(st ledger.State) painted { return s.paint(colourOf(st), string(st)) }
+
+// colourOf is red for what asks for a person, yellow for patience, green for nothing.
+func colourOf(st ledger.State) string {
 	switch st {
 	case ledger.Dead, ledger.Contested, ledger.NeedsPerson, ledger.Conflict, ledger.Regressed:
-		colour = red
+		return red
 	case ledger.Waiting, ledger.Held, ledger.Scheduled, ledger.ClosedWithResidual, ledger.Refused:
-		colour = yellow
+		return yellow
 	case ledger.Verified, ledger.Applied, ledger.Closed:
-		colour = green
+		return green
 	}
-	return s.paint(colour, string(st))
+	return plain
 }
 
 // labelWidth is the width of the words on the left.

@@ -15,9 +15,13 @@ import (
 // caseView tells the way of one event, in order: accepted, planned, each action with its proof, what outlives them,
 // where the case stands, and whether the records of it are sound.
 func (s *screen) caseView(v view.CaseView) {
-	_, _ = fmt.Fprintf(s, "%s of %s (%s)\n", clean(v.Event), clean(v.Principal), clean(string(v.Class)))
+	if v.Event != "" {
+		_, _ = fmt.Fprintf(s, "%s of %s (%s)\n", clean(v.Event), clean(v.Principal), clean(string(v.Class)))
+	}
 	_, _ = fmt.Fprintf(s, "case %s: %s, %s\n\n", clean(v.ID), s.state(v.Standing()), tally(v.Tally))
-	s.hopAccepted(v)
+	if !v.Accepted.IsZero() {
+		s.hopAccepted(v)
+	}
 	s.hopPlanned(v)
 	for _, a := range v.Actions {
 		s.action(v, a)
@@ -189,7 +193,12 @@ func (s *screen) hopState(v view.CaseView) {
 	if v.Standing() == ledger.NeedsPerson && v.Reason != "" {
 		s.line("", "%s", v.Reason)
 	}
-	if v.Plan == ledger.Held {
+	switch v.Plan {
+	case "", ledger.Conflict:
+		if v.State == ledger.NeedsPerson {
+			s.line("next", "keyturn dead show %s", v.ID)
+		}
+	case ledger.Held:
 		s.line("next", "keyturn holds approve %s --reason … (or deny)", v.ID)
 	}
 }

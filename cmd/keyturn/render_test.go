@@ -113,8 +113,14 @@ func closed() view.CaseView {
 	return v
 }
 
+// unplanned is an event that the playbooks could not be applied to.
+func unplanned() view.CaseView {
+	return view.CaseView{CaseRow: view.CaseRow{ID: sampleCase, State: ledger.NeedsPerson, Rested: noon,
+		Reason: "the playbooks could not be applied: offboard: no such field"}, Chain: view.Chain{Verified: true, Records: 1}}
+}
+
 func TestCaseScreens(t *testing.T) {
-	for name, v := range map[string]view.CaseView{"case_needs_person": leaver(), "case_held": held(), "case_closed": closed()} {
+	for name, v := range map[string]view.CaseView{"case_unplanned": unplanned(), "case_needs_person": leaver(), "case_held": held(), "case_closed": closed()} {
 		golden(t, name, drawn(false, func(s *screen) { s.caseView(v) }))
 	}
 	golden(t, "case_timeline", drawn(false, func(s *screen) { s.moments(leaver(), leaver().Timeline) }))

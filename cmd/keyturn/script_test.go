@@ -120,13 +120,9 @@ func (s *site) take() error {
 	if err != nil {
 		return err
 	}
-	var sources []*ingest.Source
-	for _, c := range configured {
-		src, err := ingest.NewSource(sourceSpec(c))
-		if err != nil {
-			return err
-		}
-		sources = append(sources, src)
+	sources, err := ingest.NewSources(configured)
+	if err != nil {
+		return err
 	}
 	h, err := ingest.NewHandler(ingest.Options{Sources: sources, Publisher: s.bus, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
 	if err != nil {

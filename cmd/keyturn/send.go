@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,7 +36,7 @@ FILE (- for standard input) holds a CloudEvent in JSON, an array of them, or the
 where everything but type and id may be left out: without "data", what else stands there is the data; without an id
 one is made up, and a second send is another event.
 
-The secret comes from sources.yaml in KEYTURN_CONFIG_DIR, or from the variable that --secret-env names (then signed by
+The secret comes from sources.yaml in KEYTURN_CONFIG_DIR (else in <store>/config), or from the variable that --secret-env names (then signed by
 Standard Webhooks). Exit code 4 means that nothing was stored, or that it is not known: send the same file again, the
 same event is one case however often it comes.`,
 		Example: "  keyturn send leaver.json --source hr-relay",
@@ -73,7 +75,11 @@ func (a *app) send(ctx context.Context, file string, d delivery) error {
 	if err != nil {
 		return err
 	}
-	spec, err := d.spec(settings.ConfigDir)
+	dir := settings.ConfigDir
+	if dir == "" {
+		dir = filepath.Join(cmp.Or(a.place.store, settings.Store), "config") // where keyturn dev writes its sample
+	}
+	spec, err := d.spec(dir)
 	if err != nil {
 		return err
 	}
@@ -113,8 +119,8 @@ func (d delivery) spec(configDir string) (ingest.SourceSpec, error) {
 		verify := ingest.VerifySpec{StandardWebhooks: &ingest.StandardWebhooksSpec{Secrets: []secret.Value{secret.New(v)}}}
 		return ingest.SourceSpec{Name: d.source, Preset: "cloudevents", Verify: verify}, nil
 	}
-	if configDir == "" {
-		return ingest.SourceSpec{}, usage(errors.New("send: set KEYTURN_CONFIG_DIR to the directory with sources.yaml, or say --secret-env"))
+	if _, err := os.Stat(filepath.Join(configDir, config.SourcesFile)); err != nil {
+		return ingest.SourceSpec{}, usage(fmt.Errorf("send: set KEYTURN_CONFIG_DIR to the directory with sources.yaml, or say --secret-env: %w", err))
 	}
 	sources, err := config.ReadSources(configDir, config.Resolver{})
 	if err != nil {
@@ -124,20 +130,7 @@ func (d delivery) spec(configDir string) (ingest.SourceSpec, error) {
 	if !ok {
 		return ingest.SourceSpec{}, notFound(fmt.Errorf("source %s: not in %s", d.source, configDir))
 	}
-	return sourceSpec(s), nil
-}
-
-// sourceSpec is a configured source as the intake takes it.
-func sourceSpec(s config.Source) ingest.SourceSpec {
-	spec := ingest.SourceSpec{Name: s.Name, Preset: s.Preset, DedupScope: s.DedupScope}
-	if v := s.Verify.StandardWebhooks; v != nil {
-		spec.Verify.StandardWebhooks = &ingest.StandardWebhooksSpec{Secrets: v.Secrets, Tolerance: v.Tolerance}
-	}
-	if v := s.Verify.HMAC; v != nil {
-		spec.Verify.HMAC = &ingest.HMACSpec{Algorithm: v.Algorithm, Encoding: v.Encoding, Header: v.Header, Prefix: v.Prefix,
-			TimestampHeader: v.TimestampHeader, Tolerance: v.Tolerance, Signed: v.Signed, Secrets: v.Secrets}
-	}
-	return spec
+	return ingest.Configured(s), nil
 }
 
 // read reads a file, or standard input for "-".

@@ -56,7 +56,7 @@ Exit code 4 means that some are stored and not worked off yet.`,
 	return cmd
 }
 
-// settle chooses, asks and sends the commands, one after the other.
+// settle chooses, asks, stores all commands and waits for their outcomes.
 func (a *app) settle(ctx context.Context, st settling) error {
 	s, err := a.connect(ctx)
 	if err != nil {
@@ -76,54 +76,82 @@ func (a *app) settle(ctx context.Context, st settling) error {
 	if err := a.confirm(st, list); err != nil {
 		return err
 	}
-	var outcomes []outcome
+	outcomes, err := a.orderAll(ctx, s, st, list)
+	if err != nil {
+		return errors.Join(a.printOutcomes(outcomes), err)
+	}
 	var late error
+	if st.wait > 0 {
+		late, err = awaitAll(ctx, s, outcomes, list, time.Now().Add(st.wait))
+	}
+	return cmp.Or(err, a.printOutcomes(outcomes), late, refused(outcomes))
+}
+
+// orderAll stores one command for each letter. On an error it returns those that were stored.
+func (a *app) orderAll(ctx context.Context, s *session, st settling, list []events.DeadLetter) ([]outcome, error) {
+	var outcomes []outcome
 	for _, d := range list {
-		o, err := a.settleOne(ctx, s, st, d)
-		if err != nil && !errors.Is(err, errNotYet) {
-			return errors.Join(a.printOutcomes(outcomes), err)
-		}
-		if err != nil {
-			// One that is not worked off: waiting for each of the others would take as long again.
-			late, st.wait = err, 0
+		o := outcome{Verb: st.verb, Target: d.ID}
+		if err := a.order(ctx, s, &o, st.reason); err != nil {
+			return outcomes, err
 		}
 		outcomes = append(outcomes, o)
 	}
-	return cmp.Or(a.printOutcomes(outcomes), late, refused(outcomes))
+	return outcomes, nil
 }
 
-// settleOne sends one command. It had its effect when the letter has left DEAD, or is another one: the action was begun
-// again and died again.
-func (a *app) settleOne(ctx context.Context, s *session, st settling, d events.DeadLetter) (outcome, error) {
-	o := outcome{Verb: st.verb, Target: d.ID}
-	if err := a.command(ctx, s, &o, st.reason, st.wait); err != nil || !o.Settled {
-		return o, err
+// awaitAll waits for each command's outcome. late is errNotYet for those that have none at the deadline.
+func awaitAll(ctx context.Context, s *session, outcomes []outcome, list []events.DeadLetter, deadline time.Time) (late, err error) {
+	for i := range outcomes {
+		err := outcomes[i].await(ctx, s, deadline)
+		if errors.Is(err, errNotYet) {
+			late = err
+			continue
+		}
+		if err == nil {
+			err = outcomes[i].look(ctx, s, list[i])
+		}
+		if err != nil {
+			return late, err
+		}
 	}
+	return late, nil
+}
+
+// look finds what became of a letter whose command was worked off. The command had its effect when the letter has left
+// DEAD, or is another one: the action was begun again and died again.
+func (o *outcome) look(ctx context.Context, s *session, d events.DeadLetter) error {
 	now, err := s.bus.DeadLetter(ctx, d.ID)
 	gone := errors.Is(err, stream.ErrNotFound)
 	if err != nil && !gone {
-		return o, err
+		return err
 	}
 	o.Done = gone || !now.Time.Equal(d.Time)
+	if d.Case == "" {
+		return nil
+	}
 	subject := ledger.PlanSubject(d.Case)
 	if d.Kind == events.DeadAction {
 		subject = ledger.ActionSubject(d.Case, d.ID)
 	}
-	if d.Case == "" {
-		return o, nil
-	}
 	last, err := s.ledger.Last(ctx, subject)
 	o.State = last.State
-	return o, err
+	return err
 }
+
+// maxShown bounds what a question lists.
+const maxShown = 20
 
 // confirm lists what is chosen and asks.
 func (a *app) confirm(st settling, list []events.DeadLetter) error {
 	if st.yes {
 		return nil
 	}
-	for _, d := range list {
+	for _, d := range list[:min(maxShown, len(list))] {
 		a.note("  %s  %s at %s: %s", d.ID, what(d), where(d), first(d.Error, 80))
+	}
+	if rest := len(list) - maxShown; rest > 0 {
+		a.note("  … and %d more (--dry-run lists all)", rest)
 	}
 	_, _ = fmt.Fprintf(a.err, "%s %s? [y/N] ", st.verb, plural(len(list), "dead letter"))
 	line, _ := bufio.NewReader(a.in).ReadString('\n') // no answer is no

@@ -25,9 +25,9 @@ func newStoreCmd(a *app) *cobra.Command {
 	group.AddCommand(&cobra.Command{
 		Use:   "check",
 		Short: "Read everything in the store from its disk; needed after a failed durability barrier",
-		Long: `Read every message of the store as its disk holds it, while no broker runs over it, and say whether all are there.
-A sound store may start again after a failed durability barrier: what that lost was never answered as stored, and its
-senders repeat it. Exit code 1 for a damaged store: restore it from a backup.`,
+		Long: `Read every message of the store as its disk holds it, while no broker runs over it, and check its hash.
+A sound store may start again after a failed durability barrier: what that lost, or tore off at the end, was never
+answered as stored, and its senders repeat it. Exit code 1 for a damaged store: restore it from a backup.`,
 		Example: "  keyturn store check --store /var/lib/keyturn",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -36,7 +36,7 @@ senders repeat it. Exit code 1 for a damaged store: restore it from a backup.`,
 				return err
 			}
 			dir := cmp.Or(a.place.store, settings.Store)
-			rep, err := embedded.Check(cmd.Context(), dir, nil)
+			rep, err := embedded.Check(cmd.Context(), dir)
 			if err != nil && !errors.Is(err, embedded.ErrDamaged) {
 				return err
 			}
@@ -52,12 +52,12 @@ func (s *screen) storeCheck(res checkResult) {
 	var rows [][]any
 	for _, st := range res.Streams {
 		state := s.paint(green, "sound")
-		if st.Lost > 0 || st.Read < st.Messages {
+		if st.Damaged > 0 {
 			state = s.paint(red, "damaged")
 		}
-		rows = append(rows, []any{st.Name, st.Messages, st.Read, st.Lost, state})
+		rows = append(rows, []any{st.Name, st.Messages, st.Last, st.Damaged, st.Torn, state})
 	}
-	s.table([]string{"STREAM", "MESSAGES", "READ", "LOST", "STATE"}, rows)
+	s.table([]string{"STREAM", "MESSAGES", "NEWEST", "DAMAGED", "TORN BYTES", "STATE"}, rows)
 	if res.Failed != "" {
 		_, _ = fmt.Fprintf(s, "the last barrier failed: %s\n", clean(res.Failed))
 	}
