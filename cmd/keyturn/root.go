@@ -20,7 +20,7 @@ type app struct {
 	asJSON  bool
 	as      string
 	place   place
-	started bool // the command line was right, the command itself began
+	started bool // the command line was right, the command itself began (a command must not have a PersistentPreRun of its own)
 }
 
 // The headings of the help text.
@@ -62,7 +62,7 @@ func commands(a *app) map[string][]*cobra.Command {
 	return map[string][]*cobra.Command{
 		groupRun:  {newSendCmd(a)},
 		groupLook: {newCaseCmd(a), newCasesCmd(a), newPersonCmd(a)},
-		groupAct:  {newHoldsCmd(a), newDeadCmd(a)},
+		groupAct:  {newHoldsCmd(a), newDeadCmd(a), newCancelCmd(a)},
 		groupKeep: {newStoreCmd(a), newAuditCmd(a), newVersionCmd(a)},
 	}
 }
