@@ -60,7 +60,7 @@ func newRootCmd(a *app) *cobra.Command {
 // commands is every command under its heading: a new one is added here and nowhere else.
 func commands(a *app) map[string][]*cobra.Command {
 	return map[string][]*cobra.Command{
-		groupRun:  {newSendCmd(a)},
+		groupRun:  {newDemoCmd(a), newDevCmd(a), newServeCmd(a), newSendCmd(a)},
 		groupLook: {newCaseCmd(a), newCasesCmd(a), newPersonCmd(a)},
 		groupAct:  {newHoldsCmd(a), newDeadCmd(a), newCancelCmd(a)},
 		groupKeep: {newStoreCmd(a), newAuditCmd(a), newVersionCmd(a)},

@@ -1,0 +1,90 @@
+// Command ingest is Keyturn's public face on a NATS cluster: it takes signed webhooks at POST /hooks/<source> and
+// publishes what they say. It may publish to EVENTS and nothing else, reads sources.yaml and nothing else, and links
+// nothing that could hold or use a provider's credential.
+//
+// Its settings come from the environment (ingest -help lists them). The exit code is 0 after an orderly stop, 1 after
+// a failure, 2 for a wrong call or configuration.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"keyturn/internal/admin"
+	"keyturn/internal/config"
+	"keyturn/internal/ingest"
+	"keyturn/internal/process"
+	"keyturn/internal/stream"
+)
+
+// version is set when a release is built.
+var version = "dev"
+
+func main() {
+	ctx, stop := process.Context()
+	err := run(ctx, os.Args[1:], os.Stderr)
+	stop()
+	os.Exit(process.ExitCode(os.Stderr, "ingest", err))
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, args []string, stderr io.Writer) error {
+	if err := process.Flags("ingest", args, stderr, &config.Ingest{}); err != nil {
+		return err
+	}
+	settings, err := config.IngestFromEnv()
+	sources, serr := config.ReadSources(settings.ConfigDir, config.Resolver{})
+	if err := config.Join(err, serr); err != nil {
+		return process.Misconfigured(err)
+	}
+	return serve(ctx, settings, sources, stderr)
+}
+
+// serve connects to the broker and answers on both listeners. The order of stopping is the reverse: the public
+// listener answers what is under way, then the broker's connection ends.
+func serve(ctx context.Context, settings config.Ingest, list config.Sources, stderr io.Writer) (err error) {
+	log := process.Logger(settings.Log, stderr)
+	reg := admin.NewRegistry()
+	sources, err := ingest.NewSources(list)
+	if err != nil {
+		return process.Misconfigured(err)
+	}
+	bus, err := stream.Connect(ctx, process.Broker(settings.NATS, "keyturn-ingest", log, reg))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bus.Close(context.WithoutCancel(ctx))) }()
+	if err := bus.CheckTopology(ctx); err != nil {
+		log.WarnContext(ctx, "not ready: deliveries are answered 503", "error", err)
+	}
+	handler, err := ingest.NewHandler(ingest.Options{
+		Sources: sources, Publisher: bus, Log: log, Metrics: reg, TooLarge: stream.IsTooLarge,
+	})
+	if err != nil {
+		return err
+	}
+	public, err := net.Listen("tcp", settings.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for webhooks: %w", err)
+	}
+	private, err := net.Listen("tcp", settings.AdminListen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for health and metrics: %w", err), public.Close())
+	}
+	server := ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: log})
+	log.InfoContext(ctx, "ingest listens", "version", version, "public", public.Addr().String(),
+		"admin", private.Addr().String(), "sources", len(sources))
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Serve(ctx, public) })
+	g.Go(func() error {
+		return admin.Serve(ctx, private, admin.Handler(reg,
+			admin.Check{Name: "listener", Run: server.Ready}, process.BrokerCheck(bus)))
+	})
+	return g.Wait()
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"keyturn/internal/actions"
+	"keyturn/internal/admin"
+	"keyturn/internal/apiclient"
+	"keyturn/internal/config"
+	"keyturn/internal/events"
+	"keyturn/internal/ingest"
+	"keyturn/internal/secret"
+	"keyturn/internal/stream"
+	"keyturn/internal/stream/embedded"
+	"keyturn/internal/worker"
+)
+
+// machineOptions say what a machine is made of.
+type machineOptions struct {
+	Store         string
+	Announce      bool // let the broker listen on loopback, so that the operator's tool finds it
+	Durability    stream.Durability
+	MaxStore      int64
+	DeploymentKey secret.Value // empty: the store's own
+	ConfigDir     string
+	Public, Admin string // addresses to listen on
+	Log           *slog.Logger
+	Limits        actions.Limits                                     // of the runner; zero = its own
+	Meter         func(events.Action, apiclient.Gate) apiclient.Gate // counts calls; nil = nobody does
+}
+
+// machine is Keyturn on one machine: the broker, the intake and a worker in one process.
+type machine struct {
+	broker  *embedded.Server
+	bus     *stream.Bus
+	keyer   events.Keyer
+	worker  *worker.Worker
+	server  *ingest.Server
+	public  net.Listener
+	private net.Listener
+	admin   http.Handler
+	sources []config.Source
+	log     *slog.Logger
+}
+
+// newMachine reads the configuration, starts the broker and opens the listeners. It takes no delivery and makes no
+// call before run. What it started it stops when it fails.
+func newMachine(ctx context.Context, o machineOptions) (_ *machine, err error) {
+	sources, serr := config.ReadSources(o.ConfigDir, config.Resolver{})
+	files, ferr := config.Read(o.ConfigDir, config.Resolver{})
+	set, perr := worker.Playbooks(files.Playbooks)
+	if err := config.Join(serr, ferr, perr); err != nil {
+		return nil, usage(err)
+	}
+	m := &machine{sources: sources, log: o.Log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.close())
+		}
+	}()
+	if m.broker, err = embedded.Start(embedded.Options{
+		Dir: o.Store, Listen: o.Announce, Durability: o.Durability, MaxStore: o.MaxStore, Log: o.Log,
+	}); err != nil {
+		return m, err
+	}
+	reg := admin.NewRegistry()
+	options := m.broker.Options()
+	options.Name, options.Log, options.Metrics = "keyturn", o.Log, reg
+	if m.bus, err = stream.Connect(ctx, options); err != nil {
+		return m, err
+	}
+	if err = m.key(o); err != nil {
+		return m, err
+	}
+	if m.worker, err = worker.New(worker.Options{
+		Bus: m.bus, Name: workerName(), Version: version, Keyer: m.keyer, Connections: files.Connections, Playbooks: set,
+		Log: o.Log, Limits: o.Limits, Meter: o.Meter,
+	}); err != nil {
+		return m, usage(err)
+	}
+	made, err := ingest.NewSources(sources)
+	if err != nil {
+		return m, usage(err)
+	}
+	handler, err := ingest.NewHandler(ingest.Options{
+		Sources: made, Publisher: m.bus, Log: o.Log, Metrics: reg, TooLarge: stream.IsTooLarge,
+	})
+	if err != nil {
+		return m, err
+	}
+	m.server = ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: o.Log})
+	m.admin = admin.Handler(reg, append(m.checks(), m.worker.Checks()...)...)
+	return m, m.listen(o)
+}
+
+// key settles the deployment key: the configured one, or the one that the store generated for itself.
+func (m *machine) key(o machineOptions) error {
+	key := o.DeploymentKey
+	if key.IsZero() {
+		var err error
+		if key, err = embedded.DeploymentKey(o.Store); err != nil {
+			return err
+		}
+	}
+	var err error
+	m.keyer, err = events.NewKeyer([]byte(key.Reveal()))
+	return err
+}
+
+// listen opens both listeners.
+func (m *machine) listen(o machineOptions) error {
+	var err error
+	if m.public, err = net.Listen("tcp", o.Public); err != nil {
+		return fmt.Errorf("listen for webhooks: %w", err)
+	}
+	if m.private, err = net.Listen("tcp", o.Admin); err != nil {
+		return fmt.Errorf("listen for health and metrics: %w", err)
+	}
+	return nil
+}
+
+// checks are what must hold for the machine to be ready, besides the worker's.
+func (m *machine) checks() []admin.Check {
+	return []admin.Check{
+		{Name: "listener", Run: m.server.Ready},
+		{Name: "broker", Run: m.bus.Ready, Notes: func() string { return "durability " + string(m.bus.Durability()) }},
+	}
+}
+
+// URL is where the machine takes webhooks.
+func (m *machine) URL() string { return "http://" + m.public.Addr().String() }
+
+// AdminURL is where it serves health and metrics.
+func (m *machine) AdminURL() string { return "http://" + m.private.Addr().String() }
+
+// run takes deliveries and works until ctx ends, or until the disk can be trusted no more: then the process must end,
+// and nothing that was not on disk was answered as stored.
+func (m *machine) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return m.worker.Run(ctx) })
+	g.Go(func() error { return m.server.Serve(ctx, m.public) })
+	g.Go(func() error { return admin.Serve(ctx, m.private, m.admin) })
+	g.Go(func() error {
+		select {
+		case <-m.broker.Failed():
+			return fmt.Errorf("%w: see to the disk, then run `keyturn store check`", embedded.ErrFailed)
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	return g.Wait()
+}
+
+// closeTimeout bounds the end of the broker's connection.
+const closeTimeout = 10 * time.Second
+
+// close stops what newMachine started, the broker last.
+func (m *machine) close() error {
+	var errs []error
+	for _, l := range []net.Listener{m.public, m.private} {
+		if l != nil {
+			_ = l.Close() // the servers closed it already, if they ran
+		}
+	}
+	if m.bus != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		errs = append(errs, m.bus.Close(ctx))
+	}
+	if m.broker != nil {
+		errs = append(errs, m.broker.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// workerName names this process in leases and records: two lives of one machine are two holders.
+func workerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "-" + uuid.NewString()[:8]
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"keyturn/deploy"
+	"keyturn/internal/config"
+	"keyturn/internal/sandbox"
+)
+
+// sampleProtected is whom the sample configuration protects: the sandbox's own break-glass account.
+const sampleProtected = "user:break.glass@acme.example"
+
+// writeSample writes a configuration for the sandbox into dir, as an operator would write one for real tenants: three
+// files, and secrets in files of mode 0600 that they refer to. sources.yaml and playbooks.yaml stay as they are when
+// they are there already, so that what a person changed is kept; the connections follow the sandbox's address.
+func writeSample(dir, origin string, c sandbox.Credentials) error {
+	secrets := filepath.Join(dir, "secrets")
+	if err := os.MkdirAll(filepath.Join(secrets, "created"), 0o700); err != nil {
+		return fmt.Errorf("sample configuration: %w", err)
+	}
+	playbooks, err := samplePlaybooks()
+	return errors.Join(err,
+		putOnce(filepath.Join(secrets, "hr-relay"), "whsec_"+newSecret()),
+		putOnce(filepath.Join(secrets, "siem"), newSecret()),
+		putOnce(filepath.Join(secrets, "onboarding"), newSecret()),
+		put(filepath.Join(secrets, "okta.pem"), c.OktaApp.PrivateKey),
+		put(filepath.Join(secrets, "asa"), c.ASAAdmin.KeySecret),
+		put(filepath.Join(secrets, "mosaic"), c.Mosaic.ClientSecret),
+		putOnce(filepath.Join(dir, config.SourcesFile), sampleSources),
+		put(filepath.Join(dir, config.ConnectionsFile), sampleConnections(origin, c)),
+		putOnce(filepath.Join(dir, config.PlaybooksFile), playbooks),
+	)
+}
+
+const sampleSources = `# yaml-language-server: $schema=https://keyturn.dev/schemas/config/sources/v1.json
+# Who may send: one endpoint each, POST /hooks/<name>.
+sources:
+  hr-relay:   {preset: cloudevents, verify: {standard_webhooks: {secrets: ["${file:secrets/hr-relay}"]}}}
+  siem:       {preset: cloudevents, verify: {hmac: {header: X-Signature, prefix: "sha256=", secrets: ["${file:secrets/siem}"]}}}
+  onboarding: {preset: cloudevents, verify: {standard_webhooks: {secrets: ["${file:secrets/onboarding}"]}}}
+`
+
+// sampleConnections are the sandbox's three tenants. The sandbox's credentials follow from its seed, so that only its
+// port differs from run to run.
+func sampleConnections(origin string, c sandbox.Credentials) string {
+	return fmt.Sprintf(`# yaml-language-server: $schema=https://keyturn.dev/schemas/config/connections/v1.json
+# The sandbox's tenants. For real ones change base_url, token_url and the credentials, nothing else.
+connections:
+  okta-prod:
+    provider: okta
+    base_url: %s
+    auth: {service_app: {client_id: %s, key_id: %q, private_key: "${file:secrets/okta.pem}", scopes: [%s]}}
+  asa-prod:
+    provider: asa
+    base_url: %s
+    team: acme
+    auth: {service_user: {key_id: %s, key_secret: "${file:secrets/asa}"}}
+  mosaic-prod:
+    provider: transmit
+    base_url: %s
+    token_url: %s
+    auth: {client_credentials: {client_id: %s, client_secret: "${file:secrets/mosaic}"}}
+    secret_sink: {dir: secrets/created}
+`, sandbox.OktaURL(origin), c.OktaApp.ClientID, c.OktaApp.KeyID, strings.Join(c.OktaApp.Scopes, ", "),
+		sandbox.ASAURL(origin), c.ASAAdmin.KeyID, sandbox.MosaicURL(origin), sandbox.MosaicTokenURL(origin), c.Mosaic.ClientID)
+}
+
+// samplePlaybooks is the default set, with the sandbox's break-glass account as the protected one.
+func samplePlaybooks() (string, error) {
+	data, err := fs.ReadFile(deploy.Config, "config/"+config.PlaybooksFile)
+	if err != nil {
+		return "", fmt.Errorf("sample configuration: %w", err)
+	}
+	return strings.ReplaceAll(string(data), "user:breakglass@acme.example", sampleProtected), nil
+}
+
+// newSecret makes a webhook secret: 24 random bytes in base64, as Standard Webhooks recommends (24 to 64 bytes).
+func newSecret() string {
+	b := make([]byte, 24)
+	_, _ = rand.Read(b) // never fails (crypto/rand)
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+// put writes a file that only its owner reads.
+func put(path, content string) error { return os.WriteFile(path, []byte(content), 0o600) }
+
+// putOnce writes a file that is not there yet.
+func putOnce(path, content string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	return put(path, content)
+}

@@ -1,0 +1,93 @@
+// Command worker decides and acts on a NATS cluster: it works off events, and runs the lanes of the connections whose
+// leases it gets. Any number of workers may run; one that dies is followed within 15 seconds.
+//
+// Its settings come from the environment (worker -help lists them). The exit code is 0 after an orderly stop, 1 after
+// a failure, 2 for a wrong call or configuration.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"keyturn/internal/admin"
+	"keyturn/internal/config"
+	"keyturn/internal/events"
+	"keyturn/internal/playbook"
+	"keyturn/internal/process"
+	"keyturn/internal/stream"
+	"keyturn/internal/worker"
+)
+
+// version is set when a release is built.
+var version = "dev"
+
+func main() {
+	ctx, stop := process.Context()
+	err := run(ctx, os.Args[1:], os.Stderr)
+	stop()
+	os.Exit(process.ExitCode(os.Stderr, "worker", err))
+}
+
+// run works until ctx ends.
+func run(ctx context.Context, args []string, stderr io.Writer) error {
+	if err := process.Flags("worker", args, stderr, &config.Worker{}); err != nil {
+		return err
+	}
+	settings, err := config.WorkerFromEnv()
+	files, ferr := config.Read(settings.ConfigDir, config.Resolver{})
+	set, perr := worker.Playbooks(files.Playbooks)
+	if err := config.Join(err, ferr, perr); err != nil {
+		return process.Misconfigured(err)
+	}
+	return work(ctx, settings, files.Connections, set, stderr)
+}
+
+// work connects to the broker and runs the worker beside its admin listener.
+func work(ctx context.Context, settings config.Worker, list config.Connections, set *playbook.Set, stderr io.Writer) (err error) {
+	log := process.Logger(settings.Log, stderr)
+	reg := admin.NewRegistry()
+	keyer, err := events.NewKeyer([]byte(settings.DeploymentKey.Reveal()))
+	if err != nil {
+		return process.Misconfigured(err)
+	}
+	options := process.Broker(settings.NATS, "keyturn-worker", log, reg)
+	options.Replicas = settings.Replicas
+	bus, err := stream.Connect(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bus.Close(context.WithoutCancel(ctx))) }()
+	w, err := worker.New(worker.Options{
+		Bus: bus, Name: name(), Version: version, Keyer: keyer, Connections: list, Playbooks: set, Log: log,
+	})
+	if err != nil {
+		return process.Misconfigured(err)
+	}
+	private, err := net.Listen("tcp", settings.AdminListen)
+	if err != nil {
+		return fmt.Errorf("listen for health and metrics: %w", err)
+	}
+	log.InfoContext(ctx, "worker starts", "version", version, "admin", private.Addr().String(), "connections", len(list))
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return w.Run(ctx) })
+	g.Go(func() error {
+		return admin.Serve(ctx, private, admin.Handler(reg, append([]admin.Check{process.BrokerCheck(bus)}, w.Checks()...)...))
+	})
+	return g.Wait()
+}
+
+// name is unique among the workers: two on one machine, and two lives of one, are two holders of a lease.
+func name() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "-" + uuid.NewString()[:8]
+}

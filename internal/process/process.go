@@ -1,0 +1,110 @@
+// Package process is what all of Keyturn's processes do alike when they start: their log, their connection to the
+// broker, and the signal that stops them.
+package process
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"keyturn/internal/admin"
+	"keyturn/internal/config"
+	"keyturn/internal/stream"
+)
+
+// connectWait is how long a starting process waits for a broker that starts beside it.
+const connectWait = 30 * time.Second
+
+// Context ends at the first interrupt or termination signal; the second one kills, as is usual.
+func Context() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// Logger writes to w in the configured format, from the configured level on.
+func Logger(c config.Log, w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: c.Level}
+	if c.Format == config.PlainText {
+		return slog.New(slog.NewTextHandler(w, opts))
+	}
+	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+// Broker says how to reach an external NATS server. name is shown in the server's list of connections.
+func Broker(n config.NATS, name string, log *slog.Logger, reg prometheus.Registerer) stream.Options {
+	o := stream.Options{
+		URL: n.URL, Context: n.Context, Name: name,
+		Creds: n.Creds, NKey: n.Nkey, TLSCA: n.TLS.CA, TLSCert: n.TLS.Cert, TLSKey: n.TLS.Key,
+		Wait: connectWait, Durability: stream.Always, AssertDurable: n.AssertDurable,
+		Log: log, Metrics: reg,
+	}
+	for url := range strings.SplitSeq(n.Monitor, ",") {
+		if url = strings.TrimSpace(url); url != "" {
+			o.Monitor = append(o.Monitor, url)
+		}
+	}
+	return o
+}
+
+// Exit codes of the processes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// misconfigured is a wrong call or configuration: trying again does not help.
+type misconfigured struct{ error }
+
+func (m misconfigured) Unwrap() error { return m.error }
+
+// Misconfigured marks an error as one that only a changed call or configuration mends.
+func Misconfigured(err error) error { return misconfigured{err} }
+
+// Flags takes a command line that has no flags but -help, which prints the settings that spec describes (a pointer to
+// one of config's structs).
+func Flags(name string, args []string, w io.Writer, spec any) error {
+	set := flag.NewFlagSet(name, flag.ContinueOnError)
+	set.SetOutput(w)
+	set.Usage = func() {
+		_, _ = fmt.Fprintf(w, "usage: %s\n\nSettings come from the environment:\n\n", name)
+		_ = config.Usage(w, spec)
+	}
+	err := set.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err != nil:
+		return Misconfigured(err)
+	case set.NArg() > 0:
+		return Misconfigured(fmt.Errorf("unexpected argument %q: %s takes none", set.Arg(0), name))
+	}
+	return nil
+}
+
+// ExitCode shows the error of a process on w, once, and gives what the process exits with.
+func ExitCode(w io.Writer, name string, err error) int {
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	_, _ = fmt.Fprintf(w, "%s: %v\n", name, err)
+	if _, ok := errors.AsType[misconfigured](err); ok {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// BrokerCheck is the readiness of the broker: connected, streams there, disk trusted.
+func BrokerCheck(bus *stream.Bus) admin.Check {
+	return admin.Check{Name: "broker", Run: bus.Ready, Notes: func() string { return "durability " + string(bus.Durability()) }}
+}

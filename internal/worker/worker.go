@@ -1,0 +1,160 @@
+// Package worker is everything that decides and acts: the planner, and a lane for every connection. cmd/worker runs it
+// on a NATS cluster, `keyturn serve` beside the intake on one machine; any number may run at once.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"keyturn/internal/actions"
+	"keyturn/internal/admin"
+	"keyturn/internal/apiclient"
+	"keyturn/internal/config"
+	"keyturn/internal/events"
+	"keyturn/internal/lane"
+	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
+	"keyturn/internal/playbook"
+	"keyturn/internal/stream"
+)
+
+// sweepEvery is how often actions that are done are purged from the broker.
+const sweepEvery = time.Minute
+
+// Options are what a worker is made of. All but Transport and Limits are needed.
+type Options struct {
+	Bus         *stream.Bus
+	Name        string // in records, leases and logs: unique among the workers
+	Version     string
+	Keyer       events.Keyer
+	Connections config.Connections
+	Playbooks   *playbook.Set
+	Log         *slog.Logger
+
+	Transport http.RoundTripper // of every connection, in tests; nil = a transport for each
+	Limits    actions.Limits    // of the runner; zero = its own
+	// Meter, when given, stands between the calls of an action and their gate, to count them.
+	Meter func(a events.Action, g apiclient.Gate) apiclient.Gate
+}
+
+// Worker is a planner and the lanes.
+type Worker struct {
+	bus     *stream.Bus
+	log     *slog.Logger
+	planner *planner.Planner
+	lanes   []*lane.Lane
+}
+
+// Playbooks compiles the playbooks against the kinds of actions that there are. The error is config.Faults.
+func Playbooks(p config.Playbooks) (*playbook.Set, error) {
+	var kinds []playbook.Kind
+	for _, k := range actions.Kinds() {
+		kind := playbook.Kind{Name: k.Name}
+		for _, q := range k.Parameters {
+			kind.Parameters = append(kind.Parameters, playbook.Parameter{Name: q.Name, Required: q.Required})
+		}
+		kinds = append(kinds, kind)
+	}
+	return playbook.Compile(p, kinds)
+}
+
+// New makes a worker. It makes no call, neither to the broker nor to a provider.
+func New(o Options) (*Worker, error) {
+	records := ledger.New(o.Bus.Log(), time.Now)
+	runner := actions.Runner{
+		Ledger: records, Queue: o.Bus, Worker: o.Name, NewID: uuid.NewString, Log: o.Log, Limits: o.Limits,
+	}
+	w := &Worker{bus: o.Bus, log: o.Log, planner: &planner.Planner{
+		Ledger: records, Queue: o.Bus, Timetable: o.Bus, Morgue: o.Bus, Plans: plans{o.Playbooks}, Keyer: o.Keyer,
+		Follow: runner.Follow, Worker: o.Name, NewID: uuid.NewString, Log: o.Log,
+	}}
+	var faults []error
+	for _, c := range o.Connections {
+		l, err := newLane(c, o, runner)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		w.lanes = append(w.lanes, l)
+	}
+	return w, errors.Join(faults...)
+}
+
+// newLane makes the lane of a connection.
+func newLane(c config.Connection, o Options, runner actions.Runner) (*lane.Lane, error) {
+	slots := max(c.Concurrency, 1)
+	gate := lane.NewGate(slots)
+	made, err := clients(c, apiclient.Wiring{Transport: o.Transport, Version: o.Version})
+	if err != nil {
+		return nil, err
+	}
+	return &lane.Lane{
+		Connection: c.Name, Holder: o.Name, Slots: slots, Bus: o.Bus, Log: o.Log,
+		Breaker: &lane.Breaker{Connection: c.Name, Probe: probe(made), Log: o.Log},
+		Runner: func(epoch uint64, denied func(error)) *actions.Runner {
+			r := runner
+			r.Epoch, r.Denied = epoch, denied
+			r.Build = func(a events.Action, pins map[string]string) (actions.Kind, error) {
+				g := gate.For(a.Class)
+				if o.Meter != nil {
+					g = o.Meter(a, g)
+				}
+				return gated(made, g).Build(a, pins)
+			}
+			return &r
+		},
+	}, nil
+}
+
+// Run works until ctx ends. It creates or updates the streams first.
+func (w *Worker) Run(ctx context.Context) error {
+	if err := w.bus.CreateTopology(ctx); err != nil {
+		return fmt.Errorf("create streams: %w", err)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return w.planner.Run(ctx, w.bus) })
+	g.Go(func() error { w.bus.Janitor(ctx, sweepEvery); return nil })
+	for _, l := range w.lanes {
+		g.Go(func() error { return l.Run(ctx) })
+	}
+	return g.Wait()
+}
+
+// Checks are the worker's part of /readyz: a lane that stands still because its credential was refused.
+func (w *Worker) Checks() []admin.Check {
+	var checks []admin.Check
+	for _, l := range w.lanes {
+		checks = append(checks, admin.Check{
+			Name: "lane " + l.Connection,
+			Run:  func(context.Context) error { return l.Breaker.Err() },
+			Notes: func() string {
+				if epoch := l.Epoch(); epoch > 0 {
+					return fmt.Sprintf("held, epoch %d", epoch)
+				}
+				return "held by another worker, or by none yet"
+			},
+		})
+	}
+	return checks
+}
+
+// plans puts the verdicts of the playbooks into the planner's words.
+type plans struct{ set *playbook.Set }
+
+func (p plans) Plan(e events.Event) (events.Plan, error) { return p.set.Plan(e) }
+
+func (p plans) Guard(plan events.Plan) planner.Guard {
+	v := p.set.Guard(plan)
+	g := planner.Guard{Protected: v.Protected, Approvers: v.Approvers, Why: v.Why}
+	for _, b := range v.Brakes {
+		g.Brakes = append(g.Brakes, planner.Brake(b))
+	}
+	return g
+}
