@@ -39,6 +39,33 @@ func Canonical(data []byte) (json.RawMessage, error) {
 	return out, nil
 }
 
+// Members reads the members of a JSON object, with the checks of Canonical on the object itself; the values are as
+// they stand, unchecked. The error is a Violation.
+func Members(data []byte) (map[string]json.RawMessage, error) {
+	if !utf8.Valid(data) {
+		return nil, Violation{Rule: "json: not UTF-8"}
+	}
+	r := reader{dec: json.NewDecoder(bytes.NewReader(data))}
+	if tok, err := r.dec.Token(); err != nil {
+		return nil, r.syntax()
+	} else if tok != json.Delim('{') {
+		return nil, Violation{Rule: "type: want object"}
+	}
+	members := map[string]json.RawMessage{}
+	err := r.members(func(name string) error {
+		var raw json.RawMessage
+		if err := r.dec.Decode(&raw); err != nil {
+			return r.syntax()
+		}
+		members[name] = raw
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return members, r.end()
+}
+
 // parse reads one JSON value into maps, slices, strings, json.Numbers, bools and nil. Its errors are Violations.
 func parse(data []byte) (any, error) {
 	if !utf8.Valid(data) {
@@ -50,10 +77,7 @@ func parse(data []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := r.dec.Token(); err != io.EOF {
-		return nil, Violation{Rule: "json: more than one value"}
-	}
-	return v, nil
+	return v, r.end()
 }
 
 // reader walks a document. It keeps the path as a stack and spells it only for a fault: spelled at every step, a long
@@ -87,28 +111,45 @@ func (r *reader) value() (any, error) {
 
 func (r *reader) object() (any, error) {
 	obj := map[string]any{}
+	err := r.members(func(name string) (err error) {
+		obj[name], err = r.value()
+		return err
+	})
+	return obj, err
+}
+
+// members reads an object to its end, each value by read.
+func (r *reader) members(read func(name string) error) error {
 	folded := map[string]bool{}
 	for r.dec.More() {
 		tok, err := r.dec.Token()
 		if err != nil {
-			return nil, r.syntax()
+			return r.syntax()
 		}
 		name, _ := tok.(string)
 		r.path = append(r.path, name)
 		f := fold(name)
 		if folded[f] {
-			return nil, r.fault("json: member given twice (names differ in case only, or not at all)")
+			return r.fault("json: member given twice (names differ in case only, or not at all)")
 		}
 		folded[f] = true
-		if obj[name], err = r.value(); err != nil {
-			return nil, err
+		if err := read(name); err != nil {
+			return err
 		}
 		r.path = r.path[:len(r.path)-1]
 	}
 	if _, err := r.dec.Token(); err != nil {
-		return nil, r.syntax()
+		return r.syntax()
 	}
-	return obj, nil
+	return nil
+}
+
+// end demands that nothing follows.
+func (r *reader) end() error {
+	if _, err := r.dec.Token(); err != io.EOF {
+		return Violation{Rule: "json: more than one value"}
+	}
+	return nil
 }
 
 func (r *reader) array() (any, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"keyturn/schemas"
@@ -93,7 +94,7 @@ func into[T any, P interface {
 // quote values.
 func misfit(err error) Violation {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return Violation{Field: "/" + t.Field, Rule: "type: want " + t.Type.String()}
+		return Violation{Field: "/" + strings.ReplaceAll(t.Field, ".", "/"), Rule: "type: want " + t.Type.String()}
 	}
 	if _, ok := errors.AsType[*time.ParseError](err); ok {
 		return Violation{Rule: "format: date-time"}

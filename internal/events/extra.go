@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -19,25 +20,31 @@ func decodeKeeping(data []byte, v any, extra *Extra) error {
 	if err := json.Unmarshal(data, &members); err != nil {
 		return err
 	}
-	known := make(map[string]json.RawMessage, len(members))
-	for _, name := range memberNames(reflect.TypeOf(v).Elem()) {
-		if m, ok := members[name]; ok {
-			known[name] = m
-			delete(members, name)
+	target := reflect.ValueOf(v).Elem()
+	for f := range target.Type().Fields() {
+		name, ok := memberName(f)
+		raw, given := members[name]
+		if !ok || !given {
+			continue
 		}
-	}
-	exact, err := json.Marshal(known)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(exact, v); err != nil {
-		return err
+		delete(members, name)
+		if err := json.Unmarshal(raw, target.FieldByIndex(f.Index).Addr().Interface()); err != nil {
+			return within(name, err)
+		}
 	}
 	*extra = nil
 	if len(members) > 0 {
 		*extra = members
 	}
 	return nil
+}
+
+// within puts the member's name before the field of a type error.
+func within(name string, err error) error {
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		t.Field = strings.TrimSuffix(name+"."+t.Field, ".")
+	}
+	return err
 }
 
 // encodeKeeping writes the struct v and the members of extra as one object. A member of extra never replaces one of
@@ -56,14 +63,8 @@ func encodeKeeping(v any, extra Extra) ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// memberNames lists the member names that the json tags of a struct give.
-func memberNames(t reflect.Type) []string {
-	var names []string
-	for f := range t.Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name != "" && name != "-" {
-			names = append(names, name)
-		}
-	}
-	return names
+// memberName is the member that a field's json tag names.
+func memberName(f reflect.StructField) (name string, ok bool) {
+	name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
+	return name, name != "" && name != "-"
 }

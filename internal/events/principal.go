@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -29,11 +30,13 @@ func Principals(e Event) []Identifier {
 	if err != nil {
 		return nil
 	}
+	return principals(p)
+}
+
+func principals(p Payload) []Identifier {
 	var all []Identifier
-	seen := map[Identifier]bool{}
 	for _, id := range append(p.names(), p.person()...) {
-		if !seen[id] {
-			seen[id] = true
+		if !slices.Contains(all, id) {
 			all = append(all, id)
 		}
 	}
@@ -62,10 +65,17 @@ func Person(e Event) string {
 // EffectiveAtOf is the time at which the event's data says that it takes effect, in UTC; zero = at once.
 func EffectiveAtOf(e Event) time.Time {
 	p, err := Decode(e)
-	if err != nil || p.effective().IsZero() {
+	if err != nil {
 		return time.Time{}
 	}
-	return p.effective().UTC()
+	return effectiveAt(p)
+}
+
+func effectiveAt(p Payload) time.Time {
+	if at := p.effective(); !at.IsZero() {
+		return at.UTC()
+	}
+	return time.Time{}
 }
 
 // MinKeyBytes is the shortest deployment key that a Keyer takes: the output size of SHA-256 halved, so that the key

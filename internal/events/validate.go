@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -34,34 +35,46 @@ func (v Violation) Error() string {
 // Validate checks the data of the catalogue event called name against its schema, and that its identifiers name
 // somebody. It gives every fault at once, in the order of the fields; none means that Decode and SubjectOf succeed.
 func Validate(name string, data []byte) []Violation {
+	_, faults := Inspect(name, data)
+	return faults
+}
+
+// Inspected is what valid data says, read once.
+type Inspected struct {
+	Data        json.RawMessage // in canonical form
+	Names       []Identifier    // as Principals gives them: never empty, the first is the subject
+	EffectiveAt time.Time       // in UTC; zero = at once
+}
+
+// Inspect validates as Validate does, and gives what the data says. The result counts only when there are no faults.
+func Inspect(name string, data []byte) (Inspected, []Violation) {
 	row, ok := Lookup(name)
 	if !ok {
-		return []Violation{{Rule: "type: not in the catalogue"}}
+		return Inspected{}, []Violation{{Rule: "type: not in the catalogue"}}
 	}
 	tree, err := parse(data)
 	if v, bad := errors.AsType[Violation](err); bad {
-		return []Violation{v}
+		return Inspected{}, []Violation{v}
 	}
 	set, err := compiled()
 	if err != nil {
-		return []Violation{{Rule: "schema: cannot be compiled"}}
+		return Inspected{}, []Violation{{Rule: "schema: cannot be compiled"}}
 	}
 	if err := set[name].Validate(tree); err != nil {
-		return violations(err)
+		return Inspected{}, violations(err)
 	}
-	return validateMeaning(row, data)
-}
-
-// validateMeaning checks what a schema cannot say.
-func validateMeaning(row Entry, data []byte) []Violation {
-	p, err := row.decode(data)
+	canonical, err := json.Marshal(tree)
 	if err != nil {
-		return []Violation{misfit(err)}
+		return Inspected{}, []Violation{{Rule: "json: cannot be encoded"}}
+	}
+	p, err := row.decode(canonical)
+	if err != nil {
+		return Inspected{}, []Violation{misfit(err)}
 	}
 	if len(p.names()) == 0 {
-		return []Violation{{Rule: "principal: every identifier is blank"}}
+		return Inspected{}, []Violation{{Rule: "principal: every identifier is blank"}}
 	}
-	return nil
+	return Inspected{Data: canonical, Names: principals(p), EffectiveAt: effectiveAt(p)}, nil
 }
 
 // compiled holds the schemas of the catalogue, compiled once. They are embedded, so a failure is a fault of the build.

@@ -84,14 +84,9 @@ func mapBatch(body []byte) ([]Draft, error) {
 // mapStructured reads one event in the JSON format.
 func mapStructured(body []byte, at string) Draft {
 	draft := Draft{At: at}
-	canonical, err := events.Canonical(body)
+	members, err := events.Members(body)
 	if v, bad := errors.AsType[events.Violation](err); bad {
 		draft.Faults = []events.Violation{v}
-		return draft
-	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(canonical, &members); err != nil {
-		draft.Faults = []events.Violation{{Rule: "json: want an object"}}
 		return draft
 	}
 	draft.fill(func(name string) string { return draft.text(members, name) })

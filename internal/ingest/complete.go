@@ -37,9 +37,9 @@ func complete(drafts []Draft, s *Source, d Delivery) ([]events.Event, error) {
 			was, again := first[e.Case()]
 			switch {
 			case !again:
-				first[e.Case()] = place{draft: i, hash: e.ContentHash()}
+				first[e.Case()] = place{draft: i, event: len(list)}
 				list = append(list, e)
-			case was.hash != e.ContentHash():
+			case list[was.event].ContentHash() != e.ContentHash():
 				faults = []events.Violation{{Field: "/id", Rule: fmt.Sprintf("same source and id as event %d, with other content", was.draft)}}
 			}
 		}
@@ -54,10 +54,7 @@ func complete(drafts []Draft, s *Source, d Delivery) ([]events.Event, error) {
 }
 
 // place is where a case first stood in a delivery: the same event twice is one.
-type place struct {
-	draft int
-	hash  string
-}
+type place struct{ draft, event int }
 
 // event checks a draft. The fields of its faults are pointers into the event.
 func (d Draft) event(scope string, del Delivery) (events.Event, []events.Violation) {
@@ -82,12 +79,13 @@ func (d Draft) event(scope string, del Delivery) (events.Event, []events.Violati
 		return e, c.faults
 	}
 	e.Class = c.class(d.Class, row.Class)
-	c.data(&e, row, d.Data)
-	if len(c.faults) > 0 {
+	said, ok := c.data(row, d.Data)
+	if !ok {
 		return e, c.faults
 	}
-	e.EffectiveAt = c.effectiveAt(d.EffectiveAt, e, row)
-	e.Subject = c.subject(d.Subject, e)
+	e.Data = said.Data
+	e.EffectiveAt = c.effectiveAt(d.EffectiveAt, said, row)
+	e.Subject = c.subject(d.Subject, said)
 	return e, c.faults
 }
 
@@ -149,49 +147,43 @@ func (c *checker) class(given string, row events.Class) events.Class {
 	return events.Class(given)
 }
 
-// data checks the payload and puts its canonical form into the event.
-func (c *checker) data(e *events.Event, row events.Entry, data []byte) {
+// data checks the payload.
+func (c *checker) data(row events.Entry, data []byte) (said events.Inspected, ok bool) {
 	if len(data) == 0 {
 		c.required("/data")
-		return
+		return events.Inspected{}, false
 	}
-	for _, v := range events.Validate(row.Name, data) {
+	said, faults := events.Inspect(row.Name, data)
+	for _, v := range faults {
 		c.add("/data"+v.Field, v.Rule)
 	}
-	if canonical, err := events.Canonical(data); err == nil {
-		e.Data = canonical
-	}
+	return said, len(faults) == 0
 }
 
 // effectiveAt joins what the extension and the data say, which must agree.
-func (c *checker) effectiveAt(extension string, e events.Event, row events.Entry) time.Time {
-	at := events.EffectiveAtOf(e)
+func (c *checker) effectiveAt(extension string, said events.Inspected, row events.Entry) time.Time {
 	if extension == "" {
-		return at
+		return said.EffectiveAt
 	}
 	if !row.Dated {
 		c.add("/effectiveat", "not allowed in this event")
-		return at
+		return time.Time{}
 	}
 	given := c.time("/effectiveat", extension, time.Time{})
-	if !at.IsZero() && !given.Equal(at) {
+	if !said.EffectiveAt.IsZero() && !given.Equal(said.EffectiveAt) {
 		c.add("/effectiveat", "contradicts /data/effective_at")
 	}
 	return given
 }
 
-// subject computes the principal. A sender's own subject is taken for a check: it must be one of the names that the
-// data gives, bare or with its kind.
-func (c *checker) subject(given string, e events.Event) string {
-	subject, err := events.SubjectOf(e)
-	if err != nil {
-		c.add("/data", "principal: none")
-		return ""
-	}
+// subject gives the principal. A sender's own subject is taken for a check: it must be one of the names that the data
+// gives, bare or with its kind.
+func (c *checker) subject(given string, said events.Inspected) string {
+	subject := said.Names[0].Principal()
 	if given == "" || given == subject {
 		return subject
 	}
-	for _, id := range events.Principals(e) {
+	for _, id := range said.Names {
 		for _, form := range []string{id.Value, id.String(), id.Principal()} {
 			if events.Normalize(id.Kind, given) == form {
 				return subject

@@ -1,0 +1,139 @@
+package ingest
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
+}
+
+func loopback(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+func TestServeStopsInOrder(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	one, two := loopback(t), loopback(t)
+	s := NewServer(ServerOptions{Log: quiet(), Drain: time.Millisecond, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(entered)
+		<-leave
+		w.WriteHeader(http.StatusAccepted)
+	})})
+	if s.Ready(t.Context()) == nil {
+		t.Error("ready before it serves")
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, one, two) }()
+
+	answered := make(chan int, 1)
+	go func() {
+		resp, err := http.Post("http://"+two.Addr().String(), "", nil)
+		if err != nil {
+			t.Error(err)
+			answered <- 0
+			return
+		}
+		_ = resp.Body.Close()
+		answered <- resp.StatusCode
+	}()
+	<-entered
+	if err := s.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	stop()
+	until(t, "not ready", func() bool { return s.Ready(t.Context()) != nil })
+	until(t, "no new connection", func() bool {
+		c, err := net.Dial("tcp", one.Addr().String())
+		if err == nil {
+			_ = c.Close()
+		}
+		return err != nil
+	})
+	select {
+	case err := <-served:
+		t.Fatalf("stopped over a delivery under way: %v", err)
+	default:
+	}
+	close(leave)
+	if status := <-answered; status != http.StatusAccepted {
+		t.Errorf("the delivery under way got %d", status)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// until waits for a condition.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func TestServeReportsAListenerThatFails(t *testing.T) {
+	one, two := loopback(t), loopback(t)
+	s := NewServer(ServerOptions{Log: quiet(), Handler: http.NotFoundHandler()})
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(t.Context(), one, two) }()
+	until(t, "ready", func() bool { return s.Ready(t.Context()) == nil })
+	_ = one.Close()
+	if err := <-served; err == nil {
+		t.Error("no error")
+	}
+	if c, err := net.Dial("tcp", two.Addr().String()); err == nil {
+		_ = c.Close()
+		t.Error("the other listener is open")
+	}
+}
+
+func TestServerLimits(t *testing.T) {
+	s := NewServer(ServerOptions{Log: quiet(), Handler: http.NotFoundHandler()}).http
+	if s.ReadHeaderTimeout != 5*time.Second || s.ReadTimeout != 15*time.Second || s.IdleTimeout != time.Minute || s.MaxHeaderBytes != 32<<10 || s.WriteTimeout == 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A body that its sender breaks off is not a delivery.
+func TestBrokenOffBody(t *testing.T) {
+	f := open(t, Options{}, hrSpec())
+	c, err := net.Dial("tcp", f.url[len("http://"):])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "POST /hooks/hr-relay HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("%d", resp.StatusCode)
+	}
+}
