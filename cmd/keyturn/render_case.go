@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -86,7 +84,7 @@ func (s *screen) action(v view.CaseView, a view.ActionView) {
 	if a.Failure != nil {
 		s.failure(a)
 	}
-	if a.Reason != "" {
+	if a.Reason != "" && !view.RepeatsFailure(a.Reason, a.Failure) {
 		s.detail("because", "%s (%s)", a.Reason, a.By)
 	}
 }
@@ -125,8 +123,8 @@ func (s *screen) evidence(v view.CaseView, a view.ActionView) {
 	for _, f := range a.Seen {
 		seen = append(seen, f.What+" = "+f.Value)
 	}
-	for _, name := range slices.Sorted(maps.Keys(a.Pins)) {
-		s.detail("pinned", "%s = %s", name, a.Pins[name])
+	for _, pin := range view.Pins(a.Pins) {
+		s.detail("pinned", "%s", first(pin, maxText))
 	}
 	s.details("changed", changed)
 	s.details("seen", seen)
@@ -215,13 +213,16 @@ func (s *screen) chain(c view.Chain) {
 	}
 }
 
+// maxText bounds the text of a moment and a list of pins, in characters: --json has all of it.
+const maxText = 160
+
 // moments tells entries of the timeline, one line each.
 func (s *screen) moments(v view.CaseView, list []view.Moment) {
 	for _, m := range list {
 		text := fmt.Sprintf("%-10s", s.sinceBegan(v, m.Time))
 		_, _ = fmt.Fprintf(s, "%s  %s  %s %s", s.at(m.Time), text, clean(m.About), s.state(m.State))
 		if m.Text != "" {
-			_, _ = fmt.Fprintf(s, ": %s", clean(m.Text))
+			_, _ = fmt.Fprintf(s, ": %s", clean(first(m.Text, maxText)))
 		}
 		_, _ = fmt.Fprintln(s)
 	}

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,7 +37,7 @@ func timeline(p events.Plan, recs []ledger.Record) []Moment {
 		all = append(all, Moment{Time: utc(p.Accepted), About: "event", State: accepted, By: p.Event.Scope,
 			Text: strings.TrimSpace(p.Event.Name() + " " + p.Event.Subject)})
 	}
-	told := map[string]int{} // changes already told, by action: the evidence repeats them
+	told := map[string]*ledger.Evidence{} // what of an action's evidence is told already: later records repeat it
 	for _, rec := range recs {
 		m := Moment{Time: utc(rec.Time), State: rec.State, By: rec.By, Seq: rec.Seq}
 		switch entry := ledger.Entry(rec.Subject); entry {
@@ -45,8 +46,13 @@ func timeline(p events.Plan, recs []ledger.Record) []Moment {
 		case "lifecycle":
 			m.About, m.Text = "case", rec.Reason
 		default:
-			m.About, m.Action, m.Text = stepOf(entry), entry, explain(rec)
-			all = append(all, changes(m, rec, told)...)
+			before := told[entry]
+			if before == nil {
+				before = &ledger.Evidence{}
+				told[entry] = before
+			}
+			m.About, m.Action, m.Text = stepOf(entry), entry, explain(rec, before)
+			all = append(all, changes(m, rec, before)...)
 		}
 		all = append(all, m)
 	}
@@ -55,39 +61,70 @@ func timeline(p events.Plan, recs []ledger.Record) []Moment {
 }
 
 // changes tells the calls that rec knows of and no record before it did.
-func changes(of Moment, rec ledger.Record, told map[string]int) []Moment {
+func changes(of Moment, rec ledger.Record, told *ledger.Evidence) []Moment {
 	if rec.Evidence == nil {
 		return nil
 	}
 	var out []Moment
-	for _, e := range rec.Evidence.Applied[min(told[of.Action], len(rec.Evidence.Applied)):] {
+	for _, e := range rec.Evidence.Applied[min(len(told.Applied), len(rec.Evidence.Applied)):] {
 		text := e.Call + " " + e.Target
 		if e.RequestID != "" {
 			text += " (request " + e.RequestID + ")"
 		}
 		out = append(out, Moment{Time: utc(e.Time), About: of.About, Action: of.Action, State: change, By: rec.By, Text: text})
+		told.Applied = append(told.Applied, e)
 	}
-	told[of.Action] = max(told[of.Action], len(rec.Evidence.Applied))
 	return out
 }
 
-// explain says in one line why an action's record stands: its reason, its failure, or what was seen.
-func explain(rec ledger.Record) string {
-	var parts []string
-	if rec.Reason != "" {
-		parts = append(parts, rec.Reason)
-	}
+// explain says in one line why an action's record stands: its failure, what was seen, or what it is about to do; and
+// its reason, where that says more.
+func explain(rec ledger.Record, told *ledger.Evidence) string {
+	var text string
 	if e := rec.Evidence; e != nil {
 		switch {
 		case e.Failure != nil:
-			parts = append(parts, Explain(*e.Failure))
+			text = Explain(*e.Failure)
 		case rec.State.Achieved():
-			parts = append(parts, seen(e.Seen))
+			text = seen(e.Seen)
 		case e.Pending != "":
-			parts = append(parts, "about to "+e.Pending)
+			text = "about to " + e.Pending
+		case len(e.Applied) > len(told.Applied):
+			text = fmt.Sprintf("%d recorded as changed", len(e.Applied)-len(told.Applied))
+		case !maps.Equal(e.Pins, told.Pins):
+			text = "acts upon " + strings.Join(Pins(e.Pins), "; ")
+		}
+		if len(e.Pins) > 0 {
+			told.Pins = e.Pins
 		}
 	}
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
+	switch {
+	case text == "":
+		return rec.Reason
+	case rec.Reason == "" || RepeatsFailure(rec.Reason, rec.Evidence.Failure):
+		return text
+	}
+	return rec.Reason + "; " + text
+}
+
+// RepeatsFailure reports whether a record's reason only says what its failure says.
+func RepeatsFailure(reason string, f *ledger.Failure) bool {
+	return f != nil && f.Error != "" && strings.Contains(reason, f.Error)
+}
+
+// Pins puts the provider's ids that an action acts upon into short text, one entry for each sort of id: pins that are
+// named "client.<id>", each by its own id, are one list.
+func Pins(pins map[string]string) []string {
+	lists := map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(pins)) {
+		sort, _ := strings.CutSuffix(name, "."+pins[name])
+		lists[sort] = append(lists[sort], pins[name])
+	}
+	var out []string
+	for _, sort := range slices.Sorted(maps.Keys(lists)) {
+		out = append(out, sort+" = "+strings.Join(lists[sort], ", "))
+	}
+	return out
 }
 
 // seen joins the facts of an observation.

@@ -351,3 +351,32 @@ func TestACaseWithoutAPlanIsListed(t *testing.T) {
 		t.Errorf("listing: %+v, %v", rows, err)
 	}
 }
+
+func TestPins(t *testing.T) {
+	got := view.Pins(map[string]string{"user": "00u1", "client.0oa2": "0oa2", "client.0oa1": "0oa1", "app.key": "x"})
+	want := []string{"app.key = x", "client = 0oa1, 0oa2", "user = 00u1"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestExplainSaysNothingTwice(t *testing.T) {
+	b := newBook(t)
+	p := b.plan("user.terminated", "evt-7", "user:noor@acme.example", "okta-prod/okta.suspend_user")
+	b.planned(1, p, ledger.Planned, "1 actions")
+	subject := ledger.ActionSubject(p.Case, p.Actions[0].ID)
+	b.write(1, ledger.Record{Subject: subject, State: ledger.Started, Evidence: &ledger.Evidence{Pins: map[string]string{"user": "00u1"}}})
+	b.write(1, ledger.Record{Subject: subject, State: ledger.Dead, Reason: "okta: no such user",
+		Evidence: &ledger.Evidence{Pins: map[string]string{"user": "00u1"}, Failure: &ledger.Failure{Cause: "permanent", Error: "okta: no such user"}}})
+	v, err := view.New(b).Case(t.Context(), p.Case)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var texts []string
+	for _, m := range v.Timeline[2:] {
+		texts = append(texts, m.Text)
+	}
+	if diff := cmp.Diff([]string{"acts upon user = 00u1", "okta: no such user (cause permanent)"}, texts); diff != "" {
+		t.Error(diff)
+	}
+}
