@@ -2,125 +2,158 @@ package lane
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
-
-	"github.com/cenkalti/backoff/v4"
 
 	"keyturn/internal/apiclient"
 )
 
 const (
-	probeFirst = 5 * time.Second // after the refusal, doubling
-	probeLast  = 5 * time.Minute
+	probeFirst = 5 * time.Second // after a refusal, before the first probe
+	probeCap   = 5 * time.Minute // at most between two probes
+	probeTime  = 30 * time.Second
+	// probePeace is how long after a refusal a new one counts as new. Until then the delays go on growing: a
+	// credential may pass the probe and be refused where it matters.
+	probePeace = 10 * time.Minute
 )
 
-// Breaker stops a lane whose credential was refused: nothing goes out but one harmless read at a time, and when that
-// is answered the work goes on by itself. Work that waits for it is not charged, and none of it dies of a bad key.
+// Breaker stands between a lane and a connection whose credential is refused. While it is open nothing is pulled and
+// nothing is charged; one probe at a time asks whether the credential works again, and the first that does closes it.
+// The zero Breaker with a Probe is ready and closed. It is safe for concurrent use.
 type Breaker struct {
 	Connection string
-	// Probe makes the harmless read: nil when the credential works.
-	Probe func(ctx context.Context) error
-	Log   *slog.Logger
+	Probe      func(context.Context) error // the connection's harmless read
+	Log        *slog.Logger                // nil = silent
 
 	mu     sync.Mutex
-	opened chan struct{} // wakes Run; made by the first use
-	closed chan struct{} // not nil while open; closed when work may go on
-	why    error
-	since  time.Time
+	err    error         // why it is open; nil = closed
+	since  time.Time     // when it opened
+	turned chan struct{} // closed at the next turn
+	row    int           // refusals in a row
 }
 
-// Open stops the lane because of err. It may be called any number of times, by several actions at once.
-func (b *Breaker) Open(err error) {
+// Trip opens the breaker because of err.
+func (b *Breaker) Trip(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed != nil {
+	if b.err != nil {
 		return
 	}
-	b.closed, b.why, b.since = make(chan struct{}), err, time.Now()
-	select {
-	case b.wake() <- struct{}{}:
-	default:
+	if b.row > 0 && time.Since(b.since) > probePeace {
+		b.row = 0
 	}
-	b.Log.Error("lane stopped: the provider refuses the credential", "connection", b.Connection, "error", err,
-		"next", "renew the credential or its rights; the work waits and goes on by itself")
+	b.err, b.since = err, time.Now()
+	b.row++
+	b.turn()
+	b.log(slog.LevelError, "the credential is refused; the lane waits", slog.String("error", err.Error()))
 }
 
-// wake is made on first use, so that a Breaker needs no constructor. The caller holds the lock.
-func (b *Breaker) wake() chan struct{} {
-	if b.opened == nil {
-		b.opened = make(chan struct{}, 1)
-	}
-	return b.opened
-}
-
-// Err says why the lane stands still; nil when it does not.
+// Err says why the breaker is open; nil when it is closed.
 func (b *Breaker) Err() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.why
+	if b.err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: credential refused since %s: %w", b.Connection, b.since.UTC().Format(time.RFC3339), b.err)
 }
 
-// Wait returns when the lane may work, or with the error of ctx.
-func (b *Breaker) Wait(ctx context.Context) error {
-	b.mu.Lock()
-	closed := b.closed
-	b.mu.Unlock()
-	if closed == nil {
-		return ctx.Err()
+// Wait returns when the breaker is closed, or with the context's error.
+func (b *Breaker) Wait(ctx context.Context) error { return b.until(ctx, false) }
+
+// until waits for the breaker to be open, or not.
+func (b *Breaker) until(ctx context.Context, open bool) error {
+	for {
+		b.mu.Lock()
+		is, turned := b.err != nil, b.turns()
+		b.mu.Unlock()
+		if err := ctx.Err(); err != nil || is == open {
+			return err
+		}
+		select {
+		case <-turned:
+		case <-ctx.Done():
+		}
 	}
+}
+
+// Run probes whenever the breaker is open, until ctx ends.
+func (b *Breaker) Run(ctx context.Context) {
+	for b.until(ctx, true) == nil {
+		b.mu.Lock()
+		n := b.row
+		b.mu.Unlock()
+		for ; ; n++ {
+			if sleep(ctx, probeDelay(n)) != nil {
+				return
+			}
+			if b.probe(ctx) {
+				break
+			}
+		}
+	}
+}
+
+// probeDelay is the delay before the n-th probe: exponential, a quarter of it at random.
+func probeDelay(n int) time.Duration {
+	d := min(probeFirst<<min(max(n-1, 0), 10), probeCap)
+	return d - rand.N(d/4)
+}
+
+// probe asks once, and closes the breaker if the credential works.
+func (b *Breaker) probe(ctx context.Context) bool {
+	call, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	err := b.Probe(call)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil {
+		if e, ok := errors.AsType[*apiclient.Error](err); ok && e.Cause == apiclient.Denied {
+			b.err = err
+		}
+		b.log(slog.LevelWarn, "the credential does not work yet", slog.String("error", err.Error()))
+		return false
+	}
+	b.log(slog.LevelInfo, "the credential works; the lane goes on", slog.Duration("waited", time.Since(b.since)))
+	b.err, b.since = nil, time.Now()
+	b.turn()
+	return true
+}
+
+// turns is closed at the next turn. The caller holds mu.
+func (b *Breaker) turns() <-chan struct{} {
+	if b.turned == nil {
+		b.turned = make(chan struct{})
+	}
+	return b.turned
+}
+
+// turn wakes those who wait. The caller holds mu.
+func (b *Breaker) turn() {
+	if b.turned != nil {
+		close(b.turned)
+		b.turned = nil
+	}
+}
+
+func (b *Breaker) log(level slog.Level, msg string, attrs ...slog.Attr) {
+	if b.Log != nil {
+		b.Log.LogAttrs(context.Background(), level, msg, append(attrs, slog.String("connection", b.Connection))...)
+	}
+}
+
+// sleep waits for d, or for the end of ctx, whose error it gives.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
 	select {
-	case <-closed:
+	case <-t.C:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// Run probes while the breaker is open, until ctx ends.
-func (b *Breaker) Run(ctx context.Context) {
-	b.mu.Lock()
-	opened := b.wake()
-	b.mu.Unlock()
-	if b.Err() != nil {
-		b.probe(ctx) // it was open when this worker lost the lane
-	}
-	for {
-		select {
-		case <-opened:
-			b.probe(ctx)
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// probe asks, less and less often, until the credential works. A provider that is merely slow or full closes it too:
-// that is for the gate and the actions to deal with.
-func (b *Breaker) probe(ctx context.Context) {
-	delay := backoff.NewExponentialBackOff(backoff.WithInitialInterval(probeFirst), backoff.WithMultiplier(2),
-		backoff.WithMaxInterval(probeLast), backoff.WithMaxElapsedTime(0))
-	for {
-		timer := time.NewTimer(delay.NextBackOff())
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		}
-		if err := b.Probe(ctx); err == nil || ctx.Err() == nil && apiclient.CauseOf(err) == apiclient.Later {
-			b.close()
-			return
-		}
-	}
-}
-
-// close lets the work go on.
-func (b *Breaker) close() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.Log.Info("lane goes on: the credential works again", "connection", b.Connection, "stood_for", time.Since(b.since))
-	close(b.closed)
-	b.closed, b.why = nil, nil
 }

@@ -2,7 +2,7 @@ package lane
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync"
 	"time"
 
@@ -11,163 +11,204 @@ import (
 )
 
 const (
-	// holdAtMost is how long a call waits in place for its budget. A longer wait gives the action back: it must not hold
-	// a slot, and a window of Okta is a minute ("Rate limits").
-	holdAtMost = 60 * time.Second
-	// startInFlight is how many calls go out at once to a bucket that nobody knows yet; each good reply lets one more go.
-	startInFlight = 2
-	// sameWindow is how far the ends of one window may be apart in two replies: servers tell it in whole seconds.
-	sameWindow = 2 * time.Second
+	// longestWait is how long a call is held back in place. For longer its action is given back: a slot that only
+	// waits serves nobody.
+	longestWait = 60 * time.Second
+	// slowStart is how many calls may be under way in a bucket whose budget nobody has told yet.
+	slowStart = 2
+	// afterReset is what a reset is waited for beyond its time: servers tell it in whole seconds.
+	afterReset = 250 * time.Millisecond
 )
 
-// Gate spends one connection's budget: it lets a call go only when the provider's own figures say that the call will
-// not be refused. What it knows, it learned from replies; it begins slowly. All classes share one Gate, each through
-// its own view (For).
+// reserveOf is the part of a bucket's limit that calls of a class leave to those above them: so many calls of a
+// window are always there for a stolen laptop, however many leavers wait.
+func reserveOf(c events.Class) float64 {
+	switch c {
+	case events.Urgent:
+		return 0
+	case events.Normal:
+		return 0.1
+	}
+	return 0.2
+}
+
+// Gate spends the budget of one connection: for each rate bucket what the provider's own replies say is left, and for
+// all of them together how many calls it takes at a time. Nothing about a provider is configured here, all is
+// learned. Make it with NewGate. It is safe for concurrent use.
 type Gate struct {
-	mu       sync.Mutex
-	changed  chan struct{} // closed and renewed whenever a waiter should look again
-	buckets  map[string]*bucket
-	inFlight int // over all buckets
-	ceiling  int // how many may be in flight, over all buckets
-	most     int // what the ceiling creeps up to
-	calls    int // since the ceiling last changed
+	mu      sync.Mutex
+	changed chan struct{} // closed and made anew when somebody who waits should look again
+	buckets map[string]*bucket
+	most    float64 // calls at a time that were asked for
+	now     float64 // calls at a time at present
+	flying  int     // calls under way
 }
 
-// bucket is what is known of one rate limit.
+// bucket is what is known of one rate bucket.
 type bucket struct {
-	limit     int       // calls a window; 0 = unknown
-	remaining int       // calls left, by the last reply, less those sent since
-	ends      time.Time // of the window
-	paused    time.Time // told to wait until then
-	inFlight  int
-	slowStart int // calls that may be in flight while the limit is unknown
+	known  bool      // a reply said what is left
+	limit  int       // calls a window
+	left   int       // calls left in the window, calls under way taken off
+	reset  time.Time // when the window ends
+	pause  time.Time // until when the provider wants to be left alone
+	flying int
 }
 
-// NewGate makes the gate of a connection on which at most so many calls may be in flight at once.
-func NewGate(most int) *Gate {
-	most = max(most, 1)
-	return &Gate{changed: make(chan struct{}), buckets: map[string]*bucket{}, ceiling: most, most: most}
+// NewGate makes the gate of a connection that takes so many calls at a time.
+func NewGate(concurrency int) *Gate {
+	n := float64(max(concurrency, 1) + urgentSlots)
+	return &Gate{changed: make(chan struct{}), buckets: map[string]*bucket{}, most: n, now: n}
 }
 
-// For is the gate as the calls of a class see it.
-func (g *Gate) For(class events.Class) apiclient.Gate { return view{gate: g, class: class} }
+// For gives the gate as the calls of a class pass it.
+func (g *Gate) For(c events.Class) apiclient.Gate { return passage{g, c} }
 
-// view is the gate for one class. Every class has the whole budget: who comes first is settled by the lane's slots.
-type view struct {
+// passage is the gate for one class.
+type passage struct {
 	gate  *Gate
 	class events.Class
 }
 
-func (v view) Admit(ctx context.Context, bucket string) error { return v.gate.admit(ctx, bucket) }
+// Learn implements apiclient.Gate.
+func (p passage) Learn(bucket string, b apiclient.Budget) { p.gate.learn(bucket, b) }
 
-func (v view) Learn(bucket string, b apiclient.Budget) { v.gate.learn(bucket, b, time.Now()) }
-
-// admit returns when a call may be sent.
-func (g *Gate) admit(ctx context.Context, name string) error {
+// Admit implements apiclient.Gate. It blocks for 60 s at most, and not when the context's own end is nearer than the
+// call: then, and for longer waits, the answer is Later.
+func (p passage) Admit(ctx context.Context, name string) error {
+	end := time.Now().Add(longestWait)
+	if at, ok := ctx.Deadline(); ok && at.Before(end) {
+		end = at
+	}
 	for {
-		g.mu.Lock()
-		wait, ok := g.take(name, time.Now())
-		changed := g.changed
-		g.mu.Unlock()
-		if ok {
-			return nil
+		if err := ctx.Err(); err != nil {
+			return ended(err)
 		}
-		if wait > holdAtMost {
-			return &apiclient.Error{
-				Op: "gate " + name, Cause: apiclient.Later, RetryAfter: wait,
-				Err: fmt.Errorf("the provider's budget is spent for %s", wait.Round(time.Second)),
-			}
+		wait, changed := p.gate.try(name, p.class)
+		switch {
+		case wait == 0:
+			return nil
+		case wait > 0 && time.Now().Add(wait).After(end):
+			return later(wait)
+		}
+		if wait < 0 { // for another call to end: nobody knows how long
+			wait = time.Until(end)
 		}
 		timer := time.NewTimer(wait)
 		select {
+		case <-ctx.Done():
 		case <-changed:
 		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+			if !time.Now().Before(end) {
+				timer.Stop()
+				return later(time.Second)
+			}
 		}
 		timer.Stop()
 	}
 }
 
-// take spends one call of the bucket, or says how long to wait before looking again, at the latest.
-func (g *Gate) take(name string, now time.Time) (time.Duration, bool) {
-	b := g.bucket(name)
-	if now.Before(b.paused) {
-		return b.paused.Sub(now), false
-	}
-	if b.limit > 0 && !now.Before(b.ends) {
-		// The window is over and nobody said anything since: the next one is as large. Its own replies correct this.
-		b.remaining, b.ends = b.limit-b.inFlight, now.Add(holdAtMost)
-	}
-	switch {
-	case g.inFlight >= g.ceiling, b.limit == 0 && b.inFlight >= b.slowStart:
-		return holdAtMost, false // a reply wakes it
-	case b.limit > 0 && b.remaining <= 0:
-		return b.ends.Sub(now), false
-	}
-	b.remaining--
-	b.inFlight++
-	g.inFlight++
-	return 0, true
+// later is the answer to a call that should be tried again after wait.
+func later(wait time.Duration) error {
+	return &apiclient.Error{Cause: apiclient.Later, RetryAfter: wait, Err: errors.New("the budget of the connection is spent")}
 }
 
-// learn takes what the reply to an admitted call said.
-func (g *Gate) learn(name string, said apiclient.Budget, now time.Time) {
+// ended turns the end of a context into an answer: a call that was never sent because its time was up is only late.
+func ended(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return later(time.Second)
+	}
+	return err
+}
+
+// try takes a call's place, and gives 0; or how long to wait, negative when that depends on other calls only.
+func (g *Gate) try(name string, c events.Class) (time.Duration, <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	b := g.bucket(name)
-	b.inFlight = max(b.inFlight-1, 0)
-	g.inFlight = max(g.inFlight-1, 0)
-	b.slowStart++
-	switch {
-	case said.Crowded:
-		g.ceiling, g.calls = max(g.ceiling/2, 1), 0
-	case said.Limit > 0 && said.Remaining >= 0:
-		b.window(said, now)
+	b := g.buckets[name]
+	if b == nil {
+		b = &bucket{}
+		g.buckets[name] = b
 	}
+	now := time.Now()
+	if wait := b.pause.Sub(now); wait > 0 {
+		return wait, g.changed
+	}
+	places := int(g.now)
+	if c != events.Urgent {
+		places = max(1, places-1)
+	}
+	if g.flying >= places {
+		return -1, g.changed
+	}
+	b.renew(now)
+	if !b.known {
+		if b.flying >= slowStart {
+			return -1, g.changed
+		}
+	} else if b.limit > 0 && b.left <= int(float64(b.limit)*reserveOf(c)) {
+		return max(b.reset.Sub(now), 0) + afterReset, g.changed
+	}
+	b.left--
+	b.flying++
+	g.flying++
+	return 0, g.changed
+}
+
+// renew begins a new window when the old one is over. What it holds is not known before its first reply.
+func (b *bucket) renew(now time.Time) {
+	if b.known && b.limit > 0 && !now.Before(b.reset.Add(afterReset)) {
+		b.known = false
+	}
+}
+
+// learn takes what a reply said.
+func (g *Gate) learn(name string, said apiclient.Budget) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	b := g.buckets[name]
+	if b == nil {
+		b = &bucket{flying: 1}
+		g.buckets[name], g.flying = b, g.flying+1
+	}
+	b.flying--
+	g.flying--
+	now := time.Now()
 	if said.Wait > 0 {
-		if until := now.Add(said.Wait); until.After(b.paused) {
-			b.paused = until
+		if until := now.Add(said.Wait); until.After(b.pause) {
+			b.pause = until
 		}
 	}
-	g.creep(said)
+	switch {
+	case said.Crowded:
+		g.now = max(1, g.now/2)
+	case said.Wait == 0:
+		g.now = min(g.most, g.now+1/g.now) // one more at a time after as many calls as there are at a time
+		b.take(said, now)
+	default:
+		b.take(said, now)
+	}
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
 
-// window takes a reply's figures over. Replies come out of order: within one window the smaller remainder is right,
-// and one of a window that is over says nothing.
-func (b *bucket) window(said apiclient.Budget, now time.Time) {
-	ends := now.Add(said.Reset)
-	left := said.Remaining - b.inFlight // those under way are not in the reply's figure, or are: never too many
-	switch {
-	case b.limit == 0 || ends.After(b.ends.Add(sameWindow)) || now.After(b.ends):
-		b.remaining, b.ends = left, ends
-	case ends.After(b.ends.Add(-sameWindow)):
-		b.remaining, b.ends = min(b.remaining, said.Remaining), ends
-	default:
-		b.remaining, b.ends = min(b.remaining, left), ends // an assumed end was too late
-	}
-	b.limit = said.Limit
-}
-
-// creep raises the ceiling by one after as many good replies as it is high: additive increase, after the halving in
-// learn.
-func (g *Gate) creep(said apiclient.Budget) {
-	if said.Crowded || said.Wait > 0 || g.ceiling >= g.most {
+// take notes what is left. Replies come out of order: within one window the smaller number is the later one.
+func (b *bucket) take(said apiclient.Budget, now time.Time) {
+	if said.Limit <= 0 || said.Remaining < 0 {
+		// A provider that tells nothing is held back by its 429s alone.
+		if !b.known {
+			b.known, b.limit = said.Wait == 0 && said.Limit < 0, 0
+		}
 		return
 	}
-	if g.calls++; g.calls >= g.ceiling {
-		g.ceiling, g.calls = g.ceiling+1, 0
+	reset := now.Add(said.Reset)
+	left := said.Remaining - b.flying
+	switch {
+	case !b.known, reset.After(b.reset.Add(2 * time.Second)):
+		b.reset, b.left = reset, left
+	case reset.Before(b.reset.Add(-2 * time.Second)):
+		return // of a window that is over
+	default:
+		b.left = min(b.left, left)
 	}
-}
-
-func (g *Gate) bucket(name string) *bucket {
-	b := g.buckets[name]
-	if b == nil {
-		b = &bucket{slowStart: startInFlight}
-		g.buckets[name] = b
-	}
-	return b
+	b.known, b.limit = true, said.Limit
 }

@@ -1,10 +1,10 @@
-// Package lane is the one place where a connection's budget is spent. One worker at a time runs a connection's lane,
-// by a lease; it takes the connection's actions, the urgent before the normal before the bulk, and runs as many at a
-// time as it has slots.
+// Package lane spends the budget of a connection, in one place at a time.
 //
-// A lane decides who goes, and when; what an action does is the runner's. Told to wait is not a failed attempt: a call
-// waits at the Gate for its budget, work waits at the Breaker for a credential, and neither is charged for it. A lane
-// that lost its lease cancels every call and speaks of its messages no more: its successor has them.
+// A lane holds the lease of its connection, pulls the connection's actions, urgent ones before normal ones before
+// bulk, and runs each through an actions.Runner: one action of a target at a time, so many at once as there are
+// slots. When the lease is lost every call in hand ends within its time and no message is spoken of again; when the
+// worker stops, what is in hand may end first. Each call to the provider passes the Gate, which learns the budget from
+// the replies; a refused credential opens the Breaker, and the work waits.
 package lane
 
 import (
@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"keyturn/internal/actions"
@@ -22,170 +23,191 @@ import (
 )
 
 const (
-	// urgentSlots are kept free for the urgent, beside the others.
-	urgentSlots = 2
-	// busyAgain is when an action comes again whose target another one is at work on.
-	busyAgain = 500 * time.Millisecond
-	// brokenAgain is when an action comes again that was in hand when the breaker opened.
-	brokenAgain = 30 * time.Second
+	// grace is what an action in hand is given when the worker stops. The lease is safe for six seconds after its last
+	// renewal and renewed every three.
+	grace = 3 * time.Second
+	// busyDelay is when an action comes again whose target another one is at.
+	busyDelay = 2 * time.Second
+	// oddDelay is when a message comes again that cannot be worked on: another version may understand it.
+	oddDelay = time.Minute
 )
 
-// Bus is where the lease and the actions come from. *stream.Bus implements it.
+// Bus is what a lane needs of the broker. *stream.Bus is one.
 type Bus interface {
 	Hold(ctx context.Context, connection, holder string, run func(ctx context.Context, epoch uint64) error) error
 	Pull(ctx context.Context, c stream.Consumer) (*stream.Puller, error)
 	Handle(ctx context.Context, m *stream.Message, h stream.Handler)
 }
 
-// Lane runs the actions of one connection.
+// Lane works off the actions of one connection. Run it once.
 type Lane struct {
 	Connection string
-	Holder     string // this worker, in the lease and in the log
-	Slots      int    // how many actions at a time; two more for the urgent alone
-	Bus        Bus
-	// Runner makes the runner of one tenure: epoch goes into every record, denied is told of a refused credential.
-	Runner  func(epoch uint64, denied func(error)) *actions.Runner
-	Breaker *Breaker
-	Log     *slog.Logger
+	Holder     string   // who holds the lease: the worker's name
+	Slots      int      // actions at once, beside those that only urgent ones take; 0 = 8
+	Bus        Bus      //
+	Breaker    *Breaker // must not be nil
+	// Runner makes the runner for one time of holding the lease; it must call denied when the credential was refused.
+	Runner func(epoch uint64, denied func(error)) *actions.Runner
+	Log    *slog.Logger
 
-	mu    sync.Mutex
-	epoch uint64 // of the lease that is held; 0 = none
+	epoch atomic.Uint64
 }
 
-// Epoch is the epoch of the lease that this worker holds now; 0 when another one holds it, or nobody.
-func (l *Lane) Epoch() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.epoch
-}
+// Epoch is that of the lease while this worker holds it; 0 otherwise.
+func (l *Lane) Epoch() uint64 { return l.epoch.Load() }
 
-// Run holds the lane whenever it can be had, until ctx ends.
+// Run holds the lane whenever nobody else does, until ctx ends; its error is then nil. A lease that is lost is asked
+// for again.
 func (l *Lane) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		err := l.Bus.Hold(ctx, l.Connection, l.Holder, l.serve)
+		err := l.Bus.Hold(ctx, l.Connection, l.Holder, l.hold)
 		switch {
 		case ctx.Err() != nil:
-		case errors.Is(err, stream.ErrLeaseLost):
+		case errors.Is(err, stream.ErrLeaseLost), err == nil:
 			l.Log.WarnContext(ctx, "lane lost", "connection", l.Connection, "error", err)
-		case err != nil:
+		default:
 			return fmt.Errorf("lane %s: %w", l.Connection, err)
 		}
 	}
 	return nil
 }
 
-// tenure is one holding of the lease.
-type tenure struct {
-	*Lane
-	epoch   uint64
-	runner  *actions.Runner
-	slots   *slots
-	targets *targets
-	hands   sync.WaitGroup // actions at work
-}
-
-// serve works while the lease is held.
-func (l *Lane) serve(ctx context.Context, epoch uint64) error {
-	l.hold(epoch)
-	defer l.hold(0)
+// hold works while the lease is held.
+func (l *Lane) hold(ctx context.Context, epoch uint64) error {
+	l.epoch.Store(epoch)
+	defer l.epoch.Store(0)
 	l.Log.InfoContext(ctx, "lane held", "connection", l.Connection, "epoch", epoch)
-	t := &tenure{
-		Lane: l, epoch: epoch, runner: l.Runner(epoch, l.Breaker.Open),
-		slots: newSlots(l.Slots, urgentSlots), targets: newTargets(),
+	n := l.Slots
+	if n == 0 {
+		n = 8
 	}
-	var loops sync.WaitGroup
-	loops.Go(func() { l.Breaker.Run(ctx) })
-	failed := make(chan error, len(events.Classes()))
+	work, stop := afterwork(ctx)
+	defer stop()
+	s := &shift{Lane: l, runner: l.Runner(epoch, l.Breaker.Trip), slots: newSlots(n), busy: map[string]bool{}}
+	var wg sync.WaitGroup
+	wg.Go(func() { l.Breaker.Run(ctx) })
 	for _, class := range events.Classes() {
-		loops.Go(func() { failed <- t.pull(ctx, class) })
+		wg.Go(func() { s.pull(ctx, work, class) })
 	}
-	var errs []error
-	for range events.Classes() {
-		errs = append(errs, <-failed)
-	}
-	t.hands.Wait()
-	loops.Wait()
-	return errors.Join(errs...)
+	wg.Wait()
+	return nil
 }
 
-func (l *Lane) hold(epoch uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.epoch = epoch
-}
-
-// pull takes the actions of one class. It has at most one in hand that waits for a slot: what waits at the broker
-// can still be overtaken by the more urgent, or go to another worker.
-func (t *tenure) pull(ctx context.Context, class events.Class) error {
-	puller, err := t.Bus.Pull(ctx, stream.ActionsOf(t.Connection, class))
-	if err != nil {
-		return err
-	}
-	defer puller.Close()
-	for {
-		if t.Breaker.Wait(ctx) != nil {
-			return nil
+// afterwork gives the context of actions in hand: it outlives held by the grace, unless the lease was lost.
+func afterwork(held context.Context) (context.Context, func()) {
+	work, cancel := context.WithCancelCause(context.WithoutCancel(held))
+	stop := context.AfterFunc(held, func() {
+		cause := context.Cause(held)
+		if errors.Is(cause, stream.ErrLeaseLost) {
+			cancel(cause)
+			return
 		}
-		m, err := puller.Next(ctx)
+		_ = sleep(work, grace)
+		cancel(cause)
+	})
+	return work, func() { stop(); cancel(nil) }
+}
+
+// shift is one time of holding the lease.
+type shift struct {
+	*Lane
+	runner *actions.Runner
+	slots  *slots
+	mu     sync.Mutex
+	busy   map[string]bool // targets that an action is at
+}
+
+// pull hands out the actions of a class until held ends, and returns when the last of them is settled. One message at
+// a time waits in hand for a slot, with its heartbeat; the rest waits at the broker.
+func (s *shift) pull(held, work context.Context, class events.Class) {
+	var inHand sync.WaitGroup
+	defer inHand.Wait()
+	p := s.open(held, class)
+	if p == nil {
+		return
+	}
+	defer p.Close()
+	for s.Breaker.Wait(held) == nil {
+		m, err := p.Next(held)
 		if err != nil {
-			return nil // ctx ended: Next makes up for everything else
+			return
 		}
 		placed := make(chan struct{})
-		t.hands.Go(func() {
-			t.Bus.Handle(ctx, m, func(ctx context.Context, m *stream.Message) events.Outcome {
-				release, err := t.slots.take(ctx, class)
-				close(placed)
-				if err != nil {
-					return events.Outcome{Verdict: events.Abandon, Err: err}
-				}
-				defer release()
-				return t.work(ctx, m)
+		inHand.Go(func() {
+			place := sync.OnceFunc(func() { close(placed) })
+			defer place()
+			s.Bus.Handle(work, m, func(ctx context.Context, m *stream.Message) events.Outcome {
+				return s.handle(ctx, held, m, class, place)
 			})
 		})
 		<-placed
 	}
 }
 
-// work runs the action in a message.
-func (t *tenure) work(ctx context.Context, m *stream.Message) events.Outcome {
+// open makes the puller of a class; nil when held ended first.
+func (s *shift) open(held context.Context, class events.Class) *stream.Puller {
+	for held.Err() == nil {
+		p, err := s.Bus.Pull(held, stream.ActionsOf(s.Connection, class))
+		if err == nil {
+			return p
+		}
+		s.Log.WarnContext(held, "lane cannot pull", "connection", s.Connection, "class", string(class), "error", err)
+		_ = sleep(held, time.Second)
+	}
+	return nil
+}
+
+// handle runs the action of a message when there is a place for it.
+func (s *shift) handle(ctx, held context.Context, m *stream.Message, class events.Class, placed func()) events.Outcome {
 	var a events.Action
-	if err := json.Unmarshal(m.Data, &a); err != nil {
-		// Only a worker of another version writes what this one cannot read: it is left for that one.
-		return events.Outcome{Delay: time.Minute, Err: fmt.Errorf("action in %s: %w", m.Subject, err)}
+	if err := json.Unmarshal(m.Data, &a); err != nil || a.Connection != s.Connection || a.ID == "" || a.Case == "" {
+		return events.Outcome{Delay: oddDelay, Err: fmt.Errorf("%s: no action of this lane: %w", m.Subject, err)}
 	}
-	if t.Breaker.Err() != nil {
-		return events.Outcome{Delay: brokenAgain}
-	}
-	done, ok := t.targets.claim(a.Target)
+	leave, ok := s.enter(a.Target)
 	if !ok {
-		return events.Outcome{Delay: busyAgain}
+		return events.Outcome{Delay: busyDelay}
 	}
-	defer done()
-	return t.runner.Run(ctx, a)
+	defer leave()
+	release, err := s.place(held, class)
+	switch {
+	case err != nil && errors.Is(context.Cause(held), stream.ErrLeaseLost):
+		return events.Outcome{Verdict: events.Abandon, Err: context.Cause(held)}
+	case err != nil:
+		return events.Outcome{Delay: time.Millisecond} // the worker stops: somebody else may have it at once
+	}
+	defer release()
+	placed()
+	return s.runner.Run(ctx, a)
 }
 
-// targets sees to it that a lane acts on one target by one action at a time.
-type targets struct {
-	mu   sync.Mutex
-	busy map[string]bool
+// place waits for a slot while the credential works.
+func (s *shift) place(held context.Context, class events.Class) (release func(), err error) {
+	for {
+		if err := s.Breaker.Wait(held); err != nil {
+			return nil, err
+		}
+		release, err := s.slots.take(held, class)
+		if err != nil || s.Breaker.Err() == nil {
+			return release, err
+		}
+		release() // it opened meanwhile
+	}
 }
 
-func newTargets() *targets { return &targets{busy: map[string]bool{}} }
-
-// claim takes a target, or says that another action has it. An action without a target shares nothing.
-func (t *targets) claim(name string) (done func(), ok bool) {
-	if name == "" {
+// enter takes a target for one action. An action without a target stands in nobody's way.
+func (s *shift) enter(target string) (leave func(), ok bool) {
+	if target == "" {
 		return func() {}, true
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.busy[name] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy[target] {
 		return nil, false
 	}
-	t.busy[name] = true
+	s.busy[target] = true
 	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		delete(t.busy, name)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.busy, target)
 	}, true
 }

@@ -2,89 +2,93 @@ package lane
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"keyturn/internal/events"
 )
 
-// slots are the places in which a lane works: a fixed number for all, and some that only the urgent may take, so that
-// a stolen laptop never waits for a leaver's last call. A place that comes free goes to the most urgent who waits, and
-// among equals to the first.
+// urgentSlots are the places that only urgent actions take: a burst of others never fills them.
+const urgentSlots = 2
+
+// slots are the places of a lane. Whoever waits for one is served by class, the most urgent first.
 type slots struct {
 	mu      sync.Mutex
-	free    int // places for all
-	urgent  int // places for the urgent alone
-	waiting map[events.Class][]chan *int
+	free    int // places for everyone
+	urgent  int // places for urgent actions alone
+	waiting map[events.Class][]chan bool
 }
 
-func newSlots(all, urgent int) *slots {
-	return &slots{free: max(all, 1), urgent: max(urgent, 1), waiting: map[events.Class][]chan *int{}}
+// newSlots makes n places, and those for urgent actions.
+func newSlots(n int) *slots {
+	return &slots{free: max(n, 1), urgent: urgentSlots, waiting: map[events.Class][]chan bool{}}
 }
 
-// take waits for a place. The caller gives it back by release.
-func (s *slots) take(ctx context.Context, class events.Class) (release func(), err error) {
+// take waits for a place until ctx ends. The place is given back by calling what it returns, once.
+func (s *slots) take(ctx context.Context, c events.Class) (release func(), err error) {
 	s.mu.Lock()
-	if from := s.open(class); from != nil {
-		*from--
-		s.mu.Unlock()
-		return s.releaser(from), nil
-	}
-	turn := make(chan *int, 1)
-	s.waiting[class] = append(s.waiting[class], turn)
+	mine := make(chan bool, 1) // gets the kind of place: true = one for urgent actions
+	s.waiting[c] = append(s.waiting[c], mine)
+	s.serve()
 	s.mu.Unlock()
 	select {
-	case from := <-turn:
-		return s.releaser(from), nil
+	case reserved := <-mine:
+		return func() { s.give(reserved) }, nil
 	case <-ctx.Done():
-		return nil, s.leave(class, turn, ctx.Err())
 	}
-}
-
-// open is a pool with a free place that the class may take.
-func (s *slots) open(class events.Class) *int {
-	switch {
-	case s.free > 0:
-		return &s.free
-	case class == events.Urgent && s.urgent > 0:
-		return &s.urgent
-	}
-	return nil
-}
-
-// leave ends a wait. A place that was handed over meanwhile goes to the next.
-func (s *slots) leave(class events.Class, turn chan *int, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting[class] = slices.DeleteFunc(s.waiting[class], func(c chan *int) bool { return c == turn })
 	select {
-	case from := <-turn:
-		s.hand(from)
+	case reserved := <-mine: // it came together with the end
+		s.put(reserved)
 	default:
+		s.leave(c, mine)
 	}
-	return err
+	return nil, ctx.Err()
 }
 
-// releaser gives the place back, once.
-func (s *slots) releaser(from *int) func() {
-	return sync.OnceFunc(func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.hand(from)
-	})
+// give takes a place back.
+func (s *slots) give(reserved bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(reserved)
 }
 
-// hand gives a free place to the most urgent who waits and may have it, or keeps it.
-func (s *slots) hand(from *int) {
-	for _, class := range events.Classes() {
-		if from == &s.urgent && class != events.Urgent {
-			break
+// put frees a place and serves the next. The caller holds mu.
+func (s *slots) put(reserved bool) {
+	if reserved {
+		s.urgent++
+	} else {
+		s.free++
+	}
+	s.serve()
+}
+
+// serve hands out what is free. The caller holds mu.
+func (s *slots) serve() {
+	for _, c := range events.Classes() {
+		for len(s.waiting[c]) > 0 {
+			reserved := false
+			switch {
+			case c == events.Urgent && s.urgent > 0:
+				s.urgent--
+				reserved = true
+			case s.free > 0:
+				s.free--
+			default:
+				return
+			}
+			s.waiting[c][0] <- reserved
+			s.waiting[c] = s.waiting[c][1:]
 		}
-		if queue := s.waiting[class]; len(queue) > 0 {
-			s.waiting[class] = queue[1:]
-			queue[0] <- from
+	}
+}
+
+// leave stops waiting. The caller holds mu.
+func (s *slots) leave(c events.Class, mine chan bool) {
+	for i, w := range s.waiting[c] {
+		if w == mine {
+			s.waiting[c] = append(s.waiting[c][:i:i], s.waiting[c][i+1:]...)
 			return
 		}
 	}
-	*from++
 }
