@@ -1,8 +1,9 @@
 // Package apiclient is what the clients of all providers share: one Do that sends one HTTP request, the typed Error
 // that a provider's classify.go makes of the reply, the Gate that spends the connection's budget, and the token sources.
 //
-// A client never sleeps and never retries: it reports what the provider said, and the lane decides. It knows nobody
-// of ours but package secret.
+// A client never sleeps and never retries: it reports what the provider said, and the lane decides. The one exception
+// is a call whose token was refused: it is sent once more with a fresh one, for the provider did nothing the first
+// time. It knows nobody of ours but package secret.
 package apiclient
 
 import (

@@ -84,7 +84,7 @@ func TestSigningKeys(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				jws, err := jose.ParseSigned(s, []jose.SignatureAlgorithm{tt.wantAlg})
+				jws, err := jose.ParseSignedCompact(s, []jose.SignatureAlgorithm{tt.wantAlg})
 				if err != nil || jws.Signatures[0].Header.KeyID != tt.wantKid {
 					t.Fatalf("%v, kid %q", err, jws.Signatures[0].Header.KeyID)
 				}
@@ -201,7 +201,7 @@ func TestTokenEndpointErrors(t *testing.T) {
 // proof reads and verifies a DPoP header.
 func proof(t *testing.T, r *http.Request) map[string]any {
 	t.Helper()
-	jws, err := jose.ParseSigned(r.Header.Get("DPoP"), []jose.SignatureAlgorithm{jose.ES256})
+	jws, err := jose.ParseSignedCompact(r.Header.Get("DPoP"), []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,8 @@ type Listing[T any] struct {
 	Stale func(err error) bool
 }
 
-// All gives each item once, and ends after the first error. It holds one page, and eight bytes for each item given:
-// content that shifts while it is read, and a listing that starts anew, would give items twice otherwise.
+// All gives each item once, and ends after the first error. It holds one page, and a fingerprint of 64 bits for
+// each item given: content that shifts while it is read, and a listing that starts anew, would give items twice otherwise.
 //
 // A page may be empty, and a short page may have a next one: only a missing link ends the listing, or one that leads
 // to where it stands. A stale cursor starts the listing over, once. Links that lead round in a circle are an error.

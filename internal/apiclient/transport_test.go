@@ -1,11 +1,17 @@
 package apiclient_test
 
 import (
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"testing"
 
 	"keyturn/internal/apiclient"
+	"keyturn/internal/secret"
 )
 
 // handlerTransport answers by a handler in the same process, without a socket.
@@ -29,5 +35,88 @@ func inProcess(transport http.RoundTripper) *apiclient.Client {
 			}
 			return &apiclient.Error{Op: q.Op, Status: r.Status, Cause: apiclient.Permanent}
 		},
+	}
+}
+
+// TestTransport speaks HTTP/2 over a modern TLS, and nothing over an old one.
+func TestTransport(t *testing.T) {
+	for version, works := range map[uint16]bool{tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if r.ProtoMajor != 2 {
+				t.Errorf("protocol %s", r.Proto)
+			}
+		}))
+		srv.EnableHTTP2 = true
+		srv.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: version}
+		srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+		srv.StartTLS()
+		transport := apiclient.NewTransport()
+		transport.TLSClientConfig.RootCAs = srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+		c := inProcess(transport)
+		c.Base, _ = apiclient.BaseURL(srv.URL, false)
+		_, err := c.Do(t.Context(), apiclient.Request{Op: "x.get", Path: []string{"p"}})
+		if works && err != nil {
+			t.Errorf("TLS %x: %v", version, err)
+		}
+		if !works {
+			mustCause(t, err, apiclient.Transient)
+		}
+		transport.CloseIdleConnections()
+		srv.Close()
+	}
+	if p := apiclient.NewTransport().HTTP2; p == nil || p.SendPingTimeout <= 0 || p.PingTimeout <= 0 {
+		t.Error("no pings: a dead connection would stall every call")
+	}
+}
+
+// answer is what the benchmarks are answered with: a token as Okta lists it.
+const answer = `{"id":"oar1","status":"ACTIVE","clientId":"0oa1","userId":"00u1","scopes":["offline_access"],"created":"2025-11-21T10:00:00.000Z"}`
+
+func benchmarkServer(b *testing.B) *httptest.Server {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, answer)
+	}))
+	b.Cleanup(srv.Close)
+	return srv
+}
+
+// BenchmarkDo and BenchmarkBare make the same call, with the client and with a bare http.Client.
+func BenchmarkDo(b *testing.B) {
+	srv := benchmarkServer(b)
+	c := inProcess(apiclient.NewTransport())
+	c.Base, _ = apiclient.BaseURL(srv.URL, false)
+	c.Auth = apiclient.FixedKey{Scheme: "SSWS", Value: secret.New("k")}
+	q := apiclient.Request{Op: "x.get", Path: []string{"api", "v1", "users", "00u1"}, Query: url.Values{"limit": {"200"}}}
+	b.ReportAllocs()
+	for b.Loop() {
+		var v struct{ ID string }
+		r, err := c.Do(b.Context(), q)
+		if err != nil || r.Decode(&v) != nil || v.ID != "oar1" {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkBare(b *testing.B) {
+	srv := benchmarkServer(b)
+	client := &http.Client{Transport: apiclient.NewTransport()}
+	b.ReportAllocs()
+	for b.Loop() {
+		req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, srv.URL+"/api/v1/users/00u1?limit=200", nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		req.Header.Set("Authorization", "SSWS k")
+		res, err := client.Do(req)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var v struct{ ID string }
+		body, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if err != nil || json.Unmarshal(body, &v) != nil || v.ID != "oar1" {
+			b.Fatal(err)
+		}
 	}
 }

@@ -37,7 +37,7 @@ func TestServiceApp(t *testing.T) {
 			return
 		}
 		_ = r.ParseForm()
-		jws, err := jose.ParseSigned(r.PostForm.Get("client_assertion"), []jose.SignatureAlgorithm{jose.ES256})
+		jws, err := jose.ParseSignedCompact(r.PostForm.Get("client_assertion"), []jose.SignatureAlgorithm{jose.ES256})
 		if err != nil || jws.Signatures[0].Header.KeyID != "k1" {
 			t.Errorf("assertion %v", err)
 			return
