@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"keyturn/internal/secret"
+	"keyturn/schemas"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -218,5 +220,45 @@ func TestFaultsAreAnErrorOfTheirOwn(t *testing.T) {
 	}
 	if Join(nil, nil) != nil || Faults(nil).Err() != nil {
 		t.Error("no fault is an error")
+	}
+}
+
+// TestEveryKeyIsDescribed: the descriptions are what an editor shows and what the faults say.
+func TestEveryKeyIsDescribed(t *testing.T) {
+	for _, name := range []string{"sources.json", "connections.json", "playbooks.json"} {
+		b, err := schemas.FS.ReadFile("config/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var schema map[string]any
+		if err := json.Unmarshal(b, &schema); err != nil {
+			t.Fatal(err)
+		}
+		defs, _ := schema["$defs"].(map[string]any)
+		describeAll(t, name, schema, defs)
+	}
+}
+
+func describeAll(t *testing.T, at string, schema, defs map[string]any) {
+	t.Helper()
+	if ref, ok := schema["$ref"].(string); ok && schema["description"] == nil {
+		schema, _ = defs[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
+	}
+	if schema["description"] == nil {
+		t.Errorf("%s is not described", at)
+	}
+	if schema["type"] == "object" && schema["additionalProperties"] == nil {
+		t.Errorf("%s does not say whether it is open", at)
+	}
+	for _, key := range []string{"properties", "$defs"} {
+		properties, _ := schema[key].(map[string]any)
+		for name, property := range properties {
+			describeAll(t, at+"/"+name, property.(map[string]any), defs)
+		}
+	}
+	for _, key := range []string{"items", "additionalProperties"} {
+		if inner, ok := schema[key].(map[string]any); ok {
+			describeAll(t, at+"/"+key, inner, defs)
+		}
 	}
 }

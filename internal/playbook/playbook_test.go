@@ -212,14 +212,9 @@ func TestEvaluationFaults(t *testing.T) {
 		`[1][size(event.id)] == 1`:                  "index out of bounds",
 		`1 / (size(event.id) - 2) == 1`:             "division by zero",
 		`event.raw.reason`:                          "is neither true nor false for this event",
-		`event.raw.many.all(a, event.raw.many.all(b, a + b != '' && event.raw.many.size() > 0))`: "takes too long for this event",
 	} {
 		set := rules(t, "playbooks:\n  - name: p\n    on: [user.terminated]\n    when: \""+when+"\"\n    actions: [{step: s, do: transmit.delete_all_clients, at: mosaic}]\n")
-		many, err := json.Marshal(strings.Split(strings.Repeat(canary+",", 2000), ","))
-		if err != nil {
-			t.Fatal(err)
-		}
-		data := `{"user":{"email":"` + canary + `@a.example"},"reason":"` + canary + `","many":` + string(many) + `}`
+		data := `{"user":{"email":"` + canary + `@a.example"},"reason":"` + canary + `"}`
 		p, err := set.Plan(event(t, "user.terminated", data))
 		var faults config.Faults
 		switch {
