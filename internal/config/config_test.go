@@ -43,6 +43,7 @@ sources:
     preset: cloudevents
     verify: {standard_webhooks: {secrets: ["${env:GOOD}", "${file:next}"]}}
     dedup_scope: hr
+    unsigned_attributes: true
   siem:
     preset: cloudevents
     verify:
@@ -93,7 +94,7 @@ func TestSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Sources{
-		{Name: "hr-relay", Preset: "cloudevents", DedupScope: "hr", Verify: Verify{StandardWebhooks: &StandardWebhooks{
+		{Name: "hr-relay", Preset: "cloudevents", DedupScope: "hr", UnsignedAttributes: true, Verify: Verify{StandardWebhooks: &StandardWebhooks{
 			Secrets: []secret.Value{secret.New(testEnv()["GOOD"]), secret.New("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY4")}, Tolerance: 5 * time.Minute}}},
 		{Name: "siem", Preset: "cloudevents", DedupScope: "siem", Verify: Verify{HMAC: &HMAC{
 			Algorithm: "sha256", Header: "X-Signature", Prefix: "sha256=", Encoding: "hex", TimestampHeader: "X-Time",

@@ -18,6 +18,8 @@ type Source struct {
 	Preset     string // how its deliveries are mapped: "cloudevents"
 	Verify     Verify
 	DedupScope string // what case ids are taken in; the name when the file does not say
+	// UnsignedAttributes takes a binary CloudEvent's attributes from headers that the signature does not cover.
+	UnsignedAttributes bool
 }
 
 // Verify says how a delivery proves that it is the sender's. Exactly one field is set.
@@ -72,6 +74,7 @@ func (s Sources) Find(name string) (Source, bool) {
 type sourceDoc struct {
 	Preset     string `json:"preset"`
 	DedupScope string `json:"dedup_scope"`
+	Unsigned   bool   `json:"unsigned_attributes"`
 	Verify     struct {
 		StandardWebhooks *struct {
 			Secrets   []string `json:"secrets"`
@@ -98,7 +101,7 @@ func readSources(d *document) Sources {
 		at := path{"sources", name}
 		var raw sourceDoc
 		d.decode(at, &raw)
-		source := Source{Name: name, Preset: raw.Preset, DedupScope: raw.DedupScope}
+		source := Source{Name: name, Preset: raw.Preset, DedupScope: raw.DedupScope, UnsignedAttributes: raw.Unsigned}
 		if source.DedupScope == "" {
 			source.DedupScope = name
 		}

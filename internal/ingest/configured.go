@@ -9,7 +9,7 @@ import (
 
 // Configured gives the spec of a source as sources.yaml configures it.
 func Configured(c config.Source) SourceSpec {
-	spec := SourceSpec{Name: c.Name, Preset: c.Preset, DedupScope: c.DedupScope}
+	spec := SourceSpec{Name: c.Name, Preset: c.Preset, DedupScope: c.DedupScope, UnsignedAttributes: c.UnsignedAttributes}
 	if v := c.Verify.StandardWebhooks; v != nil {
 		spec.Verify.StandardWebhooks = &StandardWebhooksSpec{Secrets: v.Secrets, Tolerance: v.Tolerance}
 	}
