@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"keyturn/internal/ingest"
+	"keyturn/internal/secret"
+	"keyturn/internal/stream"
+	"keyturn/internal/stream/embedded"
+)
+
+// source is how the load signs.
+func source() ingest.SourceSpec {
+	return ingest.SourceSpec{Name: "bench", Preset: "cloudevents", Verify: ingest.VerifySpec{HMAC: &ingest.HMACSpec{
+		Header: "X-Signature", Prefix: "sha256=", Secrets: []secret.Value{secret.New("a secret of the benchmark")},
+	}}}
+}
+
+// hello is what the child says when it is ready.
+type hello struct {
+	URL  string        `json:"url"`
+	Sync time.Duration `json:"sync"` // what one append and fsync costs in the store's directory
+}
+
+// serve is the child: the intake over an embedded broker, until stdin ends.
+func serve(ctx context.Context, mode stream.Durability, dir string, stdin io.Reader, stdout io.Writer) (err error) {
+	cost, err := syncCost(dir)
+	if err != nil {
+		return err
+	}
+	broker, err := embedded.Start(embedded.Options{Dir: filepath.Join(dir, "store"), Durability: mode, MaxStore: 8 << 30})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, broker.Close()) }()
+	bus, err := stream.Connect(ctx, broker.Options())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bus.Close(context.WithoutCancel(ctx))) }()
+	if err := bus.CreateTopology(ctx); err != nil {
+		return err
+	}
+	src, err := ingest.NewSource(source())
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.DiscardHandler)
+	handler, err := ingest.NewHandler(ingest.Options{
+		Sources: []*ingest.Source{src}, Publisher: bus, Log: log, Metrics: prometheus.NewRegistry(), Concurrency: 1024,
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	serving, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer cancel()
+		_, _ = io.Copy(io.Discard, stdin) // its end is the sign to stop
+	}()
+	if err := json.NewEncoder(stdout).Encode(hello{URL: "http://" + listener.Addr().String(), Sync: cost}); err != nil {
+		return err
+	}
+	return ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: log}).Serve(serving, listener)
+}
+
+// syncCost is what one append of 1 KiB and its fsync cost here: the mean of a hundred.
+func syncCost(dir string) (time.Duration, error) {
+	f, err := os.CreateTemp(dir, "sync-*")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	const times = 100
+	began := time.Now()
+	for range times {
+		if _, err := f.Write(make([]byte, 1<<10)); err != nil {
+			return 0, err
+		}
+		if err := f.Sync(); err != nil {
+			return 0, err
+		}
+	}
+	return (time.Since(began) / times).Round(10 * time.Microsecond), nil
+}
+
+// child is a server in a process of its own.
+type child struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+	hello hello
+}
+
+// startChild starts one, under strace when a delay is to be added to every sync, and waits until it is ready.
+func startChild(ctx context.Context, mode stream.Durability, dir string, delay time.Duration) (*child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{self, "-serve", string(mode), "-dir", dir}
+	if delay > 0 {
+		// seccomp-bpf: only the syncs stop at the tracer, everything else runs at full speed.
+		args = append([]string{"strace", "-f", "--seccomp-bpf", "-qq", "-o", os.DevNull, "-e", "trace=fsync,fdatasync,syncfs",
+			"-e", fmt.Sprintf("inject=fsync,fdatasync,syncfs:delay_exit=%d", delay.Microseconds())}, args...)
+	}
+	c := &child{cmd: exec.CommandContext(ctx, args[0], args[1:]...)}
+	c.cmd.Stderr = os.Stderr
+	stdin, err := c.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	c.stdin = stdin
+	stdout, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &c.hello)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the server did not start: %w", err), c.stop())
+	}
+	return c, nil
+}
+
+// stop ends the child and waits for it.
+func (c *child) stop() error {
+	return errors.Join(c.stdin.Close(), c.cmd.Wait())
+}
