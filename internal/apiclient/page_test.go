@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -212,27 +213,36 @@ func TestListingGivesEachItemOnce(t *testing.T) {
 	})
 }
 
+// TestListingHoldsOnePage reads three megabytes in ten thousand items, and has not kept them at the end.
 func TestListingHoldsOnePage(t *testing.T) {
-	const pages, size = 50, 200
-	pad := strings.Repeat("x", 1000)
-	n := 0
+	const pages, size, pad = 50, 200, 300
+	body := make([]item, size)
 	c := inProcess(handlerTransport{func(w http.ResponseWriter, r *http.Request) {
 		page, _ := strconv.Atoi(r.FormValue("after"))
-		ids := make([]string, size)
-		for i := range ids {
-			ids[i] = fmt.Sprint(page*size+i, pad)
+		for i := range body {
+			body[i].ID = fmt.Sprintf("%0*d", pad, page*size+i)
 		}
-		next := ""
 		if page+1 < pages {
-			next = fmt.Sprint("/base/items?after=", page+1)
+			w.Header().Set("Link", fmt.Sprintf("</base/items?after=%d>; rel=next", page+1))
 		}
-		reply(w, r, next, ids...)
+		_ = json.NewEncoder(w).Encode(body)
 	}})
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	n, before := 0, heap()
 	for _, err := range listing(c).All(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n++
+		if n++; n == pages*size {
+			if after := heap(); after > before+pages*size*pad/2 {
+				t.Errorf("the heap grew from %d to %d bytes", before, after)
+			}
+		}
 	}
 	if n != pages*size {
 		t.Errorf("%d items, want %d", n, pages*size)

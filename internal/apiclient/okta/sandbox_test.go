@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"time"
 
 	"keyturn/internal/apiclient"
 	"keyturn/internal/apiclient/okta"
@@ -156,8 +157,10 @@ func TestOrgWithoutAuthServers(t *testing.T) {
 }
 
 func TestLimitsOfTheSandbox(t *testing.T) {
-	_, acme, c := org(t, sandbox.Options{}, withSSWS)
-	for range 10_000 {
+	_, acme, c := org(t, sandbox.Options{
+		Limits: map[string]sandbox.Limit{sandbox.BucketOktaGetUser: {Requests: 5, Window: time.Minute}},
+	}, withSSWS)
+	for range 6 {
 		_, err := c.GetUser(t.Context(), acme.Traveller.OktaID)
 		if err == nil {
 			continue
@@ -168,7 +171,7 @@ func TestLimitsOfTheSandbox(t *testing.T) {
 		}
 		return
 	}
-	t.Error("no limit was met")
+	t.Error("the sixth call of five met no limit")
 }
 
 func TestFaultsOfTheSandbox(t *testing.T) {
