@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"keyturn/internal/ledger"
+	"keyturn/internal/playbook"
 )
 
 // tally is what a brake remembers: the cases that it let pass within its window. It is a record of the ledger, changed
@@ -28,15 +29,15 @@ type pass struct {
 	Time time.Time `json:"time"`
 }
 
-// brake counts the case at every brake that the guards name, and says which one it is too much for; empty = it
+// brake counts the case at every one of the brakes, and says which one it is too much for; empty = it
 // passes. All are looked at before the first is counted, so that what one holds does not use up another.
-func (t *turn) brake(ctx context.Context, caseID string, g Guard) (string, error) {
+func (t *turn) brake(ctx context.Context, caseID string, brakes []playbook.Brake) (string, error) {
 	type wheel struct {
 		rec   ledger.Record
 		tally tally
 	}
-	wheels := make([]wheel, len(g.Brakes))
-	for i, b := range g.Brakes {
+	wheels := make([]wheel, len(brakes))
+	for i, b := range brakes {
 		rec, ta, err := t.loadTally(ctx, b)
 		if err != nil {
 			return "", err
@@ -65,7 +66,7 @@ func (t *turn) brake(ctx context.Context, caseID string, g Guard) (string, error
 }
 
 // loadTally reads what a brake let pass within the window that ends now.
-func (t *turn) loadTally(ctx context.Context, b Brake) (ledger.Record, tally, error) {
+func (t *turn) loadTally(ctx context.Context, b playbook.Brake) (ledger.Record, tally, error) {
 	ta := tally{Brake: b.Name}
 	rec, err := t.Ledger.Last(ctx, tallySubject(b.Name))
 	if err != nil || rec.Seq == 0 {

@@ -6,6 +6,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/playbook"
 )
 
 // The states that the scenarios ask for, short.
@@ -31,6 +32,8 @@ func scenarios() []scenario {
 		{"terminated", func(w *world) {
 			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
 			w.send(e)
+			w.plan()
+			w.want("termination", e.Case(), planned, ledger.Open)
 			w.settle()
 			w.send(e)
 			w.settle()
@@ -152,6 +155,54 @@ func scenarios() []scenario {
 			w.settle()
 			w.want("second date", later.Case(), planned, closed)
 			w.wantDone(both(later.Case())...)
+			w.wantRest()
+		}},
+		{"taken back and given again", func(w *world) {
+			w.rules.steps["user.rehired"] = []string{"restore"}
+			e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(24*time.Hour))
+			back := w.happening("user.rehired", "2", "maria", w.clock.Add(time.Hour), time.Time{})
+			again := w.happening("user.terminated", "3", "maria", w.clock.Add(2*time.Hour), time.Time{})
+			w.send(e)
+			w.settle()
+			w.send(back)
+			w.settle()
+			w.send(again)
+			w.settle()
+			w.want("termination", e.Case(), cancelled, closed)
+			w.want("rehire", back.Case(), planned, closed)
+			w.want("termination again", again.Case(), planned, closed)
+			w.advance(25 * time.Hour) // what a power cut scheduled again finds that it is cancelled
+			w.settle()
+			w.wantDone(append(both(again.Case()), action(back.Case(), "restore"))...)
+			w.wantRest()
+		}},
+		{"braked", func(w *world) {
+			w.rules.brakes = []playbook.Brake{{Name: "terminations", Max: 1, Per: time.Hour}}
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			over := w.happening("user.terminated", "2", "peter", w.clock, time.Time{})
+			w.send(e)
+			w.settle()
+			w.send(over)
+			w.settle()
+			w.want("within", e.Case(), planned, closed)
+			w.want("over", over.Case(), ledger.Held, needs)
+			w.wantDone(both(e.Case())...)
+			w.send(w.command("c1", events.Approve, over.Case(), "ann"))
+			w.settle()
+			w.want("approved", over.Case(), planned, closed)
+			w.wantDone(append(both(e.Case()), both(over.Case())...)...)
+			w.wantRest()
+		}},
+		{"cancelled by an operator", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(24*time.Hour))
+			w.send(e)
+			w.settle()
+			w.send(w.command("c1", events.Cancel, e.Case(), "ann"))
+			w.settle()
+			w.advance(25 * time.Hour)
+			w.settle()
+			w.want("cancelled", e.Case(), cancelled, closed)
+			w.wantDone()
 			w.wantRest()
 		}},
 		{"refused", func(w *world) {

@@ -23,9 +23,8 @@ func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error 
 		return err
 	}
 	if rec.Seq == 0 {
-		// It cannot be: the plan is on disk before anything is scheduled. Should the ledger have lost it, the event
-		// says what to do.
-		t.alert = "due without a plan"
+		// A power cut took the plan and left the schedule. The event's own message was not acknowledged and comes again;
+		// whoever is first decides.
 		return t.event(ctx, e, stored)
 	}
 	d, err := Decode(rec)

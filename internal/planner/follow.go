@@ -65,11 +65,8 @@ func (t *turn) await(ctx context.Context, d Decision) error {
 	if err := t.move(ctx, d.Case); err != nil {
 		return err
 	}
-	if err := t.Queue.Barrier(ctx); err != nil {
-		return err
-	}
-	// Dying here: the plan is on disk and waits for nothing; the message comes again. The case is open already, which
-	// is how whoever cancels it knows that there may be something to take back.
+	// Dying here: the plan stands and waits for nothing; the message comes again. The case is open already, which is how
+	// whoever cancels it knows that there may be something to take back.
 	e := d.Event
 	e.EffectiveAt = d.EffectiveAt
 	return t.Timetable.Schedule(ctx, e)
@@ -117,13 +114,16 @@ func (t *turn) conclude(ctx context.Context, d Decision, life ledger.State) erro
 	return t.move(ctx, d.Case)
 }
 
-// exhume removes the dead letter of a case that waited for a person and goes on. It comes before the case is moved:
-// dying between the two, the case still says that there may be one.
+// exhume removes the dead letter of a case that waited for a person and goes on. It is on disk before the case is
+// moved: dying between the two, the case still says that there may be one.
 func (t *turn) exhume(ctx context.Context, caseID string, life ledger.State) error {
 	if life != ledger.NeedsPerson {
 		return nil
 	}
-	return t.Morgue.Unbury(ctx, caseID)
+	if err := t.Morgue.Unbury(ctx, caseID); err != nil {
+		return err
+	}
+	return t.Queue.Barrier(ctx)
 }
 
 // index lists the case under every name that the event gives its principal and its person.

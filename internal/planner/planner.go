@@ -22,6 +22,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/playbook"
 )
 
 // Queue is where actions go. Package stream implements it, as it does Timetable and Morgue.
@@ -50,27 +51,13 @@ type Morgue interface {
 	DeadLetter(ctx context.Context, id string) (events.DeadLetter, error)
 }
 
-// Plans is what the playbooks and the guards of this day say. It is pure: no I/O and no clock.
+// Plans is what the playbooks and the guards of this day say. It is pure: no I/O and no clock. *playbook.Set
+// implements it.
 type Plans interface {
 	// Plan gives the actions of an event; none is a plan too. An error is a fault of the playbooks or of the event.
 	Plan(e events.Event) (events.Plan, error)
 	// Guard says what stands between the plan and its actions.
-	Guard(p events.Plan) Guard
-}
-
-// Guard is what the guards say about one plan. The zero value lets it go on.
-type Guard struct {
-	Protected string  // the protected principal that the plan would touch; empty = none
-	Approvers int     // how many people must approve; 0 = none
-	Why       string  // for Approvers: which rule, for a person
-	Brakes    []Brake // the rules that count this event
-}
-
-// Brake lets at most Max events pass in any window of length Per; the rest is held.
-type Brake struct {
-	Name string // what counts together, stable while the rule's max changes: "user.terminated per 1h0m0s"
-	Max  int
-	Per  time.Duration
+	Guard(p events.Plan) playbook.Verdict
 }
 
 // Keyer gives the key under which a principal stands in subjects.

@@ -19,6 +19,7 @@ import (
 	"keyturn/internal/ledger"
 	"keyturn/internal/ledger/ledgertest"
 	"keyturn/internal/planner"
+	"keyturn/internal/playbook"
 	"keyturn/internal/stream"
 )
 
@@ -40,7 +41,9 @@ type world struct {
 	done map[string]int // changes made at the provider, by action
 	dies map[string]int // how often the provider refuses an action for good
 
-	armed  bool         // faults strike now
+	armed  bool   // faults strike now
+	meet   func() // runs before the write at meetAt, once
+	meetAt int
 	step   int          // writes so far
 	faults map[int]mode // by step
 	fault  mode         // of the step that runs
@@ -90,6 +93,9 @@ type crash struct{}
 
 var errBroker = errors.New("broker away")
 
+// begin is the day on which every world begins.
+var begin = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
 // newWorld begins on a fixed day.
 func newWorld(t testing.TB) *world {
 	t.Helper()
@@ -98,7 +104,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		t: t, log: &ledgertest.Memory{}, rules: newRules(), keyer: keyer, clock: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC),
+		t: t, log: &ledgertest.Memory{}, rules: newRules(), keyer: keyer, clock: begin,
 		now:  broker{seen: map[string]bool{}, scheduled: map[string]events.Event{}, letters: map[string]events.DeadLetter{}},
 		done: map[string]int{}, dies: map[string]int{}, faults: map[int]mode{}, armed: true,
 	}
@@ -170,16 +176,18 @@ func (p provider) apply(context.Context) (string, error) {
 
 // strikeBefore and strikeAfter enclose every write of a planner.
 func (w *world) strikeBefore(name string) error {
-	w.mu.Lock()
-	w.fault = none
-	if w.armed {
-		w.fault = w.faults[w.step]
-		w.step++
-		w.steps = append(w.steps, name)
+	if !w.armed {
+		return nil
 	}
-	f := w.fault
-	w.mu.Unlock()
-	switch f {
+	if meet := w.meet; meet != nil && w.step == w.meetAt {
+		w.meet, w.armed = nil, false
+		meet()
+		w.armed = true
+	}
+	w.fault = w.faults[w.step]
+	w.step++
+	w.steps = append(w.steps, name)
+	switch w.fault {
 	case before:
 		panic(crash{})
 	case refused:
@@ -189,6 +197,9 @@ func (w *world) strikeBefore(name string) error {
 }
 
 func (w *world) strikeAfter() error {
+	if !w.armed {
+		return nil
+	}
 	switch w.fault {
 	case behind:
 		panic(crash{})
@@ -266,6 +277,8 @@ func (w *world) send(all ...any) {
 	for _, one := range all {
 		m := &mail{stored: w.time()}
 		switch v := one.(type) {
+		case *mail:
+			m = v
 		case events.Event:
 			m.kind, m.event = "event", w.overWire(v)
 		case events.Command:
@@ -466,7 +479,7 @@ func (w *world) wantRest(letters ...string) {
 }
 
 // kinds are those of the steps.
-var kinds = map[string]string{"suspend": "okta.suspend_user", "tokens": "okta.clear_sessions"}
+var kinds = map[string]string{"suspend": "okta.suspend_user", "tokens": "okta.clear_sessions", "restore": "okta.clear_sessions"}
 
 // rules is what the playbooks and guards of this test say.
 type rules struct {
@@ -475,7 +488,7 @@ type rules struct {
 	fault     error               // the playbooks cannot be applied
 	protected map[string]bool
 	approvers int
-	brakes    []planner.Brake
+	brakes    []playbook.Brake
 }
 
 func newRules() *rules {
@@ -502,10 +515,10 @@ func (r *rules) Plan(e events.Event) (events.Plan, error) {
 	return p, nil
 }
 
-func (r *rules) Guard(p events.Plan) planner.Guard {
+func (r *rules) Guard(p events.Plan) playbook.Verdict {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g := planner.Guard{Approvers: r.approvers, Brakes: r.brakes}
+	g := playbook.Verdict{Approvers: r.approvers, Brakes: r.brakes}
 	if r.approvers > 0 {
 		g.Why = fmt.Sprintf("needs %d approvals", r.approvers)
 	}

@@ -1,0 +1,217 @@
+package planner_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/playbook"
+)
+
+// meeting is a message that is worked off while another planner works off a second one.
+type meeting struct {
+	name  string
+	setup func(w *world) (first, second any)
+	check func(w *world)
+}
+
+// Another planner works off the second message between any two writes of the first; both outcomes of the race must be
+// right.
+func TestMeetAtEveryWrite(t *testing.T) {
+	for _, m := range meetings() {
+		t.Run(m.name, func(t *testing.T) {
+			for at := 0; ; at++ {
+				w := newWorld(t)
+				w.armed = false
+				first, second := m.setup(w)
+				w.armed, w.meetAt = true, at
+				w.meet = func() {
+					w.send(second)
+					w.deliverLast()
+				}
+				w.send(first)
+				w.deliver()
+				if w.meet != nil {
+					return // the first was through before they could meet
+				}
+				w.settle()
+				m.check(w)
+				w.wantRest()
+				if t.Failed() {
+					t.Fatalf("met at write %d of %v", at, w.steps)
+				}
+			}
+		})
+	}
+}
+
+// deliverLast hands over the message that came last.
+func (w *world) deliverLast() {
+	m := w.inbox[len(w.inbox)-1]
+	w.inbox = w.inbox[:len(w.inbox)-1]
+	if !w.handle(m) {
+		w.inbox = append(w.inbox, m)
+	}
+}
+
+func meetings() []meeting {
+	term := func(w *world, id string, at, effective time.Duration) events.Event {
+		var when time.Time
+		if effective > 0 {
+			when = begin.Add(effective)
+		}
+		return w.happening("user.terminated", id, "maria", begin.Add(at), when)
+	}
+	rehire := func(w *world, at time.Duration) events.Event {
+		return w.happening("user.rehired", "back", "maria", begin.Add(at), time.Time{})
+	}
+	// gone: the rehire came last, and what was done of the termination is listed.
+	gone := func(w *world) {
+		e, r := term(w, "1", 0, 0), rehire(w, time.Hour)
+		if n := len(w.decision(r.Case()).Begun); n != len(w.done) {
+			w.t.Errorf("listed %d, done %v", n, w.done)
+		}
+		if s := w.state(ledger.LifecycleSubject(e.Case())); s != closed {
+			w.t.Errorf("termination %q", s)
+		}
+	}
+	return []meeting{
+		{"termination meets rehire", func(w *world) (any, any) { return term(w, "1", 0, 0), rehire(w, time.Hour) }, gone},
+		{"rehire meets termination", func(w *world) (any, any) { return rehire(w, time.Hour), term(w, "1", 0, 0) }, gone},
+		{"termination meets itself", func(w *world) (any, any) { e := term(w, "1", 0, 0); return e, e }, func(w *world) {
+			w.wantDone(both(term(w, "1", 0, 0).Case())...)
+		}},
+		{"termination meets another date", func(w *world) (any, any) {
+			return term(w, "1", 0, 0), term(w, "2", time.Hour, 48*time.Hour)
+		}, func(w *world) {
+			w.wantDone()
+			w.advance(50 * time.Hour)
+			w.settle()
+			w.wantDone(both(term(w, "2", time.Hour, 48*time.Hour).Case())...)
+		}},
+		{"due meets rehire", func(w *world) (any, any) {
+			w.send(term(w, "1", 0, time.Hour))
+			w.settle()
+			w.advance(2 * time.Hour)
+			due := w.inbox[0].event
+			w.inbox = nil
+			return &mail{kind: "due", event: due, stored: w.clock}, rehire(w, time.Hour)
+		}, func(w *world) {
+			w.wantDone()
+			if s := w.state(ledger.LifecycleSubject(term(w, "1", 0, time.Hour).Case())); s != closed {
+				w.t.Errorf("termination %q", s)
+			}
+		}},
+		{"approval meets denial", func(w *world) (any, any) {
+			w.rules.approvers = 1
+			e := term(w, "1", 0, 0)
+			w.send(e)
+			w.settle()
+			return w.command("c1", events.Approve, e.Case(), "ann"), w.command("c2", events.Deny, e.Case(), "bob")
+		}, func(w *world) {
+			e := term(w, "1", 0, 0)
+			switch s := w.state(ledger.PlanSubject(e.Case())); s {
+			case planned:
+				w.wantDone(both(e.Case())...)
+			case cancelled:
+				w.wantDone()
+			default:
+				w.t.Errorf("plan %q", s)
+			}
+			w.want("decided", e.Case(), w.state(ledger.PlanSubject(e.Case())), closed)
+		}},
+		{"approval meets approval", func(w *world) (any, any) {
+			w.rules.approvers = 2
+			e := term(w, "1", 0, 0)
+			w.send(e)
+			w.settle()
+			return w.command("c1", events.Approve, e.Case(), "ann"), w.command("c2", events.Approve, e.Case(), "bob")
+		}, func(w *world) {
+			e := term(w, "1", 0, 0)
+			w.want("approved", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+		}},
+		{"approval meets rehire", func(w *world) (any, any) {
+			w.rules.approvers = 1
+			e := term(w, "1", 0, 0)
+			w.send(e)
+			w.settle()
+			return w.command("c1", events.Approve, e.Case(), "ann"), rehire(w, time.Hour)
+		}, gone},
+		{"redrive meets redrive", func(w *world) (any, any) {
+			e := term(w, "1", 0, 0)
+			id := action(e.Case(), "suspend")
+			w.dies[id] = 1
+			w.send(e)
+			w.settle()
+			return w.command("c1", events.RedriveVerb, id, "ann"), w.command("c2", events.RedriveVerb, id, "bob")
+		}, func(w *world) {
+			e := term(w, "1", 0, 0)
+			w.want("redriven", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+		}},
+		{"redrive meets rehire", func(w *world) (any, any) {
+			e := term(w, "1", 0, 0)
+			w.dies[action(e.Case(), "suspend")] = 1
+			w.send(e)
+			w.settle()
+			return w.command("c1", events.RedriveVerb, action(e.Case(), "suspend"), "ann"), rehire(w, time.Hour)
+		}, gone},
+		{"content meets other content", func(w *world) (any, any) {
+			return term(w, "1", 0, 0), w.happening("user.terminated", "1", "peter", begin, time.Time{})
+		}, func(w *world) {
+			if len(w.now.letters) != 1 || len(w.done) != 2 {
+				w.t.Errorf("letters %v, done %v", w.now.letters, w.done)
+			}
+			for id := range w.now.letters {
+				w.send(w.command("c1", events.Drop, id, "ann"))
+			}
+			w.settle()
+		}},
+		{"the last place of a brake", func(w *world) (any, any) {
+			w.rules.brakes = []playbook.Brake{{Name: "terminations", Max: 1, Per: time.Hour}}
+			return term(w, "1", 0, 0), w.happening("user.terminated", "2", "peter", begin, time.Time{})
+		}, func(w *world) {
+			w.armed = false
+			states := map[ledger.State]int{}
+			for _, e := range []events.Event{term(w, "1", 0, 0), w.happening("user.terminated", "2", "peter", begin, time.Time{})} {
+				states[w.state(ledger.PlanSubject(e.Case()))]++
+			}
+			if states[planned] != 1 || states[ledger.Held] != 1 {
+				w.t.Errorf("plans: %v", states)
+			}
+		}},
+	}
+}
+
+// Two planners at once, many events each, over one brake and one person: exactly what the brake lets go goes.
+func TestBrakeIsExactOverPlanners(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.rules.brakes = []playbook.Brake{{Name: "terminations", Max: 7, Per: time.Hour}}
+	var all []events.Event
+	for i := range 20 {
+		all = append(all, w.happening("user.terminated", fmt.Sprint(i), fmt.Sprintf("p%d", i), begin, time.Time{}))
+	}
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for _, e := range all {
+				for w.planner().Event(context.Background(), e, begin).Verdict != events.Done {
+				}
+			}
+		})
+	}
+	wg.Wait()
+	states := map[ledger.State]int{}
+	for _, e := range all {
+		states[w.state(ledger.PlanSubject(e.Case()))]++
+	}
+	if states[planned] != 7 || states[ledger.Held] != 13 {
+		t.Errorf("plans: %v", states)
+	}
+}
