@@ -80,6 +80,8 @@ func (b *Bus) Hold(ctx context.Context, connection, holder string, run func(ctx 
 
 // acquire takes the lease, waiting for it until ctx ends.
 func (b *Bus) acquire(ctx context.Context, key, holder string) (*lease, error) {
+	var wake waker
+	defer wake.stop()
 	delay := newDelay()
 	for ctx.Err() == nil {
 		l, err := b.take(ctx, key, holder)
@@ -88,7 +90,7 @@ func (b *Bus) acquire(ctx context.Context, key, holder string) (*lease, error) {
 			return l, nil
 		case ctx.Err() != nil:
 		case errors.Is(err, ErrConflict):
-			b.vacant(ctx, key)
+			wake.wait(ctx, b, key)
 			delay.Reset()
 		default:
 			wait := delay.NextBackOff()
@@ -129,30 +131,44 @@ func (b *Bus) take(ctx context.Context, key, holder string) (*lease, error) {
 	return l, nil
 }
 
-// vacant returns when the lease may be free: it was released, or it is time to ask again.
-func (b *Bus) vacant(ctx context.Context, key string) {
-	ctx, cancel := context.WithTimeout(ctx, leaseAsk)
-	defer cancel()
-	kv, err := b.kv(ctx, bucketLeases)
-	if err != nil {
-		pause(ctx, leaseAsk)
-		return
+// waker watches a lease that somebody else has. One watch serves the whole wait: each is a consumer at the server.
+type waker struct{ watch jetstream.KeyWatcher }
+
+// wait returns when the lease may be free: it was released, or it is time to ask again.
+func (w *waker) wait(ctx context.Context, b *Bus, key string) {
+	if w.watch == nil {
+		if kv, err := b.kv(ctx, bucketLeases); err == nil {
+			w.watch, _ = kv.Watch(ctx, key) // without it the next question comes a little later
+		}
 	}
-	w, err := kv.Watch(ctx, key)
-	if err != nil {
-		pause(ctx, leaseAsk)
-		return
+	var updates <-chan jetstream.KeyValueEntry
+	if w.watch != nil {
+		updates = w.watch.Updates()
 	}
-	defer func() { _ = w.Stop() }()
+	ask := time.NewTimer(leaseAsk)
+	defer ask.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case e, ok := <-w.Updates():
-			if !ok || e != nil && e.Operation() != jetstream.KeyValuePut {
+		case <-ask.C:
+			return
+		case e, ok := <-updates:
+			if !ok {
+				w.stop()
+				updates = nil
+			} else if e != nil && e.Operation() != jetstream.KeyValuePut {
 				return
 			}
 		}
+	}
+}
+
+// stop ends the watch.
+func (w *waker) stop() {
+	if w.watch != nil {
+		_ = w.watch.Stop()
+		w.watch = nil
 	}
 }
 
