@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"keyturn/internal/ledger"
-	"keyturn/internal/playbook"
 )
 
 // tally is what a brake remembers: the cases that it let pass within its window. It is a record of the ledger, changed
@@ -31,7 +30,7 @@ type pass struct {
 
 // brake counts the case at every one of the brakes, and says which one it is too much for; empty = it
 // passes. All are looked at before the first is counted, so that what one holds does not use up another.
-func (t *turn) brake(ctx context.Context, caseID string, brakes []playbook.Brake) (string, error) {
+func (t *turn) brake(ctx context.Context, caseID string, brakes []Brake) (string, error) {
 	type wheel struct {
 		rec   ledger.Record
 		tally tally
@@ -66,7 +65,7 @@ func (t *turn) brake(ctx context.Context, caseID string, brakes []playbook.Brake
 }
 
 // loadTally reads what a brake let pass within the window that ends now.
-func (t *turn) loadTally(ctx context.Context, b playbook.Brake) (ledger.Record, tally, error) {
+func (t *turn) loadTally(ctx context.Context, b Brake) (ledger.Record, tally, error) {
 	ta := tally{Brake: b.Name}
 	rec, err := t.Ledger.Last(ctx, tallySubject(b.Name))
 	if err != nil || rec.Seq == 0 {

@@ -7,7 +7,6 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
-	"keyturn/internal/playbook"
 )
 
 // decide decides the case of d, which prev says is not decided yet (it has no plan, waits for its time, or was a
@@ -117,7 +116,7 @@ func (t *turn) listing(d Decision) string {
 }
 
 // holdOf joins what the guards and the brakes ask for; nil = the plan goes on.
-func holdOf(g playbook.Verdict, over string) *Hold {
+func holdOf(g Guard, over string) *Hold {
 	switch {
 	case g.Approvers > 0 && over != "":
 		return &Hold{Why: g.Why + "; " + over, Need: g.Approvers}

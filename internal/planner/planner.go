@@ -57,8 +57,14 @@ type Plans interface {
 	// Plan gives the actions of an event; none is a plan too. An error is a fault of the playbooks or of the event.
 	Plan(e events.Event) (events.Plan, error)
 	// Guard says what stands between the plan and its actions.
-	Guard(p events.Plan) playbook.Verdict
+	Guard(p events.Plan) Guard
 }
+
+// Guard and Brake are the playbooks' own forms of what stands between a plan and its actions.
+type (
+	Guard = playbook.Verdict
+	Brake = playbook.Brake
+)
 
 // Keyer gives the key under which a principal stands in subjects.
 type Keyer interface{ Key(principal string) string }
