@@ -72,11 +72,7 @@ func (at *attempt) fail(ctx context.Context, err error) (ledger.Record, events.O
 	if lerr != nil {
 		return at.rec, at.lookAgain(lerr)
 	}
-	if e, ok := errors.AsType[*apiclient.Error](err); ok && e.Op == "" {
-		named := *e
-		named.Op = at.action.Do
-		err = &named
-	}
+	err = named(err, at.action.Do)
 	f := failureOf(err)
 	d := decide(apiclient.CauseOf(err), retryAfterOf(err), at.charged, first, at.now(), at.limits)
 	if d.charged {
@@ -107,6 +103,17 @@ func (at *attempt) fail(ctx context.Context, err error) (ledger.Record, events.O
 	}
 	// Dying here: `waiting` stands; the message comes again after its ack wait, a little earlier or later than said.
 	return at.rec, events.Outcome{Verdict: events.Retry, Delay: d.delay, Err: err}
+}
+
+// named gives an error of the action itself, not of one of its calls, the action's kind as its operation.
+func named(err error, do string) error {
+	e, ok := errors.AsType[*apiclient.Error](err)
+	if !ok || e.Op != "" {
+		return err
+	}
+	copied := *e
+	copied.Op = do
+	return &copied
 }
 
 // firstCharged finds when the first try that counts was charged: since the last redrive. It is asked for only when the

@@ -118,8 +118,10 @@ type sweptToken struct{ server, client, id string }
 
 // sweep is what the listings of the authorization servers hold.
 type sweep struct {
-	seen   []ledger.Fact
-	tokens map[string][]sweptToken // by user id
+	seen     []ledger.Fact
+	tokens   map[string][]sweptToken // live ones, by user id
+	listings int                     // of clients at servers
+	live     int                     // tokens of anybody
 }
 
 // servers sweeps every custom authorization server; only limits it to some clients, nil is all.
@@ -135,7 +137,6 @@ func (s *Sweeps) servers(ctx context.Context, c *okta.Client, only map[string]bo
 	if err != nil {
 		return out, err
 	}
-	clients, tokens := 0, 0
 	for _, server := range servers {
 		listed, err := fresh(ctx, s, server.ID, func(ctx context.Context) ([]okta.OAuthClient, error) {
 			return apiclient.Collect(c.ListAuthServerClients(ctx, server.ID))
@@ -151,18 +152,23 @@ func (s *Sweeps) servers(ctx context.Context, c *okta.Client, only map[string]bo
 			if err != nil {
 				return out, err
 			}
-			clients++
-			for _, t := range found {
-				tokens++
-				out.tokens[t.UserID] = append(out.tokens[t.UserID], sweptToken{server.ID, client.ClientID, t.ID})
-			}
+			out.add(server.ID, client.ClientID, found)
 		}
 	}
 	out.seen = []ledger.Fact{
 		{What: "custom authorization servers swept", Value: fmt.Sprint(len(servers))},
-		{What: "listings of clients there", Value: fmt.Sprintf("%d, with %d live refresh tokens of anybody", clients, tokens)},
+		{What: "listings of clients there", Value: fmt.Sprintf("%d, with %d live refresh tokens of anybody", out.listings, out.live)},
 	}
 	return out, nil
+}
+
+// add takes one listing over.
+func (s *sweep) add(server, client string, found []okta.RefreshToken) {
+	s.listings++
+	s.live += len(found)
+	for _, t := range found {
+		s.tokens[t.UserID] = append(s.tokens[t.UserID], sweptToken{server, client, t.ID})
+	}
 }
 
 // tokens reads the live tokens of one client at one server. A client that is not there has none.

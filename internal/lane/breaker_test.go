@@ -19,10 +19,10 @@ func TestBreakerProbesUntilTheCredentialWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var probes atomic.Int32
-		works := false
+		var works atomic.Bool
 		b := &Breaker{Connection: "okta-prod", Probe: func(context.Context) error {
 			probes.Add(1)
-			if !works {
+			if !works.Load() {
 				return refused
 			}
 			return nil
@@ -47,7 +47,7 @@ func TestBreakerProbesUntilTheCredentialWorks(t *testing.T) {
 		if n := probes.Load(); n < 12 || n > 30 {
 			t.Errorf("%d probes in an hour", n)
 		}
-		works = true
+		works.Store(true)
 		if d := <-went; d < time.Hour || d > time.Hour+probeCap {
 			t.Errorf("closed after %v", d)
 		}
@@ -63,8 +63,8 @@ func TestBreakerProbesUntilTheCredentialWorks(t *testing.T) {
 func TestBreakerFlaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		probes := 0
-		b := &Breaker{Probe: func(context.Context) error { probes++; return nil }}
+		var probes atomic.Int32
+		b := &Breaker{Probe: func(context.Context) error { probes.Add(1); return nil }}
 		var wg sync.WaitGroup
 		wg.Go(func() { b.Run(ctx) })
 		began := time.Now()
@@ -74,8 +74,8 @@ func TestBreakerFlaps(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if probes > 30 {
-			t.Errorf("%d probes in an hour", probes)
+		if n := probes.Load(); n > 30 {
+			t.Errorf("%d probes in an hour", n)
 		}
 		time.Sleep(probePeace + time.Second)
 		b.Trip(refused)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,11 +25,14 @@ func TestSlotsServeTheUrgentFirst(t *testing.T) {
 		}
 		first, second := hold(events.Bulk), hold(events.Normal)
 		third, fourth := hold(events.Urgent), hold(events.Urgent) // in the places that only they take
+		var mu sync.Mutex
 		var order []events.Class
 		for _, c := range []events.Class{events.Bulk, events.Normal, events.Urgent, events.Bulk, events.Urgent} {
 			go func() {
 				release := hold(c)
+				mu.Lock()
 				order = append(order, c)
+				mu.Unlock()
 				time.Sleep(time.Second)
 				release()
 			}()
@@ -39,12 +43,18 @@ func TestSlotsServeTheUrgentFirst(t *testing.T) {
 		}
 		first()
 		time.Sleep(10 * time.Second)
-		if got := fmt.Sprint(order); got != "[urgent urgent normal bulk bulk]" {
+		mu.Lock()
+		got := fmt.Sprint(order)
+		mu.Unlock()
+		if got != "[urgent urgent normal bulk bulk]" {
 			t.Errorf("served %s", got)
 		}
 		second()
 		third()
 		fourth()
+		synctest.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if s.free != 2 || s.urgent != urgentSlots {
 			t.Errorf("%d and %d places in the end", s.free, s.urgent)
 		}
