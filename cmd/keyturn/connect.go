@@ -12,6 +12,7 @@ import (
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/process"
 	"keyturn/internal/secret"
 	"keyturn/internal/stream"
 	"keyturn/internal/stream/embedded"
@@ -51,17 +52,14 @@ func (p place) options(settings config.Local) (stream.Options, string, error) {
 		}
 		return opts, dir, err
 	}
-	opts := stream.Options{URL: cmp.Or(p.server, n.URL), Context: p.context, Creds: cmp.Or(p.creds, n.Creds), NKey: n.Nkey,
-		TLSCA: n.TLS.CA, TLSCert: n.TLS.Cert, TLSKey: n.TLS.Key,
-		// The workers refuse a server that may lose what it acknowledged. A tool that sends a command now and then
-		// relies on them, so that an operator's machine needs no way to the monitoring port.
-		AssertDurable: true}
-	if p.server == "" && p.context == "" {
-		opts.Context = n.Context
+	if p.server+p.context != "" {
+		n.URL, n.Context = p.server, p.context
 	}
-	if opts.Context != "" {
-		opts.URL = ""
-	}
+	n.Creds = cmp.Or(p.creds, n.Creds)
+	opts := process.Broker(n, "", nil, nil)
+	// The workers refuse a server that may lose what it acknowledged. A tool that sends a command now and then relies on
+	// them, so that an operator's machine needs no way to the monitoring port; nor does a person wait for a server.
+	opts.AssertDurable, opts.Monitor, opts.Wait = true, nil, 0
 	return opts, "", nil
 }
 
