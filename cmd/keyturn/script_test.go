@@ -51,7 +51,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("KEYTURN_STORE", s.store)
 			env.Setenv("KEYTURN_CONFIG_DIR", s.config)
 			env.Setenv("KEYTURN_LISTEN", s.intake.Listener.Addr().String())
-			return nil
+			opts, err := embedded.Find(s.store)
+			env.Setenv("SERVER", strings.Replace(opts.URL, "//", "//"+opts.User+":"+opts.Password.Reveal()+"@", 1))
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "keep": cmdKeep, "act": cmdAct, "bury": cmdBury, "stop": cmdStop, "until": cmdUntil,
