@@ -2,11 +2,13 @@ package planner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/stream"
 )
 
 // decide decides the case of d, which prev says is not decided yet (it has no plan, waits for its time, or was a
@@ -26,6 +28,9 @@ func (t *turn) decide(ctx context.Context, prev ledger.Record, d Decision) error
 		}
 	}
 	rec, err := t.write(ctx, prev, d, state, why)
+	if errors.Is(err, stream.ErrTooLarge) {
+		return t.unplannable(ctx, prev.State, d, err) // its playbooks copy the event more often than a record takes
+	}
 	if err != nil {
 		return err
 	}
@@ -92,7 +97,7 @@ func (t *turn) judge(ctx context.Context, d *Decision, plan events.Plan) (ledger
 		return "", "", err
 	}
 	if hold := holdOf(g, over); hold != nil {
-		d.Hold = hold
+		d.Hold, t.alert = hold, "waits for a person: "+hold.Why
 		return ledger.Held, hold.Why, nil
 	}
 	return ledger.Planned, why + fmt.Sprintf("%d actions", len(d.Actions)), nil

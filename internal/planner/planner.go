@@ -89,8 +89,9 @@ type Planner struct {
 
 // Delays before a message that could not be worked off comes again.
 const (
-	retryConflict = time.Second     // other writers of the same subject came first, again and again
-	retryFault    = 5 * time.Second // the broker was away; nobody knows what it stored
+	retryConflict = time.Second      // other writers of the same subject came first, again and again
+	retryFault    = 5 * time.Second  // the broker was away; nobody knows what it stored
+	retryStopped  = time.Millisecond // this process stops; the next one may begin
 )
 
 // rounds bounds how often one message is begun anew because another writer came first, before it is given back.
@@ -122,6 +123,8 @@ func (p *Planner) work(ctx context.Context, what string, t *turn, f func() error
 	switch {
 	case errors.Is(err, ledger.ErrConflict):
 		out.Verdict, out.Delay = events.Retry, retryConflict
+	case err != nil && ctx.Err() != nil:
+		out.Verdict, out.Delay = events.Retry, retryStopped
 	case err != nil:
 		out.Verdict, out.Delay = events.Retry, retryFault
 	case t.early > 0:

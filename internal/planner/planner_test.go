@@ -14,6 +14,7 @@ import (
 	"keyturn/internal/ledger"
 	"keyturn/internal/planner"
 	"keyturn/internal/playbook"
+	"keyturn/internal/stream"
 )
 
 // receipt reads what a command came to.
@@ -210,4 +211,19 @@ func TestLogHoldsNoPersonalDataButThePrincipal(t *testing.T) {
 			t.Errorf("log lacks %s: %s", part, line)
 		}
 	}
+}
+
+func TestPlanThatNoRecordTakesGoesToAPerson(t *testing.T) {
+	w := newWorld(t)
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.log.Before = func(subject string) error {
+		if subject == ledger.PlanSubject(e.Case()) {
+			return stream.ErrTooLarge
+		}
+		return nil
+	}
+	w.send(e)
+	w.settle()
+	w.want("too large", e.Case(), "", needs)
+	w.wantRest(e.Case())
 }
