@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -33,7 +34,7 @@ func Connect(ctx context.Context, opts Options) (*Bus, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	m, err := newMetrics(opts.Metrics)
+	m, err := newMetrics(opts.Metrics, opts.Barrier)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
@@ -94,7 +95,7 @@ func (b *Bus) dial(ctx context.Context) (natscontext.Settings, error) {
 		} else {
 			b.nc, err = nats.Connect(b.opts.url(), opts...)
 		}
-		if err != nil && !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
+		if err != nil && !away(err) {
 			return backoff.Permanent(err)
 		}
 		return err
@@ -108,6 +109,12 @@ func (b *Bus) dial(ctx context.Context) (natscontext.Settings, error) {
 		b.log.WarnContext(ctx, "broker away", "error", err, "retry_in", d)
 	})
 	return s, err
+}
+
+// away reports whether err says that nobody answers, which may change: refused, timed out, or no such name yet.
+func away(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &op)
 }
 
 // unwrapPermanent takes backoff's mark off an error.
@@ -128,8 +135,15 @@ func (o Options) url() string {
 
 // connOptions are the client's settings.
 func (b *Bus) connOptions() ([]nats.Option, error) {
+	list, err := b.opts.identity()
+	if err != nil {
+		return nil, err
+	}
+	if b.opts.InProcess != nil {
+		list = append(list, nats.InProcessServer(b.opts.InProcess))
+	}
 	delay := newDelay()
-	list := []nats.Option{
+	return append(list,
 		nats.Name(b.opts.Name),
 		nats.MaxReconnects(-1),
 		// Nothing is buffered while the server is away: a publish fails at once, and the sender is told to come back.
@@ -147,11 +161,12 @@ func (b *Bus) connOptions() ([]nats.Option, error) {
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) { b.reconnected(nc) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.log.Warn("broker", "error", err) }),
-	}
-	o := b.opts
-	if o.InProcess != nil {
-		list = append(list, nats.InProcessServer(o.InProcess))
-	}
+	), nil
+}
+
+// identity is how the client proves who it is, and knows the server.
+func (o Options) identity() ([]nats.Option, error) {
+	var list []nats.Option
 	if o.User != "" {
 		list = append(list, nats.UserInfo(o.User, o.Password.Reveal()))
 	}

@@ -29,8 +29,8 @@ type Message struct {
 // leaves the message as it is.
 type Handler func(ctx context.Context, m *Message) events.Outcome
 
-// heartbeat is how often a message in hand is kept from being delivered again: three times within ackWait.
-const heartbeat = ackWait / 3
+// beats is how often within its ack wait a message in hand is kept from being delivered again.
+const beats = 3
 
 // Consume works off c with the given number of handlers at a time, until ctx ends. It returns an error only when c is
 // no consumer; a broker that is away is waited for.
@@ -69,14 +69,14 @@ func (b *Bus) Handle(ctx context.Context, m *Message, h Handler) {
 			}
 		}()
 	}
-	stop := keep(ctx, m)
+	stop := keep(ctx, m, b.opts.ackWait()/beats)
 	defer stop()
 	b.settle(ctx, m, h(ctx, m))
 }
 
-// keep tells the server now and then that m is being worked on. It ends with ctx: a holder that lost its lease must
+// keep tells the server every so often that m is being worked on. It ends with ctx: a holder that lost its lease must
 // let go.
-func keep(ctx context.Context, m *Message) (stop func()) {
+func keep(ctx context.Context, m *Message, every time.Duration) (stop func()) {
 	var mu sync.Mutex
 	stopped := false
 	var timer *time.Timer
@@ -87,11 +87,11 @@ func keep(ctx context.Context, m *Message) (stop func()) {
 			return
 		}
 		_ = m.msg.InProgress() // lost, it is delivered again: its handler finds what was done
-		timer.Reset(heartbeat)
+		timer.Reset(every)
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	timer = time.AfterFunc(heartbeat, beat)
+	timer = time.AfterFunc(every, beat)
 	return func() {
 		mu.Lock()
 		defer mu.Unlock()
@@ -105,7 +105,6 @@ func keep(ctx context.Context, m *Message) (stop func()) {
 const (
 	pullExpiry    = 30 * time.Second
 	pullHeartbeat = 5 * time.Second
-	staleAfter    = ackWait / 2
 )
 
 // Puller gives the messages of a consumer one by one. It may be used by one goroutine at a time.
@@ -143,7 +142,7 @@ func (p *Puller) open(ctx context.Context) error {
 // that went away, a consumer that was deleted, a connection that fell silent.
 func (p *Puller) Next(ctx context.Context) (*Message, error) {
 	delay := newDelay()
-	if !p.left.IsZero() && time.Since(p.left) > staleAfter {
+	if !p.left.IsZero() && time.Since(p.left) > p.bus.opts.ackWait()/2 {
 		p.Close() // what the server sent after the last Next may be with somebody else by now
 	}
 	for ctx.Err() == nil {

@@ -229,18 +229,58 @@ func TestAMessageThatArrivesUnaskedForIsGivenBack(t *testing.T) {
 }
 
 func TestALongHandlerKeepsItsMessage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes longer than the ack wait of 10 s")
-	}
-	t.Parallel()
-	bus := connect(t, start(t, embedded.Options{}))
+	bus := connect(t, start(t, embedded.Options{}), short)
 	if err := bus.PublishAction(t.Context(), action("case1")); err != nil {
 		t.Fatal(err)
 	}
 	c := stream.ActionsOf("okta-prod", events.Normal)
 	take(t, bus, c, 1, func(context.Context, *stream.Message) events.Outcome {
-		none(t, bus, c, 11*time.Second)
+		none(t, bus, c, 3*shortWait)
 		return events.Outcome{Verdict: events.Done}
 	})
-	none(t, bus, c, 100*time.Millisecond)
+	none(t, bus, c, 2*shortWait)
 }
+
+func TestAnAbandonedMessageComesAgain(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}), short)
+	if err := bus.PublishAction(t.Context(), action("case1")); err != nil {
+		t.Fatal(err)
+	}
+	c := stream.ActionsOf("okta-prod", events.Normal)
+	begun := time.Now()
+	take(t, bus, c, 1, func(context.Context, *stream.Message) events.Outcome { return events.Outcome{Verdict: events.Abandon} })
+	m := take(t, bus, c, 1, nil)[0]
+	if took := time.Since(begun); m.Deliveries != 2 || took < shortWait {
+		t.Errorf("delivery %d after %s", m.Deliveries, took)
+	}
+}
+
+func TestAHolderThatLostItsLeaseLetsItsMessageGo(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}), short)
+	if err := bus.PublishAction(t.Context(), action("case1")); err != nil {
+		t.Fatal(err)
+	}
+	c := stream.ActionsOf("okta-prod", events.Normal)
+	p, err := bus.Pull(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	m, err := p.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, lose := context.WithCancel(t.Context())
+	bus.Handle(held, m, func(context.Context, *stream.Message) events.Outcome {
+		lose()
+		if m := take(t, bus, c, 1, nil)[0]; m.Deliveries != 2 { // while this handler still runs
+			t.Errorf("delivery %d, want 2", m.Deliveries)
+		}
+		return events.Outcome{Verdict: events.Abandon}
+	})
+}
+
+// shortWait is an ack wait for tests that wait for it.
+const shortWait = 500 * time.Millisecond
+
+func short(o *stream.Options) { o.AckWait = shortWait }

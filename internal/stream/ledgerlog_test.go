@@ -95,56 +95,35 @@ func TestALostAcknowledgementOfARecordIsFoundOut(t *testing.T) {
 
 func TestRangeGivesWhatMatchesInOrderUpToTheEndWhenItBegan(t *testing.T) {
 	log := connect(t, start(t, embedded.Options{})).Log()
-	var all []uint64
-	var middle time.Time
-	for i := range 300 {
-		if i == 150 {
-			time.Sleep(2 * time.Millisecond)
-			middle = time.Now()
-		}
-		seq, err := log.Append(t.Context(), fmt.Sprintf("ledger.case%d.act%d", i%3, i), 0, []byte(fmt.Sprint(i)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, seq)
-	}
-	collect := func(filter string, since time.Time) (got []uint64) {
-		err := log.Range(t.Context(), filter, since, func(_ string, seq uint64, _ []byte) error {
-			got = append(got, seq)
-			if len(got) == 1 { // does not belong to it: it came after the beginning
-				_, err := log.Append(t.Context(), fmt.Sprintf("ledger.case1.new%d", seq), 0, nil)
-				return ignoreConflict(err)
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
-	}
-	if got := collect("ledger.>", time.Time{}); !slices.Equal(got, all) {
+	all, middle := appendMany(t, log)
+	if got := collect(t, log, "ledger.>", time.Time{}); !slices.Equal(got, all) {
 		t.Errorf("all: %d records, want %d", len(got), len(all))
 	}
-	if got := collect("ledger.case2.>", time.Time{}); len(got) != 100 || !slices.IsSorted(got) {
+	if got := collect(t, log, "ledger.case2.>", time.Time{}); len(got) != 100 || !slices.IsSorted(got) {
 		t.Errorf("one case: %v", got)
 	}
-	if got := collect("ledger.*.act7", time.Time{}); !slices.Equal(got, all[7:8]) {
+	if got := collect(t, log, "ledger.*.act7", time.Time{}); !slices.Equal(got, all[7:8]) {
 		t.Errorf("one record: %v", got)
 	}
-	if got := collect("person.>", time.Time{}); got != nil {
+	if got := collect(t, log, "person.>", time.Time{}); got != nil {
 		t.Errorf("none: %v", got)
 	}
-	if got := collect("ledger.*.act299", middle); !slices.Equal(got, all[299:]) {
+	if got := collect(t, log, "ledger.*.act299", middle); !slices.Equal(got, all[299:]) {
 		t.Errorf("one since: %v", got)
 	}
-	if got := collect("ledger.>", middle); !slices.Equal(got[:150], all[150:]) {
-		t.Errorf("since the middle: %d records from %d", len(got), got[0])
+	if got := collect(t, log, "ledger.>", middle); len(got) < 150 || !slices.Equal(got[:150], all[150:]) {
+		t.Errorf("since the middle: %v", got)
 	}
-	if got := collect("ledger.>", time.Now().Add(time.Minute)); got != nil {
+	if got := collect(t, log, "ledger.>", time.Now().Add(time.Minute)); got != nil {
 		t.Errorf("since tomorrow: %v", got)
 	}
+}
+
+func TestRangeEndsWithItsReaderOrItsContext(t *testing.T) {
+	log := connect(t, start(t, embedded.Options{})).Log()
+	appendMany(t, log)
 	stop := errors.New("enough")
-	for _, after := range []int{1, 200} {
+	for _, after := range []int{1, 200} { // read one by one, and in bulk
 		n := 0
 		err := log.Range(t.Context(), "ledger.>", time.Time{}, func(string, uint64, []byte) error {
 			if n++; n == after {
@@ -161,6 +140,41 @@ func TestRangeGivesWhatMatchesInOrderUpToTheEndWhenItBegan(t *testing.T) {
 	if err := log.Range(ctx, "ledger.>", time.Time{}, nil); err == nil {
 		t.Error("a range whose context has ended")
 	}
+}
+
+// appendMany writes 300 records of three cases, and gives their sequences and a time between the first and the second
+// half.
+func appendMany(t *testing.T, log ledger.Log) (all []uint64, middle time.Time) {
+	t.Helper()
+	for i := range 300 {
+		if i == 150 {
+			time.Sleep(2 * time.Millisecond)
+			middle = time.Now()
+		}
+		seq, err := log.Append(t.Context(), fmt.Sprintf("ledger.case%d.act%d", i%3, i), 0, []byte(fmt.Sprint(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, seq)
+	}
+	return all, middle
+}
+
+// collect gives the sequences of a range, and appends a record while it reads, which does not belong to it.
+func collect(t *testing.T, log ledger.Log, filter string, since time.Time) (got []uint64) {
+	t.Helper()
+	err := log.Range(t.Context(), filter, since, func(_ string, seq uint64, _ []byte) error {
+		got = append(got, seq)
+		if len(got) > 1 {
+			return nil
+		}
+		_, err := log.Append(t.Context(), fmt.Sprintf("ledger.case1.new%d", seq), 0, nil)
+		return ignoreConflict(err)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
 }
 
 func ignoreConflict(err error) error {

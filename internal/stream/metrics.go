@@ -15,7 +15,7 @@ type metrics struct {
 }
 
 // newMetrics registers the metrics. Two buses of one process share them.
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, barrier *Barrier) (*metrics, error) {
 	m := &metrics{
 		writes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "keyturn_stream_writes_total",
 			Help: "Publishes by operation and result."}, []string{"op", "result"}),
@@ -38,7 +38,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if m.barriers, err = register(reg, m.barriers); err != nil {
 		return nil, err
 	}
-	return m, nil
+	if barrier != nil {
+		_, err = register(reg, prometheus.Collector(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "keyturn_stream_barrier_rounds_total", Help: "Syncs that the durability barrier made.",
+		}, func() float64 { return float64(barrier.Stats().Rounds) })))
+	}
+	return m, err
 }
 
 // register adds c to reg, or gives the one that stands there already.

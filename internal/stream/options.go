@@ -47,6 +47,8 @@ type Options struct {
 	Monitor       []string   // monitoring URLs of every server (http://host:8222), to see sync_interval: always
 	AssertDurable bool       // the operator vouches for sync_interval: always on every server
 
+	AckWait time.Duration // when the message of a dead worker is delivered again; 0 = 10 s, less in tests of recovery
+
 	Replicas   int   // of every stream; 0 = as they are, or 1
 	StoreBytes int64 // size of the store, in bytes, where known; 0 = unknown
 	EventBytes int64 // bound of EVENTS, in bytes; 0 = as it is, or a quarter of StoreBytes

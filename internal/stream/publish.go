@@ -59,7 +59,7 @@ func (b *Bus) PublishEvents(ctx context.Context, list []events.Event) error {
 	return b.Barrier(ctx)
 }
 
-// PublishFault stores a delivery that could not be mapped, behind the barrier.
+// PublishFault stores a delivery that could not be mapped, behind the barrier. A body that is too large is left out.
 func (b *Bus) PublishFault(ctx context.Context, f events.Fault) error {
 	if err := b.ready(); err != nil {
 		return err
@@ -71,6 +71,12 @@ func (b *Bus) PublishFault(ctx context.Context, f events.Fault) error {
 	msg, err := jsonMsg(subj, f.ID, f)
 	if err != nil {
 		return err
+	}
+	if int64(len(msg.Data)) > b.maxData() {
+		f.Body = nil // what went wrong is worth more than the body, which its sender still has
+		if msg, err = jsonMsg(subj, f.ID, f); err != nil {
+			return err
+		}
 	}
 	if err := b.publishAll(ctx, OpEvent, streamEvents, []*nats.Msg{msg}); err != nil {
 		return err
@@ -114,7 +120,7 @@ func (b *Bus) eventMsg(e events.Event) (*nats.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event %s: %w", e.Type, err)
 	}
-	if limit := min(MaxEvent, b.nc.MaxPayload()-headerRoom); int64(len(data)) > limit {
+	if limit := b.maxData(); int64(len(data)) > limit {
 		return nil, fmt.Errorf("event %s of %d bytes: %w: at most %d", e.Type, len(data), ErrTooLarge, limit)
 	}
 	msg := nats.NewMsg(prefixEvents + "." + string(e.Class) + "." + e.Name())
@@ -126,6 +132,9 @@ func (b *Bus) eventMsg(e events.Event) (*nats.Msg, error) {
 	}
 	return msg, nil
 }
+
+// maxData bounds what ingest stores as one message, in bytes.
+func (b *Bus) maxData() int64 { return min(MaxEvent, b.nc.MaxPayload()-headerRoom) }
 
 // jsonMsg is the stored form of everything else.
 func jsonMsg(subj, id string, v any) (*nats.Msg, error) {

@@ -226,3 +226,18 @@ func TestNamesThatAreNoTokensAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAFaultWithATooLargeBodyIsStoredWithoutIt(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}))
+	body, err := json.Marshal(strings.Repeat("x", stream.MaxEvent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bus.PublishFault(t.Context(), events.Fault{ID: "f1", Source: "hr", Error: "no user", Body: body}); err != nil {
+		t.Fatal(err)
+	}
+	var f events.Fault
+	if err := json.Unmarshal(take(t, bus, stream.Faults(), 1, nil)[0].Data, &f); err != nil || f.Error != "no user" || f.Body != nil {
+		t.Errorf("got %s of %d bytes, %v", f.Error, len(f.Body), err)
+	}
+}

@@ -88,6 +88,14 @@ func (o Options) buckets() []jetstream.KeyValueConfig {
 	}
 }
 
+// ackWait is when a message in hand is delivered again, unless its handler keeps it.
+func (o Options) ackWait() time.Duration {
+	if o.AckWait > 0 {
+		return o.AckWait
+	}
+	return ackWait
+}
+
 // eventBytes bounds EVENTS.
 func (o Options) eventBytes() int64 {
 	switch {
@@ -168,9 +176,9 @@ func connectionError(name string) error {
 }
 
 // config is the server's form of c.
-func (c Consumer) config() jetstream.ConsumerConfig {
+func (c Consumer) config(wait time.Duration) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
-		Durable: c.name, FilterSubject: c.filter, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
+		Durable: c.name, FilterSubject: c.filter, AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait,
 		MaxDeliver: -1, MaxAckPending: c.pending, DeliverPolicy: jetstream.DeliverAllPolicy,
 	}
 }
@@ -283,7 +291,7 @@ func (b *Bus) consumer(ctx context.Context, c Consumer) (jetstream.Consumer, err
 	if c.err != nil {
 		return nil, c.err
 	}
-	return b.js.CreateOrUpdateConsumer(ctx, c.stream, c.config())
+	return b.js.CreateOrUpdateConsumer(ctx, c.stream, c.config(b.opts.ackWait()))
 }
 
 // Lag says how far a consumer is behind.

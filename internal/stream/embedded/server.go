@@ -33,6 +33,10 @@ type Options struct {
 // startTimeout is how long a start may take: a million ledger subjects after a hard kill need 3 s, five million 15 s.
 const startTimeout = 2 * time.Minute
 
+// maxPayload bounds one message, in bytes. A plan carries its event, of up to 900 KiB, and what its actions take from
+// it: the server's own 1 MiB would accept events whose plans it refuses.
+const maxPayload = 4 << 20
+
 // ErrFailed: a barrier failed in this store's last life.
 var ErrFailed = errors.New("the store's last durability barrier failed")
 
@@ -146,7 +150,7 @@ func (s *Server) run() error {
 	o := &server.Options{
 		ServerName: "keyturn", JetStream: true, StoreDir: s.store.dir, JetStreamMaxStore: s.maxStore(),
 		SyncAlways: s.durability == stream.Always, DontListen: !s.opts.Listen, Host: "127.0.0.1", Port: server.RANDOM_PORT,
-		NoSigs: true, NoSystemAccount: false, DisableJetStreamBanner: true,
+		NoSigs: true, DisableJetStreamBanner: true, MaxPayload: maxPayload,
 	}
 	if s.opts.Listen {
 		s.user, s.pass = "keyturn", secret.New(random())
