@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -324,7 +323,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	a := &app{out: os.Stdout, err: os.Stderr, now: time.Now, zone: time.UTC}
 	for _, c := range newRootCmd(a).Commands() {
 		if c.Short == "" || c.RunE == nil && c.Run == nil {
-			t.Error(fmt.Sprintf("%s: no short text, or nothing to run", c.CommandPath()))
+			t.Errorf("%s: no short text, or nothing to run", c.CommandPath())
 		}
 		for _, sub := range c.Commands() {
 			if sub.Short == "" {
