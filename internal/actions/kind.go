@@ -23,7 +23,7 @@ type Kind interface {
 // Observation is what a read of the provider showed, and the changes still needed.
 type Observation struct {
 	Seen     []ledger.Fact     // evidence: what the provider showed, no secrets
-	Pins     map[string]string // the provider's ids that this action acts upon, from the first resolve on
+	Pins     map[string]string // the provider's ids that this action acts upon, from the first resolve on; an empty id frees a pin
 	Needed   []Change          // calls that would bring the end state; empty = it holds
 	Residual []ledger.Residual // what outlives it, until when
 }

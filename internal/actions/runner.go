@@ -68,7 +68,7 @@ type Runner struct {
 	Worker string        // who writes the records
 	Epoch  uint64        // of the lease under which this worker holds the lane
 	NewID  func() string // ids of attempts, unique for ever
-	Log    *slog.Logger
+	Log    *slog.Logger  // gets one line a run; nil = none
 	Limits Limits
 
 	Now    func() time.Time                                 // nil = time.Now
@@ -86,14 +86,18 @@ var errOvertaken = errors.New("a worker with a newer lease began it")
 
 // Run brings the action to its end state, or as far as it can be brought now, and says what becomes of its message.
 // Done means that everything that follows from the terminal state was published; the caller's settle must put it on
-// disk before it acknowledges. A context that ends gives Abandon, and whoever comes next goes on from the ledger.
+// disk before it acknowledges. A context that ends gives Abandon, and whoever comes next goes on from the ledger. An
+// error is in the outcome unless the runner logged it.
 func (r *Runner) Run(ctx context.Context, a events.Action) events.Outcome {
 	began := r.now()
 	rec, out := r.run(ctx, a)
 	if out.Verdict == events.Retry && ctx.Err() != nil {
 		out = events.Outcome{Verdict: events.Abandon, Err: context.Cause(ctx)}
 	}
-	r.log(ctx, a, rec, out, r.now().Sub(began))
+	if r.Log != nil {
+		r.log(ctx, a, rec, out, r.now().Sub(began))
+		out.Err = nil
+	}
 	return out
 }
 
@@ -188,9 +192,6 @@ func (r *Runner) pause(ctx context.Context, d time.Duration) error {
 
 // log writes the one wide line of an attempt.
 func (r *Runner) log(ctx context.Context, a events.Action, rec ledger.Record, out events.Outcome, took time.Duration) {
-	if r.Log == nil {
-		return
-	}
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
 		slog.String("case", a.Case), slog.String("action", a.ID), slog.String("do", a.Do),
@@ -202,7 +203,9 @@ func (r *Runner) log(ctx context.Context, a events.Action, rec ledger.Record, ou
 		attrs = append(attrs, slog.Duration("again_in", out.Delay))
 	}
 	if out.Err != nil {
-		level = slog.LevelWarn
+		if apiclient.CauseOf(out.Err) != apiclient.Later { // told to wait is nobody's fault
+			level = slog.LevelWarn
+		}
 		attrs = append(attrs, slog.String("error", out.Err.Error()))
 		if e, ok := errors.AsType[*apiclient.Error](out.Err); ok {
 			attrs = append(attrs, slog.Int("status", e.Status), slog.String("cause", e.Cause.String()))

@@ -48,7 +48,7 @@ type Lane struct {
 	Breaker    *Breaker // must not be nil
 	// Runner makes the runner for one time of holding the lease; it must call denied when the credential was refused.
 	Runner func(epoch uint64, denied func(error)) *actions.Runner
-	Log    *slog.Logger
+	Log    *slog.Logger // nil = silent
 
 	epoch atomic.Uint64
 }
@@ -59,6 +59,9 @@ func (l *Lane) Epoch() uint64 { return l.epoch.Load() }
 // Run holds the lane whenever nobody else does, until ctx ends; its error is then nil. A lease that is lost is asked
 // for again.
 func (l *Lane) Run(ctx context.Context) error {
+	if l.Log == nil {
+		l.Log = slog.New(slog.DiscardHandler)
+	}
 	for ctx.Err() == nil {
 		err := l.Bus.Hold(ctx, l.Connection, l.Holder, l.hold)
 		switch {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -97,7 +96,7 @@ func (r *rig) leave(a events.Action) {
 // lane makes a lane of the connection "sample".
 func (r *rig) lane(holder string, slots int) *lane.Lane {
 	return &lane.Lane{
-		Connection: "sample", Holder: holder, Slots: slots, Bus: r.bus, Log: slog.New(slog.DiscardHandler),
+		Connection: "sample", Holder: holder, Slots: slots, Bus: r.bus,
 		Breaker: &lane.Breaker{Connection: "sample", Probe: func(context.Context) error {
 			if r.denied.Load() {
 				return &apiclient.Error{Op: "probe", Status: 401, Cause: apiclient.Denied}
