@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -28,6 +29,11 @@ func TestCrashAnywhere(t *testing.T) {
 }
 
 func scenarios() []scenario {
+	return slices.Concat(plainScenarios(), guardedScenarios(), overtakenScenarios(), deadScenarios())
+}
+
+// plainScenarios are those of one event.
+func plainScenarios() []scenario {
 	return []scenario{
 		{"terminated", func(w *world) {
 			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
@@ -54,6 +60,12 @@ func scenarios() []scenario {
 			w.wantDone(both(e.Case())...)
 			w.wantRest()
 		}},
+	}
+}
+
+// guardedScenarios are those that guards stand before.
+func guardedScenarios() []scenario {
+	return []scenario{
 		{"held, then approved by two", func(w *world) {
 			w.rules.approvers = 2
 			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
@@ -83,6 +95,38 @@ func scenarios() []scenario {
 			w.wantDone()
 			w.wantRest()
 		}},
+		{"braked", func(w *world) {
+			w.rules.brakes = []playbook.Brake{{Name: "terminations", Max: 1, Per: time.Hour}}
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			over := w.happening("user.terminated", "2", "peter", w.clock, time.Time{})
+			w.send(e)
+			w.settle()
+			w.send(over)
+			w.settle()
+			w.want("within", e.Case(), planned, closed)
+			w.want("over", over.Case(), ledger.Held, needs)
+			w.wantDone(both(e.Case())...)
+			w.send(w.command("c1", events.Approve, over.Case(), "ann"))
+			w.settle()
+			w.want("approved", over.Case(), planned, closed)
+			w.wantDone(append(both(e.Case()), both(over.Case())...)...)
+			w.wantRest()
+		}},
+		{"refused", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.rules.protected[e.Subject] = true
+			w.send(e, e)
+			w.settle()
+			w.want("refused", e.Case(), ledger.Refused, closed)
+			w.wantDone()
+			w.wantRest()
+		}},
+	}
+}
+
+// overtakenScenarios are those of a person whose newer event, or an operator, takes an older one back.
+func overtakenScenarios() []scenario {
+	return []scenario{
 		{"rescinded before it is due", func(w *world) {
 			e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(24*time.Hour))
 			back := w.happening("user.termination_rescinded", "2", "maria", w.clock.Add(time.Hour), time.Time{})
@@ -176,23 +220,6 @@ func scenarios() []scenario {
 			w.wantDone(append(both(again.Case()), action(back.Case(), "restore"))...)
 			w.wantRest()
 		}},
-		{"braked", func(w *world) {
-			w.rules.brakes = []playbook.Brake{{Name: "terminations", Max: 1, Per: time.Hour}}
-			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-			over := w.happening("user.terminated", "2", "peter", w.clock, time.Time{})
-			w.send(e)
-			w.settle()
-			w.send(over)
-			w.settle()
-			w.want("within", e.Case(), planned, closed)
-			w.want("over", over.Case(), ledger.Held, needs)
-			w.wantDone(both(e.Case())...)
-			w.send(w.command("c1", events.Approve, over.Case(), "ann"))
-			w.settle()
-			w.want("approved", over.Case(), planned, closed)
-			w.wantDone(append(both(e.Case()), both(over.Case())...)...)
-			w.wantRest()
-		}},
 		{"cancelled by an operator", func(w *world) {
 			e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(24*time.Hour))
 			w.send(e)
@@ -205,15 +232,12 @@ func scenarios() []scenario {
 			w.wantDone()
 			w.wantRest()
 		}},
-		{"refused", func(w *world) {
-			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-			w.rules.protected[e.Subject] = true
-			w.send(e, e)
-			w.settle()
-			w.want("refused", e.Case(), ledger.Refused, closed)
-			w.wantDone()
-			w.wantRest()
-		}},
+	}
+}
+
+// deadScenarios are those that need a person.
+func deadScenarios() []scenario {
+	return []scenario{
 		{"conflict, then redriven", conflictThen(events.RedriveVerb, planned)},
 		{"conflict, then dropped", conflictThen(events.Drop, cancelled)},
 		{"dead, then redriven, dead again and redriven again", func(w *world) {

@@ -3,6 +3,7 @@ package planner_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -58,27 +59,33 @@ func (w *world) deliverLast() {
 	}
 }
 
-func meetings() []meeting {
-	term := func(w *world, id string, at, effective time.Duration) events.Event {
-		var when time.Time
-		if effective > 0 {
-			when = begin.Add(effective)
-		}
-		return w.happening("user.terminated", id, "maria", begin.Add(at), when)
+func meetings() []meeting { return slices.Concat(personMeetings(), commandMeetings()) }
+
+// term is a termination of maria, rehire the end of it. gone checks that the rehire came last and lists what was done.
+func term(w *world, id string, at, effective time.Duration) events.Event {
+	var when time.Time
+	if effective > 0 {
+		when = begin.Add(effective)
 	}
-	rehire := func(w *world, at time.Duration) events.Event {
-		return w.happening("user.rehired", "back", "maria", begin.Add(at), time.Time{})
+	return w.happening("user.terminated", id, "maria", begin.Add(at), when)
+}
+
+func rehire(w *world, at time.Duration) events.Event {
+	return w.happening("user.rehired", "back", "maria", begin.Add(at), time.Time{})
+}
+
+func gone(w *world) {
+	e, r := term(w, "1", 0, 0), rehire(w, time.Hour)
+	if n := len(w.decision(r.Case()).Begun); n != len(w.done) {
+		w.t.Errorf("listed %d, done %v", n, w.done)
 	}
-	// gone: the rehire came last, and what was done of the termination is listed.
-	gone := func(w *world) {
-		e, r := term(w, "1", 0, 0), rehire(w, time.Hour)
-		if n := len(w.decision(r.Case()).Begun); n != len(w.done) {
-			w.t.Errorf("listed %d, done %v", n, w.done)
-		}
-		if s := w.state(ledger.LifecycleSubject(e.Case())); s != closed {
-			w.t.Errorf("termination %q", s)
-		}
+	if s := w.state(ledger.LifecycleSubject(e.Case())); s != closed {
+		w.t.Errorf("termination %q", s)
 	}
+}
+
+// personMeetings are those of two events.
+func personMeetings() []meeting {
 	return []meeting{
 		{"termination meets rehire", func(w *world) (any, any) { return term(w, "1", 0, 0), rehire(w, time.Hour) }, gone},
 		{"rehire meets termination", func(w *world) (any, any) { return rehire(w, time.Hour), term(w, "1", 0, 0) }, gone},
@@ -106,6 +113,36 @@ func meetings() []meeting {
 				w.t.Errorf("termination %q", s)
 			}
 		}},
+		{"content meets other content", func(w *world) (any, any) {
+			return term(w, "1", 0, 0), w.happening("user.terminated", "1", "peter", begin, time.Time{})
+		}, func(w *world) {
+			if len(w.now.letters) != 1 || len(w.done) != 2 {
+				w.t.Errorf("letters %v, done %v", w.now.letters, w.done)
+			}
+			for id := range w.now.letters {
+				w.send(w.command("c1", events.Drop, id, "ann"))
+			}
+			w.settle()
+		}},
+		{"the last place of a brake", func(w *world) (any, any) {
+			w.rules.brakes = []playbook.Brake{{Name: "terminations", Max: 1, Per: time.Hour}}
+			return term(w, "1", 0, 0), w.happening("user.terminated", "2", "peter", begin, time.Time{})
+		}, func(w *world) {
+			w.armed = false
+			states := map[ledger.State]int{}
+			for _, e := range []events.Event{term(w, "1", 0, 0), w.happening("user.terminated", "2", "peter", begin, time.Time{})} {
+				states[w.state(ledger.PlanSubject(e.Case()))]++
+			}
+			if states[planned] != 1 || states[ledger.Held] != 1 {
+				w.t.Errorf("plans: %v", states)
+			}
+		}},
+	}
+}
+
+// commandMeetings are those of a command with another message.
+func commandMeetings() []meeting {
+	return []meeting{
 		{"approval meets denial", func(w *world) (any, any) {
 			w.rules.approvers = 1
 			e := term(w, "1", 0, 0)
@@ -161,30 +198,6 @@ func meetings() []meeting {
 			w.settle()
 			return w.command("c1", events.RedriveVerb, action(e.Case(), "suspend"), "ann"), rehire(w, time.Hour)
 		}, gone},
-		{"content meets other content", func(w *world) (any, any) {
-			return term(w, "1", 0, 0), w.happening("user.terminated", "1", "peter", begin, time.Time{})
-		}, func(w *world) {
-			if len(w.now.letters) != 1 || len(w.done) != 2 {
-				w.t.Errorf("letters %v, done %v", w.now.letters, w.done)
-			}
-			for id := range w.now.letters {
-				w.send(w.command("c1", events.Drop, id, "ann"))
-			}
-			w.settle()
-		}},
-		{"the last place of a brake", func(w *world) (any, any) {
-			w.rules.brakes = []playbook.Brake{{Name: "terminations", Max: 1, Per: time.Hour}}
-			return term(w, "1", 0, 0), w.happening("user.terminated", "2", "peter", begin, time.Time{})
-		}, func(w *world) {
-			w.armed = false
-			states := map[ledger.State]int{}
-			for _, e := range []events.Event{term(w, "1", 0, 0), w.happening("user.terminated", "2", "peter", begin, time.Time{})} {
-				states[w.state(ledger.PlanSubject(e.Case()))]++
-			}
-			if states[planned] != 1 || states[ledger.Held] != 1 {
-				w.t.Errorf("plans: %v", states)
-			}
-		}},
 	}
 }
 

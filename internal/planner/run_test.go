@@ -55,23 +55,50 @@ func TestWhatCannotBeReadGoesToAPerson(t *testing.T) {
 	}
 }
 
-// Over a real broker: an event is planned, one for later comes back and is planned, one is held and approved, and a
-// delivery that could not be mapped is kept.
-func TestRunOverBroker(t *testing.T) {
+// startBus gives a bus over a broker of its own, with all streams.
+func startBus(t *testing.T) *stream.Bus {
+	t.Helper()
 	srv, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = srv.Close() }()
+	t.Cleanup(func() { _ = srv.Close() })
 	bus, err := stream.Connect(t.Context(), srv.Options())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = bus.Close(context.Background()) }()
+	t.Cleanup(func() { _ = bus.Close(context.Background()) })
 	if err := bus.CreateTopology(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t)
+	return bus
+}
+
+// until waits until a case's plan stands there.
+func until(t *testing.T, records *ledger.Ledger, caseID string, want ledger.State) {
+	t.Helper()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for deadline := time.After(20 * time.Second); ; {
+		rec, err := records.Last(t.Context(), ledger.PlanSubject(caseID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rec.State == want {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-deadline:
+			t.Fatalf("plan %q, want %q", rec.State, want)
+		}
+	}
+}
+
+// Over a real broker: an event is planned, one for later comes back and is planned, one is held and approved, and a
+// delivery that could not be mapped is kept.
+func TestRunOverBroker(t *testing.T) {
+	bus, w := startBus(t), newWorld(t)
 	records := ledger.New(bus.Log(), nil)
 	p := &planner.Planner{
 		Ledger: records, Queue: bus, Timetable: bus, Morgue: bus, Plans: w.rules, Keyer: w.keyer,
@@ -81,44 +108,19 @@ func TestRunOverBroker(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- p.Run(ctx, bus) }()
 
-	until := func(caseID string, want ledger.State) {
-		t.Helper()
-		deadline := time.Now().Add(20 * time.Second)
-		for {
-			rec, err := records.Last(t.Context(), ledger.PlanSubject(caseID))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if rec.State == want {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("plan %q, want %q", rec.State, want)
-			}
-			<-time.After(5 * time.Millisecond)
-		}
-	}
 	now := time.Now()
 	first := w.happening("user.terminated", "1", "maria", now, time.Time{})
 	later := w.happening("user.terminated", "2", "peter", now, now.Add(500*time.Millisecond))
 	fault := events.Fault{ID: "f1", Source: "hr-relay", Error: "no such member", Time: now}
-	if err := errors.Join(bus.PublishEvents(ctx, []events.Event{first, later}), bus.PublishFault(ctx, fault)); err != nil {
-		t.Fatal(err)
-	}
-	until(first.Case(), planned)
-	until(later.Case(), planned)
-	w.rules.mu.Lock()
-	w.rules.approvers = 1
-	w.rules.mu.Unlock()
+	publish(t, bus.PublishEvents(ctx, []events.Event{first, later}), bus.PublishFault(ctx, fault))
+	until(t, records, first.Case(), planned)
+	until(t, records, later.Case(), planned)
+	w.rules.hold(1)
 	held := w.happening("user.terminated", "3", "paula", now, time.Time{})
-	if err := bus.PublishEvents(ctx, []events.Event{held}); err != nil {
-		t.Fatal(err)
-	}
-	until(held.Case(), ledger.Held)
-	if err := bus.PublishCommand(ctx, w.command("c1", events.Approve, held.Case(), "ann")); err != nil {
-		t.Fatal(err)
-	}
-	until(held.Case(), planned)
+	publish(t, bus.PublishEvents(ctx, []events.Event{held}))
+	until(t, records, held.Case(), ledger.Held)
+	publish(t, bus.PublishCommand(ctx, w.command("c1", events.Approve, held.Case(), "ann")))
+	until(t, records, held.Case(), planned)
 	wantActions(t, bus, first, later, held)
 	if _, err := bus.DeadLetter(ctx, "f1"); err != nil {
 		t.Error(err)
@@ -126,6 +128,14 @@ func TestRunOverBroker(t *testing.T) {
 	cancel()
 	if err := <-stopped; err != nil {
 		t.Error(err)
+	}
+}
+
+// publish fails the test if anything was not stored.
+func publish(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
 	}
 }
 

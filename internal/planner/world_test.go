@@ -2,13 +2,10 @@ package planner_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,8 +16,6 @@ import (
 	"keyturn/internal/ledger"
 	"keyturn/internal/ledger/ledgertest"
 	"keyturn/internal/planner"
-	"keyturn/internal/playbook"
-	"keyturn/internal/stream"
 )
 
 // world is everything around a planner: the ledger, the broker's other streams, a lane with a real runner and a
@@ -50,18 +45,6 @@ type world struct {
 	steps  []string     // their names
 }
 
-// broker is what the streams hold besides the ledger.
-type broker struct {
-	actions   []events.Action
-	seen      map[string]bool // message ids of actions
-	scheduled map[string]events.Event
-	letters   map[string]events.DeadLetter
-}
-
-func (b broker) clone() broker {
-	return broker{slices.Clone(b.actions), maps.Clone(b.seen), maps.Clone(b.scheduled), maps.Clone(b.letters)}
-}
-
 // mail is a message that is not acknowledged.
 type mail struct {
 	kind    string // "event", "due", "command", "fault"
@@ -71,27 +54,6 @@ type mail struct {
 	stored  time.Time
 	after   time.Time // not before
 }
-
-// mode is what strikes a write.
-type mode int
-
-const (
-	none    mode = iota
-	before       // dies before it
-	behind       // dies after it
-	cut          // power is lost after it
-	cutOnly      // power is lost after it, and only the ledger was not on disk
-	cutRest      // power is lost after it, and all but the ledger was not on disk
-	lost         // it is stored, and its answer is lost
-	refused      // it is not stored, and its writer lives
-)
-
-var modes = []mode{before, behind, cut, cutOnly, cutRest, lost, refused}
-
-// crash is what a death panics with.
-type crash struct{}
-
-var errBroker = errors.New("broker away")
 
 // begin is the day on which every world begins.
 var begin = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -172,104 +134,6 @@ func (p provider) apply(context.Context) (string, error) {
 	}
 	p.w.done[p.a.ID]++
 	return "req", nil
-}
-
-// strikeBefore and strikeAfter enclose every write of a planner.
-func (w *world) strikeBefore(name string) error {
-	if !w.armed {
-		return nil
-	}
-	if meet := w.meet; meet != nil && w.step == w.meetAt {
-		w.meet, w.armed = nil, false
-		meet()
-		w.armed = true
-	}
-	w.fault = w.faults[w.step]
-	w.step++
-	w.steps = append(w.steps, name)
-	switch w.fault {
-	case before:
-		panic(crash{})
-	case refused:
-		return errBroker
-	}
-	return nil
-}
-
-func (w *world) strikeAfter() error {
-	if !w.armed {
-		return nil
-	}
-	switch w.fault {
-	case behind:
-		panic(crash{})
-	case cut, cutOnly, cutRest:
-		if w.fault != cutRest {
-			w.log.PowerCut()
-		}
-		if w.fault != cutOnly {
-			w.now = w.disk.clone()
-		}
-		panic(crash{})
-	case lost:
-		return errBroker
-	}
-	return nil
-}
-
-// write is a write to anything but the ledger.
-func (w *world) write(name string, do func()) error {
-	if err := w.strikeBefore(name); err != nil {
-		return err
-	}
-	w.mu.Lock()
-	do()
-	w.mu.Unlock()
-	return w.strikeAfter()
-}
-
-func (w *world) PublishAction(_ context.Context, a events.Action) error {
-	return w.write("publish "+a.ID, func() {
-		id := fmt.Sprintf("%s.r%d", a.ID, a.Redrive)
-		if w.now.seen[id] {
-			return
-		}
-		w.now.seen[id] = true
-		w.now.actions = append(w.now.actions, a)
-	})
-}
-
-func (w *world) Barrier(context.Context) error {
-	return w.write("barrier", func() {
-		w.log.Barrier()
-		w.disk = w.now.clone()
-	})
-}
-
-func (w *world) Schedule(_ context.Context, e events.Event) error {
-	return w.write("schedule "+e.Case(), func() { w.now.scheduled[e.Case()] = e })
-}
-
-func (w *world) Unschedule(_ context.Context, caseID string) error {
-	return w.write("unschedule "+caseID, func() { delete(w.now.scheduled, caseID) })
-}
-
-func (w *world) Bury(_ context.Context, d events.DeadLetter) error {
-	return w.write("bury "+d.ID, func() { w.now.letters[d.ID] = d })
-}
-
-func (w *world) Unbury(_ context.Context, id string) error {
-	return w.write("unbury "+id, func() { delete(w.now.letters, id) })
-}
-
-func (w *world) DeadLetter(_ context.Context, id string) (events.DeadLetter, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	d, ok := w.now.letters[id]
-	if !ok {
-		return d, stream.ErrNotFound
-	}
-	return d, nil
 }
 
 // send stores messages, in order.
@@ -410,203 +274,4 @@ func (w *world) advance(d time.Duration) {
 			w.inbox = append(w.inbox, &mail{kind: "due", event: e, stored: w.clock})
 		}
 	}
-}
-
-// state is where a subject of the ledger stands.
-func (w *world) state(subject string) ledger.State {
-	w.t.Helper()
-	return w.last(subject).State
-}
-
-func (w *world) last(subject string) ledger.Record {
-	w.t.Helper()
-	rec, err := w.ledger().Last(context.Background(), subject)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return rec
-}
-
-func (w *world) decision(caseID string) planner.Decision {
-	w.t.Helper()
-	d, err := planner.Decode(w.last(ledger.PlanSubject(caseID)))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return d
-}
-
-// want checks where a case stands.
-func (w *world) want(what, caseID string, plan, life ledger.State) {
-	w.t.Helper()
-	if got := w.state(ledger.PlanSubject(caseID)); got != plan {
-		w.t.Errorf("%s: plan %q, want %q", what, got, plan)
-	}
-	if got := w.state(ledger.LifecycleSubject(caseID)); got != life {
-		w.t.Errorf("%s: case %q, want %q", what, got, life)
-	}
-}
-
-// wantDone checks what was changed at the provider: each of these actions once, and nothing else.
-func (w *world) wantDone(ids ...string) {
-	w.t.Helper()
-	want := map[string]int{}
-	for _, id := range ids {
-		want[id] = 1
-	}
-	if !maps.Equal(w.done, want) {
-		w.t.Errorf("changes made: %v, want %v", w.done, want)
-	}
-}
-
-// wantRest checks what must hold in the end of everything: nothing waits but these dead letters, and the ledger is
-// whole.
-func (w *world) wantRest(letters ...string) {
-	w.t.Helper()
-	if len(w.inbox) > 0 || len(w.now.actions) > 0 || len(w.now.scheduled) > 0 {
-		w.t.Errorf("left: %d messages, %d actions, %d scheduled", len(w.inbox), len(w.now.actions), len(w.now.scheduled))
-	}
-	slices.Sort(letters)
-	if got := slices.Sorted(maps.Keys(w.now.letters)); !slices.Equal(got, letters) {
-		w.t.Errorf("dead letters %v, want %v", got, letters)
-	}
-	if len(w.faults) > 1 {
-		return // the chain was verified with each of these faults alone
-	}
-	if _, broken, err := w.ledger().Verify(context.Background(), ledger.Everything()); err != nil || len(broken) > 0 {
-		w.t.Errorf("ledger broken: %v %v", broken, err)
-	}
-}
-
-// kinds are those of the steps.
-var kinds = map[string]string{"suspend": "okta.suspend_user", "tokens": "okta.clear_sessions", "restore": "okta.clear_sessions"}
-
-// rules is what the playbooks and guards of this test say.
-type rules struct {
-	mu        sync.Mutex
-	steps     map[string][]string // steps, by event name; a step after the first waits for the one before it
-	fault     error               // the playbooks cannot be applied
-	protected map[string]bool
-	approvers int
-	brakes    []playbook.Brake
-}
-
-func newRules() *rules {
-	return &rules{steps: map[string][]string{"user.terminated": {"suspend", "tokens"}}, protected: map[string]bool{}}
-}
-
-func (r *rules) Plan(e events.Event) (events.Plan, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.fault != nil {
-		return events.Plan{}, r.fault
-	}
-	p := events.Plan{Case: e.Case(), Event: e, Hash: e.ContentHash(), Class: e.Class, EffectiveAt: e.EffectiveAt}
-	var after []string
-	for _, step := range r.steps[e.Name()] {
-		id := events.ActionID(p.Case, "offboard", step)
-		p.Actions = append(p.Actions, events.Action{
-			ID: id, Case: p.Case, Playbook: "offboard", Step: step, Do: kinds[step], Connection: "okta-prod",
-			Class: e.Class, Target: e.Subject, After: after,
-		})
-		after = []string{id}
-		p.Playbooks = []string{"offboard"}
-	}
-	return p, nil
-}
-
-func (r *rules) Guard(p events.Plan) playbook.Verdict {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	g := playbook.Verdict{Approvers: r.approvers, Brakes: r.brakes}
-	if r.approvers > 0 {
-		g.Why = fmt.Sprintf("needs %d approvals", r.approvers)
-	}
-	if r.protected[p.Event.Subject] {
-		g.Protected = p.Event.Subject
-	}
-	return g
-}
-
-// happening makes an event of a person. at orders it; a zero effective takes effect at once.
-func (w *world) happening(name, id, person string, at, effective time.Time) events.Event {
-	w.t.Helper()
-	data := map[string]any{"user": map[string]string{"email": person + "@acme.example", "employee_number": "n-" + person}}
-	if !effective.IsZero() {
-		data["effective_at"] = effective.Format(time.RFC3339Nano)
-	}
-	raw, err := json.Marshal(data)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	row, ok := events.Lookup(name)
-	if !ok {
-		w.t.Fatalf("no event %s", name)
-	}
-	canonical, err := events.Canonical(raw)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	e := events.Event{
-		ID: id, Source: "/hr/acme", Type: row.Type(), Time: at, Scope: "hr-relay", Class: row.Class, EffectiveAt: effective,
-		Data: canonical,
-	}
-	if e.Subject, err = events.SubjectOf(e); err != nil {
-		w.t.Fatal(err)
-	}
-	return e
-}
-
-// action is the id of a step of a case.
-func action(caseID, step string) string { return events.ActionID(caseID, "offboard", step) }
-
-// both are the actions of a termination.
-func both(caseID string) []string {
-	return []string{action(caseID, "suspend"), action(caseID, "tokens")}
-}
-
-// scenario is a history and what must hold after it, whatever struck.
-type scenario struct {
-	name string
-	run  func(w *world)
-}
-
-// explore runs a scenario without a fault, then with every fault at every write, then with pairs of faults: every
-// pair of every two faults where KEYTURN_PAIRS=all says so, else a part of those of two kinds.
-func explore(t *testing.T, s scenario) {
-	t.Helper()
-	all := os.Getenv("KEYTURN_PAIRS") == "all"
-	n := attempt(t, s, nil)
-	for i := range n {
-		for _, m := range modes {
-			if m == before && i > 0 && !all {
-				continue // as good as dying behind the write before it
-			}
-			after := attempt(t, s, map[int]mode{i: m})
-			for j := i + 1; j < after; j++ {
-				for _, m2 := range modes {
-					few := (m == behind || m == cut) && (m2 == behind || m2 == cut) && (i+2*j)%17 == 0
-					if all || few {
-						attempt(t, s, map[int]mode{i: m, j: m2})
-					}
-				}
-			}
-			if t.Failed() {
-				return
-			}
-		}
-	}
-}
-
-// attempt runs a scenario with these faults and gives the number of its writes.
-func attempt(t *testing.T, s scenario, faults map[int]mode) int {
-	t.Helper()
-	w := newWorld(t)
-	w.faults = faults
-	was := t.Failed()
-	s.run(w)
-	if t.Failed() && !was {
-		t.Logf("%s with faults %v; writes:\n%s", s.name, faults, strings.Join(w.steps, "\n"))
-	}
-	return w.step
 }
