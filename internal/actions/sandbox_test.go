@@ -28,6 +28,24 @@ type org struct {
 	acme    sandbox.Acme
 	clients actions.Clients
 	dir     string // of secrets
+	calls   int
+	dieAt   int // the process dies at this call, before it is sent or, negative, after its effect; 0 = never
+}
+
+// RoundTrip makes the org the transport of its clients.
+func (o *org) RoundTrip(req *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(req.URL.Path, "token") { // tokens are fetched beside the handler
+		return o.sb.Transport().RoundTrip(req)
+	}
+	o.calls++
+	if o.calls == o.dieAt {
+		panic(died{"before " + req.URL.Path})
+	}
+	res, err := o.sb.Transport().RoundTrip(req)
+	if o.calls == -o.dieAt {
+		panic(died{"after " + req.URL.Path})
+	}
+	return res, err
 }
 
 // newOrg makes the sample company, with so many staff, on the world's clock.
@@ -48,7 +66,7 @@ func newOrg(t *testing.T, staff int, opt sandbox.Options) *org {
 // connect makes clients of all three providers.
 func (o *org) connect(key sandbox.ASAKey) actions.Clients {
 	o.t.Helper()
-	w := apiclient.Wiring{Transport: o.sb.Transport(), Now: func() time.Time { return o.now }, Rand: func() float64 { return 0.5 }}
+	w := apiclient.Wiring{Transport: o, Now: func() time.Time { return o.now }, Rand: func() float64 { return 0.5 }}
 	cred, at := o.sb.Credentials(), sandbox.InProcessURL
 	ok, err := okta.New(okta.Options{BaseURL: sandbox.OktaURL(at), SSWS: secret.New(cred.OktaAPIToken), Wiring: w})
 	if err != nil {
@@ -275,6 +293,37 @@ func TestKindsReachTheirEnd(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestKindsSurviveDeath lets the process die before and after each of their calls.
+func TestKindsSurviveDeath(t *testing.T) {
+	for _, s := range scenarios() {
+		t.Run(strings.ReplaceAll(s.name, " ", "_"), func(t *testing.T) {
+			clean := s.dying(t, 0)
+			for at := 1; at <= clean; at++ {
+				s.dying(t, at)
+				s.dying(t, -at)
+			}
+		})
+	}
+}
+
+// dying runs the scenario with a death and gives the number of calls that it took.
+func (s scenario) dying(t *testing.T, at int) int {
+	t.Helper()
+	o := newOrg(t, 3, sandbox.Options{})
+	o.dieAt = at
+	before := o.sb.Snapshot()
+	o.run(s.act(o.acme))
+	rec := o.ends("s", s.done)
+	s.ok(t, o, before)
+	if len(rec.Evidence.Applied) == 0 || !reflect.DeepEqual(others(before, o.acme), others(o.sb.Snapshot(), o.acme)) {
+		t.Errorf("died at %d: somebody else was touched, or the evidence is empty: %+v", at, rec.Evidence)
+	}
+	o.once()
+	o.verify()
+	o.silent()
+	return o.calls
 }
 
 // run runs the scenario with a fault and gives the number of calls that it took.
