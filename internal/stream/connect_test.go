@@ -26,6 +26,16 @@ import (
 // external runs a NATS server of its own, as an operator would.
 func external(t testing.TB, change func(*server.Options)) *server.Server {
 	t.Helper()
+	s := launch(t, change)
+	if !s.ReadyForConnections(20 * time.Second) {
+		t.Fatal("the server does not start")
+	}
+	return s
+}
+
+// launch starts a server without waiting for it.
+func launch(t testing.TB, change func(*server.Options)) *server.Server {
+	t.Helper()
 	o := &server.Options{ServerName: t.Name(), Host: "127.0.0.1", Port: server.RANDOM_PORT, HTTPHost: "127.0.0.1",
 		HTTPPort: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true}
 	if change != nil {
@@ -37,9 +47,6 @@ func external(t testing.TB, change func(*server.Options)) *server.Server {
 	}
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(20 * time.Second) {
-		t.Fatal("the server does not start")
-	}
 	return s
 }
 

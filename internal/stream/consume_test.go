@@ -58,11 +58,11 @@ func TestSettleFollowsItsTable(t *testing.T) {
 		outcome events.Outcome
 		command bool // settle a command instead of an action
 		writes  []string
-		again   bool // comes again within a second
+		again   bool // comes again soon
 	}{
 		{"done", events.Outcome{Verdict: events.Done}, false, []string{"barrier", "ack"}, false},
 		{"retry soon", events.Outcome{Delay: 20 * time.Millisecond}, false, []string{"nak"}, true},
-		{"retry without a delay", events.Outcome{Err: errors.New("no delay")}, false, []string{"nak"}, false},
+		{"retry without a delay", events.Outcome{Err: errors.New("no delay")}, false, []string{"nak"}, true},
 		{"retry in a minute", events.Outcome{Delay: time.Minute}, false, []string{"nak"}, false},
 		{"retry later", events.Outcome{Delay: time.Hour}, false, []string{"later", "barrier", "ack"}, false},
 		{"a command later", events.Outcome{Delay: time.Hour}, true, []string{"nak"}, false},

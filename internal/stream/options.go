@@ -49,7 +49,7 @@ type Options struct {
 
 	AckWait time.Duration // when the message of a dead worker is delivered again; 0 = 10 s, less in tests of recovery
 
-	Replicas   int   // of every stream; 0 = as they are, or 1
+	Replicas   int   // of every stream; 0 = as they are; new: 3 on a cluster of three servers or more, else 1
 	StoreBytes int64 // size of the store, in bytes, where known; 0 = unknown
 	EventBytes int64 // bound of EVENTS, in bytes; 0 = as it is, or a quarter of StoreBytes
 

@@ -9,30 +9,30 @@ import (
 	"keyturn/internal/stream/embedded"
 )
 
-// raw opens a client of its own at srv, to look past the bus.
-func raw(t testing.TB, srv *embedded.Server) jetstream.JetStream {
+// clientInfo reads a stream through a client of its own, past the bus.
+func clientInfo(t testing.TB, url, name string, opts ...nats.Option) *jetstream.StreamInfo {
 	t.Helper()
-	o := srv.Options()
-	nc, err := nats.Connect("", nats.InProcessServer(o.InProcess), nats.UserInfo(o.User, o.Password.Reveal()))
+	nc, err := nats.Connect(url, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(nc.Close)
+	defer nc.Close()
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return js
+	s, err := js.Stream(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.CachedInfo()
 }
 
 // streamInfo reads a stream of srv.
 func streamInfo(t testing.TB, srv *embedded.Server, name string) *jetstream.StreamInfo {
 	t.Helper()
-	s, err := raw(t, srv).Stream(t.Context(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.CachedInfo()
+	o := srv.Options()
+	return clientInfo(t, "", name, nats.InProcessServer(o.InProcess), nats.UserInfo(o.User, o.Password.Reveal()))
 }
 
 // count is how many messages a stream of srv holds.

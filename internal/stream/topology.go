@@ -64,7 +64,7 @@ func (o Options) topology() []jetstream.StreamConfig {
 		// Purged below the consumers' ack floors by the janitor; schedules forbid discard new.
 		{Name: streamActions, Description: "actions to bring about, and those that wait for later",
 			Subjects: []string{prefixActions + ".*.*.*", prefixLater + ".*"}, Duplicates: dedupWindow,
-			AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true},
+			AllowMsgSchedules: true, AllowRollup: true},
 		{Name: streamSchedule, Description: "events that take effect in the future",
 			Subjects:          []string{prefixScheduleAt + ".*", prefixDue + ".*"},
 			AllowMsgSchedules: true, AllowMsgTTL: true, AllowRollup: true},
@@ -226,7 +226,7 @@ func (b *Bus) createStream(ctx context.Context, cfg jetstream.StreamConfig) erro
 		var old jetstream.Stream
 		old, err = b.js.Stream(ctx, cfg.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			cfg.Replicas = max(b.opts.Replicas, 1)
+			cfg.Replicas = b.replicas()
 			_, err = b.js.CreateStream(ctx, cfg)
 		} else if err == nil {
 			err = b.updateStream(ctx, cfg, old.CachedInfo().Config)
@@ -236,6 +236,20 @@ func (b *Bus) createStream(ctx context.Context, cfg jetstream.StreamConfig) erro
 		}
 	}
 	return err
+}
+
+// replicas is how many servers keep a new stream: three where the cluster has as many, because one that fails must not
+// take an accepted event along.
+func (b *Bus) replicas() int {
+	found := len(b.nc.DiscoveredServers())
+	configured := len(b.nc.Servers()) - found // the same servers may go by other names there
+	switch {
+	case b.opts.Replicas > 0:
+		return b.opts.Replicas
+	case b.nc.ConnectedClusterName() != "" && max(found, configured) >= 3:
+		return 3
+	}
+	return 1
 }
 
 // updateStream brings a stream to cfg, but for what an operator may choose.
@@ -254,7 +268,7 @@ func (b *Bus) updateStream(ctx context.Context, cfg, old jetstream.StreamConfig)
 
 // createBucket makes or updates one bucket; races are as in createStream.
 func (b *Bus) createBucket(ctx context.Context, cfg jetstream.KeyValueConfig) error {
-	cfg.Replicas = max(b.opts.Replicas, 1)
+	cfg.Replicas = b.replicas()
 	var err error
 	for range tries {
 		if old, oerr := b.js.Stream(ctx, "KV_"+cfg.Bucket); oerr == nil && b.opts.Replicas == 0 {

@@ -1,0 +1,119 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/stream"
+)
+
+// cluster runs three servers as one cluster, each of which syncs always.
+func cluster(t *testing.T) []*server.Server {
+	t.Helper()
+	var routes []*url.URL
+	ports := make([]int, 3)
+	for i := range ports {
+		ln, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free, for a moment at least
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports[i] = ln.Addr().(*net.TCPAddr).Port
+		routes = append(routes, &url.URL{Scheme: "nats", Host: ln.Addr().String()})
+		_ = ln.Close()
+	}
+	var all []*server.Server
+	for i, port := range ports {
+		all = append(all, launch(t, func(o *server.Options) {
+			o.ServerName, o.SyncAlways = fmt.Sprint("n", i), true
+			o.Cluster = server.ClusterOpts{Name: "acme", Host: "127.0.0.1", Port: port}
+			o.Routes = routes
+		}))
+	}
+	until(t, "the cluster's leader", func() bool {
+		for _, s := range all {
+			if s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) == 3 {
+				return true
+			}
+		}
+		return false
+	})
+	return all
+}
+
+func TestAClusterKeepsThreeCopiesAndSurvivesTheLossOfOneServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts three servers")
+	}
+	servers := cluster(t)
+	var urls, monitors []string
+	for _, s := range servers {
+		urls, monitors = append(urls, s.ClientURL()), append(monitors, "http://"+s.MonitorAddr().String())
+	}
+	opts := stream.Options{URL: strings.Join(urls, ","), Monitor: monitors[:2]}
+	if _, err := stream.Connect(t.Context(), opts); !errors.Is(err, stream.ErrServer) {
+		t.Fatalf("two of three monitors: %v", err)
+	}
+	opts.Monitor = monitors
+	bus, err := stream.Connect(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close(context.Background())
+	if err := bus.CreateTopology(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"EVENTS", "LEDGER", "KV_LEASES"} {
+		if n := clientInfo(t, servers[1].ClientURL(), name).Config.Replicas; n != 3 {
+			t.Errorf("%s has %d replicas, want 3", name, n)
+		}
+	}
+	seq := useCluster(t, bus, "before", 0)
+	servers[0].Shutdown()
+	servers[0].WaitForShutdown()
+	until(t, "a publish after the loss", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		return bus.PublishEvents(ctx, []events.Event{event("lost")}) == nil
+	})
+	until(t, "the ledger's leader", func() bool {
+		_, _, err := bus.Log().Last(t.Context(), "ledger.case1.plan")
+		return err == nil
+	})
+	useCluster(t, bus, "after", seq)
+}
+
+// useCluster publishes, appends after seq, conflicts, and takes a lease; it returns the sequence of its record.
+func useCluster(t *testing.T, bus *stream.Bus, id string, seq uint64) uint64 {
+	t.Helper()
+	for range 2 {
+		if err := bus.PublishEvents(t.Context(), []events.Event{event(id)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next, err := bus.Log().Append(t.Context(), "ledger.case1.plan", seq, []byte(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []uint64{0, seq, next + 7} {
+		if _, err := bus.Log().Append(t.Context(), "ledger.case1.plan", after, nil); !errors.Is(err, ledger.ErrConflict) {
+			t.Errorf("append after %d: %v", after, err)
+		}
+	}
+	if got, data, err := bus.Log().Last(t.Context(), "ledger.case1.plan"); err != nil || got != next || string(data) != id {
+		t.Errorf("last: %d %q %v, want %d", got, data, err, next)
+	}
+	if err := bus.Hold(t.Context(), "okta-prod", "w", func(context.Context, uint64) error { return nil }); err != nil {
+		t.Errorf("lease: %v", err)
+	}
+	return next
+}
