@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"keyturn/internal/events"
@@ -47,10 +48,10 @@ func TestAnotherProcessFindsTheServerAndSharesItsBarrier(t *testing.T) {
 	for _, durability := range []stream.Durability{stream.Group, stream.Always} {
 		t.Run(string(durability), func(t *testing.T) {
 			dir := t.TempDir()
-			syncs := 0
+			var syncs atomic.Int32
 			opts := embedded.Options{Dir: dir, Listen: true, Durability: durability}
 			if durability == stream.Group {
-				opts.Sync = func() error { syncs++; return nil }
+				opts.Sync = func() error { syncs.Add(1); return nil }
 			}
 			srv := start(t, opts)
 			owner := connect(t, srv.Options())
@@ -72,12 +73,12 @@ func TestAnotherProcessFindsTheServerAndSharesItsBarrier(t *testing.T) {
 				t.Error("the password shows")
 			}
 			tool := connect(t, found)
-			before := syncs
+			before := syncs.Load()
 			if err := tool.PublishCommand(t.Context(), events.Command{ID: "c1", Verb: events.Deny, Target: "case1"}); err != nil {
 				t.Fatal(err)
 			}
-			if durability == stream.Group && syncs != before+1 {
-				t.Errorf("%d syncs for the command, want 1", syncs-before)
+			if durability == stream.Group && syncs.Load() != before+1 {
+				t.Errorf("%d syncs for the command, want 1", syncs.Load()-before)
 			}
 			stranger := found
 			stranger.User = ""
@@ -96,8 +97,13 @@ func TestAnotherProcessFindsTheServerAndSharesItsBarrier(t *testing.T) {
 
 func TestAToolIsNotAnsweredWhenTheOwnersBarrierFails(t *testing.T) {
 	dir := t.TempDir()
-	var broken error
-	srv := start(t, embedded.Options{Dir: dir, Listen: true, Durability: stream.Group, Sync: func() error { return broken }})
+	var broken atomic.Bool
+	srv := start(t, embedded.Options{Dir: dir, Listen: true, Durability: stream.Group, Sync: func() error {
+		if broken.Load() {
+			return errors.New("input/output error")
+		}
+		return nil
+	}})
 	if err := connect(t, srv.Options()).CreateTopology(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +112,7 @@ func TestAToolIsNotAnsweredWhenTheOwnersBarrierFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	tool := connect(t, found)
-	broken = errors.New("input/output error")
+	broken.Store(true)
 	err = tool.PublishCommand(t.Context(), events.Command{ID: "c1", Verb: events.Deny, Target: "case1"})
 	if !errors.Is(err, stream.ErrBarrier) || !errors.Is(err, stream.ErrUnavailable) {
 		t.Errorf("got %v", err)

@@ -26,7 +26,7 @@ type Options struct {
 	// Sync replaces the sync of Group (tests, measurements); any file system will do then. Nil syncs the store's own.
 	Sync func() error
 
-	MaxStore int64        // bytes that all streams may fill; 0 = three quarters of what is free at the start
+	MaxStore int64        // bytes that all streams may fill; 0 = three quarters of what they fill and what is free at the start
 	Log      *slog.Logger // nil = none
 }
 
@@ -49,6 +49,7 @@ type Server struct {
 	pass  secret.Value
 
 	durability stream.Durability
+	maxStore   int64 // bytes that all streams may fill
 	barrier    *stream.Barrier
 	boot       stream.Boot
 	closed     atomic.Bool
@@ -81,6 +82,9 @@ func (s *Server) start() error {
 	}
 	if err := s.choose(); err != nil {
 		return err
+	}
+	if s.maxStore = s.opts.MaxStore; s.maxStore <= 0 {
+		s.maxStore = (s.store.room() + s.store.used()) / 4 * 3
 	}
 	unclean, err := s.store.mark()
 	if err != nil {
@@ -148,7 +152,7 @@ func (s *Server) fail(err error) {
 // run starts the NATS server.
 func (s *Server) run() error {
 	o := &server.Options{
-		ServerName: "keyturn", JetStream: true, StoreDir: s.store.dir, JetStreamMaxStore: s.maxStore(),
+		ServerName: "keyturn", JetStream: true, StoreDir: s.store.dir, JetStreamMaxStore: s.maxStore,
 		SyncAlways: s.durability == stream.Always, DontListen: !s.opts.Listen, Host: "127.0.0.1", Port: server.RANDOM_PORT,
 		NoSigs: true, DisableJetStreamBanner: true, MaxPayload: maxPayload,
 	}
@@ -168,18 +172,10 @@ func (s *Server) run() error {
 	return nil
 }
 
-// maxStore is what all streams together may fill, in bytes.
-func (s *Server) maxStore() int64 {
-	if s.opts.MaxStore > 0 {
-		return s.opts.MaxStore
-	}
-	return s.store.room() / 4 * 3
-}
-
 // Options are what a Bus in this process needs to use the server. The caller adds its own (Name, Log, Metrics).
 func (s *Server) Options() stream.Options {
 	return stream.Options{InProcess: s.nats, User: s.user, Password: s.pass, Durability: s.durability, Barrier: s.barrier,
-		Boot: s.boot, StoreBytes: s.maxStore()}
+		Boot: s.boot, StoreBytes: s.maxStore}
 }
 
 // URL is where the server listens; empty when it does not.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"keyturn/internal/secret"
 )
 
@@ -57,6 +59,21 @@ func (s *store) close() error { return errors.Join(s.root.Close(), s.lock.Close(
 func (s *store) has(name string) bool {
 	_, err := os.Stat(filepath.Join(s.dir, name))
 	return err == nil
+}
+
+// used is what the server's files take, in bytes. What cannot be read counts for nothing.
+func (s *store) used() int64 {
+	var size int64
+	_ = filepath.WalkDir(filepath.Join(s.dir, server.JetStreamStoreDir), func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			size += info.Size()
+		}
+		return nil
+	})
+	return size
 }
 
 // mark says that the store is in use, durably, and reports whether it said so already: the last stop was unclean.

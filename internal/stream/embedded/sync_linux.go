@@ -49,7 +49,7 @@ func kernelReports() error {
 	return nil
 }
 
-// room is what the store's file system has left for us and what we have, in bytes.
+// room is what the store's file system has left for us, in bytes.
 func (s *store) room() int64 {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(s.root.Fd()), &st); err != nil {
