@@ -170,6 +170,7 @@ func TestRunSurvivesFaults(t *testing.T) {
 	modes := []mode{dieThere, powerCut, failThere}
 	for _, f := range flows() {
 		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
 			dry := newWorld(t)
 			f.begin(dry)
 			dry.work()
@@ -182,7 +183,7 @@ func TestRunSurvivesFaults(t *testing.T) {
 				return
 			}
 			for i := 1; i <= dry.points; i++ {
-				for j := i + 1; j <= dry.points+12; j++ { // the second may strike in the repair of the first
+				for j := i + 1; j <= dry.points+12; j += stride { // the second may strike in the repair of the first
 					k := (i*31 + j) % 9 // the modes take turns
 					f.strike(t, map[int]mode{i: modes[k/3], j: modes[k%3]})
 				}

@@ -285,9 +285,10 @@ func TestKindsReachTheirEnd(t *testing.T) {
 	}
 	for _, s := range scenarios() {
 		t.Run(strings.ReplaceAll(s.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
 			clean := s.run(t, nil)
 			for _, f := range faults {
-				for f.Skip = 0; f.Skip < clean; f.Skip += 1 + clean/20 {
+				for f.Skip = 0; f.Skip < clean; f.Skip += 1 + clean/20*stride {
 					t.Run(fmt.Sprintf("%s_%d_at_%d", f.Kind, f.Status, f.Skip), func(t *testing.T) { s.run(t, &f) })
 				}
 			}
@@ -299,8 +300,9 @@ func TestKindsReachTheirEnd(t *testing.T) {
 func TestKindsSurviveDeath(t *testing.T) {
 	for _, s := range scenarios() {
 		t.Run(strings.ReplaceAll(s.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
 			clean := s.dying(t, 0)
-			for at := 1; at <= clean; at++ {
+			for at := 1; at <= clean; at += stride {
 				s.dying(t, at)
 				s.dying(t, -at)
 			}

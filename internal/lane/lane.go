@@ -27,7 +27,7 @@ const (
 	// renewal and renewed every three.
 	grace = 3 * time.Second
 	// busyDelay is when an action comes again whose target another one is at.
-	busyDelay = 2 * time.Second
+	busyDelay = 500 * time.Millisecond
 	// oddDelay is when a message comes again that cannot be worked on: another version may understand it.
 	oddDelay = time.Minute
 )

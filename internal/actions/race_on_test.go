@@ -1,0 +1,6 @@
+//go:build race
+
+package actions_test
+
+// stride: the race detector makes a case ten times as dear, and sees no more in the thousandth than in the tenth.
+const stride = 5
