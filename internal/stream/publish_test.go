@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 
 	"keyturn/internal/events"
 	"keyturn/internal/stream"
@@ -131,6 +134,51 @@ func TestATcpConnectionReconnectsAndConsumesOn(t *testing.T) {
 		t.Error(err)
 	}
 	_ = srv
+}
+
+func TestAServerThatRestartsIsFoundAgain(t *testing.T) {
+	dir := t.TempDir()
+	port := server.RANDOM_PORT
+	run := func() *server.Server {
+		return external(t, func(o *server.Options) { o.StoreDir, o.Port, o.SyncAlways = dir, port, true })
+	}
+	s := run()
+	port = s.Addr().(*net.TCPAddr).Port
+	bus, err := stream.Connect(t.Context(), stream.Options{URL: s.ClientURL(), AssertDurable: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close(context.Background())
+	if err := bus.CreateTopology(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p, err := bus.Pull(t.Context(), stream.EventsOf(events.Normal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for i := range 2 {
+		id := fmt.Sprint(i)
+		until(t, "a publish of event "+id, func() bool {
+			return bus.PublishEvents(t.Context(), []events.Event{event(id)}) == nil
+		})
+		m, err := p.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		bus.Handle(t.Context(), m, func(context.Context, *stream.Message) events.Outcome {
+			return events.Outcome{Verdict: events.Done}
+		})
+		if i > 0 {
+			break
+		}
+		s.Shutdown()
+		s.WaitForShutdown()
+		if err := bus.PublishEvents(t.Context(), []events.Event{event("away")}); !errors.Is(err, stream.ErrUnavailable) {
+			t.Errorf("while it was away: %v", err)
+		}
+		s = run()
+	}
 }
 
 func TestFaultsAndCommandsTravel(t *testing.T) {

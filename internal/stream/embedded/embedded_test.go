@@ -209,6 +209,14 @@ func TestCheckReadsTheWholeStoreAndFindsDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, id := range []string{"f1", "f1", "f2"} { // one replaced, one removed: erased records and tombstones
+		if err := bus.Bury(t.Context(), events.DeadLetter{ID: id, Kind: events.DeadFault, Source: "hr"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := bus.Unbury(t.Context(), "f1"); err != nil {
+		t.Fatal(err)
+	}
 	_ = bus.Close(t.Context())
 	if err := srv.Close(); err != nil {
 		t.Fatal(err)
@@ -219,8 +227,11 @@ func TestCheckReadsTheWholeStoreAndFindsDamage(t *testing.T) {
 	}
 	for _, s := range rep.Streams {
 		want := embedded.StreamReport{Name: s.Name}
-		if s.Name == "EVENTS" {
+		switch s.Name {
+		case "EVENTS":
 			want.Messages, want.Last = 20, 20
+		case "DEAD":
+			want.Messages, want.Last = s.Messages, 3
 		}
 		if s != want {
 			t.Errorf("%+v, want %+v", s, want)
