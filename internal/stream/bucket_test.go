@@ -9,7 +9,7 @@ import (
 	"keyturn/internal/stream/embedded"
 )
 
-func TestABucketSwapsAndTellsOfItsChanges(t *testing.T) {
+func TestABucketSwaps(t *testing.T) {
 	bus := connect(t, start(t, embedded.Options{}))
 	b := bus.Aliases()
 	if _, _, err := b.Get(t.Context(), "k1"); !errors.Is(err, stream.ErrNotFound) {
@@ -33,7 +33,13 @@ func TestABucketSwapsAndTellsOfItsChanges(t *testing.T) {
 	if _, _, err := bus.Lanes().Get(t.Context(), "k1"); !errors.Is(err, stream.ErrNotFound) {
 		t.Errorf("in the other bucket: %v", err)
 	}
+}
 
+func TestABucketTellsOfItsChanges(t *testing.T) {
+	b := connect(t, start(t, embedded.Options{})).Lanes()
+	if _, err := b.Put(t.Context(), "k1", []byte("b")); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	type change struct{ key, value string }
 	changes, done := make(chan change), make(chan error)

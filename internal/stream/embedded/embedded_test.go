@@ -197,8 +197,10 @@ func TestTheDeploymentKeyIsMadeOnceAndStays(t *testing.T) {
 	}
 }
 
-func TestCheckReadsTheWholeStoreAndFindsDamage(t *testing.T) {
-	dir := t.TempDir()
+// filled makes a store of 20 events and what is left of three dead letters, stopped cleanly.
+func filled(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
 	srv := start(t, embedded.Options{Dir: dir})
 	bus := connect(t, srv.Options())
 	if err := bus.CreateTopology(t.Context()); err != nil {
@@ -221,6 +223,11 @@ func TestCheckReadsTheWholeStoreAndFindsDamage(t *testing.T) {
 	if err := srv.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return dir
+}
+
+func TestCheckReadsTheWholeStore(t *testing.T) {
+	dir := filled(t)
 	rep, err := embedded.Check(t.Context(), dir)
 	if err != nil || rep.Unclean || rep.Failed != "" || len(rep.Streams) != 9 {
 		t.Fatalf("%+v, %v", rep, err)
@@ -237,9 +244,16 @@ func TestCheckReadsTheWholeStoreAndFindsDamage(t *testing.T) {
 			t.Errorf("%+v, want %+v", s, want)
 		}
 	}
+	if _, err := embedded.Check(t.Context(), filepath.Join(dir, "nowhere")); err == nil {
+		t.Error("checked a store that is not there")
+	}
+}
+
+func TestCheckTellsDamageFromWhatWasTornOff(t *testing.T) {
+	dir := filled(t)
 	msgs := filepath.Join(dir, "jetstream", "$G", "streams", "EVENTS", "msgs")
 	change(t, msgs, func(data []byte) []byte { return data[:len(data)-10] }) // what a power cut tears off
-	rep, err = embedded.Check(t.Context(), dir)
+	rep, err := embedded.Check(t.Context(), dir)
 	if i := slices.IndexFunc(rep.Streams, func(s embedded.StreamReport) bool { return s.Name == "EVENTS" }); err != nil ||
 		rep.Streams[i].Messages != 19 || rep.Streams[i].Torn == 0 {
 		t.Errorf("after a tear: %+v, %v", rep, err)
@@ -254,9 +268,6 @@ func TestCheckReadsTheWholeStoreAndFindsDamage(t *testing.T) {
 	}
 	if _, err := embedded.Start(embedded.Options{Dir: dir}); !errors.Is(err, embedded.ErrFailed) {
 		t.Errorf("a store that failed its check starts: %v", err)
-	}
-	if _, err := embedded.Check(t.Context(), filepath.Join(dir, "nowhere")); err == nil {
-		t.Error("checked a store that is not there")
 	}
 }
 
