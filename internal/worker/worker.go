@@ -72,7 +72,7 @@ func New(o Options) (*Worker, error) {
 		Ledger: records, Queue: o.Bus, Worker: o.Name, NewID: uuid.NewString, Log: o.Log, Limits: o.Limits,
 	}
 	w := &Worker{bus: o.Bus, log: o.Log, planner: &planner.Planner{
-		Ledger: records, Queue: o.Bus, Timetable: o.Bus, Morgue: o.Bus, Plans: plans{o.Playbooks}, Keyer: o.Keyer,
+		Ledger: records, Queue: o.Bus, Timetable: o.Bus, Morgue: o.Bus, Plans: o.Playbooks, Keyer: o.Keyer,
 		Follow: runner.Follow, Worker: o.Name, NewID: uuid.NewString, Log: o.Log,
 	}}
 	var faults []error
@@ -143,18 +143,4 @@ func (w *Worker) Checks() []admin.Check {
 		})
 	}
 	return checks
-}
-
-// plans puts the verdicts of the playbooks into the planner's words.
-type plans struct{ set *playbook.Set }
-
-func (p plans) Plan(e events.Event) (events.Plan, error) { return p.set.Plan(e) }
-
-func (p plans) Guard(plan events.Plan) planner.Guard {
-	v := p.set.Guard(plan)
-	g := planner.Guard{Protected: v.Protected, Approvers: v.Approvers, Why: v.Why}
-	for _, b := range v.Brakes {
-		g.Brakes = append(g.Brakes, planner.Brake(b))
-	}
-	return g
 }
