@@ -3,8 +3,11 @@ package apiclient
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
+	"net/textproto"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -119,7 +122,7 @@ func (c *Client) exchange(ctx context.Context, q Request, req *http.Request) (Re
 	defer cancel()
 	res, err := c.Transport.RoundTrip(req.WithContext(ctx))
 	if err != nil {
-		return Response{}, &Error{Op: q.Op, Cause: Transient, Err: stripURL(err)}
+		return Response{}, &Error{Op: q.Op, Cause: Transient, Err: plain(err)}
 	}
 	defer res.Body.Close()
 	r := Response{Status: res.StatusCode, Header: res.Header, RequestID: requestID(res.Header, c.RequestID)}
@@ -129,7 +132,7 @@ func (c *Client) exchange(ctx context.Context, q Request, req *http.Request) (Re
 		err = errors.New("an HTML page in place of a reply")
 	}
 	if err != nil {
-		return r, &Error{Op: q.Op, Status: r.Status, Cause: Transient, RequestID: r.RequestID, Err: stripURL(err)}
+		return r, &Error{Op: q.Op, Status: r.Status, Cause: Transient, RequestID: r.RequestID, Err: plain(err)}
 	}
 	return r, nil
 }
@@ -147,10 +150,20 @@ func inOp(op string, err error) error {
 	return &Error{Op: op, Cause: CauseOf(err), Err: err}
 }
 
-// stripURL takes the URL out of a transport's error: its query may name a person.
-func stripURL(err error) error {
+// plain takes out of a transport's error what may name a person or hold a secret: the URL, and what net/http quotes of
+// a reply that is no HTTP.
+func plain(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
+		err = e.Err
+	}
+	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
+		return errors.New("malformed header in the reply")
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return err
+	}
+	if text, _, quotes := strings.Cut(err.Error(), `"`); quotes {
+		return errors.New(strings.TrimSpace(text))
 	}
 	return err
 }

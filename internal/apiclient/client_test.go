@@ -225,6 +225,31 @@ func TestDoStripsURLs(t *testing.T) {
 	}
 }
 
+// TestDoQuotesNoReplyThatIsNone: net/http quotes what it cannot read, and that may hold anything.
+func TestDoQuotesNoReplyThatIsNone(t *testing.T) {
+	for _, reply := range []string{
+		"hunter2-mark HTTP\r\n\r\n", "HTTP/1.1 hunter2-mark\r\n\r\n", "HTTP/1.1 200 OK\r\nSet-Cookie hunter2-mark\r\n\r\n",
+		"HTTP/1.1 200 OK\r\n hunter2-mark: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: hunter2-mark\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: hunter2-mark\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhunter2-mark\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n0\r\nX hunter2-mark\r\n\r\n",
+	} {
+		c := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = io.WriteString(conn, reply)
+			_ = conn.Close()
+		})
+		_, err := c.Do(t.Context(), apiclient.Request{Op: "x.get", Path: []string{"p"}})
+		mustCause(t, err, apiclient.Transient)
+		if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: error %v", reply, err)
+		}
+	}
+}
+
 // brokenAuth has no credential.
 type brokenAuth struct{}
 

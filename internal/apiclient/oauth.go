@@ -125,7 +125,7 @@ func classifyToken(q Request, r Response, b Budget) *Error {
 	}
 	_ = r.Decode(&body)
 	code, _ := body.Error.(string)
-	e := &Error{Op: q.Op, Status: r.Status, Code: Printable(cmp.Or(code, body.ErrorCode), 40), RequestID: r.RequestID}
+	e := &Error{Op: q.Op, Status: r.Status, Code: Word(cmp.Or(code, body.ErrorCode)), RequestID: r.RequestID}
 	switch {
 	case r.Status == http.StatusTooManyRequests, r.Status == http.StatusServiceUnavailable && b.Wait > 0:
 		e.Cause, e.RetryAfter = Later, b.Wait

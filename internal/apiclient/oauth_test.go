@@ -170,6 +170,8 @@ func TestTokenEndpointErrors(t *testing.T) {
 		{403, `hunter2-mark`, apiclient.Denied, ""},
 		{404, `<html>hunter2-mark`, apiclient.Denied, ""},
 		{400, `{"error":{"hunter2-mark":1}}`, apiclient.Denied, ""},
+		{400, `{"error":"wrong secret hunter2"}`, apiclient.Denied, ""},
+		{400, `{"error":"aHVudGVyMg/hunter2+"}`, apiclient.Denied, ""},
 		{400, `{"error":"temporarily_unavailable"}`, apiclient.Transient, "temporarily_unavailable"},
 		{429, ``, apiclient.Later, ""},
 		{503, ``, apiclient.Later, ""},

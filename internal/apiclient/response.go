@@ -105,3 +105,15 @@ func Printable(s string, n int) string {
 	}, s)
 	return s[:min(n, len(s))]
 }
+
+// Word gives a provider's error code if it is one word, of letters, digits, '_', '-' and '.', at most 40 bytes, and
+// nothing otherwise: a text in the place of a code may repeat what was sent.
+func Word(s string) string {
+	odd := func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.'
+	}
+	if len(s) > 40 || strings.ContainsFunc(s, odd) {
+		return ""
+	}
+	return s
+}

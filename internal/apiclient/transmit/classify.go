@@ -55,11 +55,11 @@ func errorCode(r apiclient.Response) string {
 		return ""
 	}
 	if s, ok := body.Named.(string); ok && s != "" {
-		return apiclient.Printable(s, 40)
+		return apiclient.Word(s)
 	}
 	if n, ok := body.Number.(float64); ok {
 		b, _ := json.Marshal(n)
-		return apiclient.Printable(string(b), 10)
+		return apiclient.Word(string(b))
 	}
 	return ""
 }
