@@ -50,6 +50,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 // listener answers what is under way, then the broker's connection ends.
 func serve(ctx context.Context, settings config.Ingest, list config.Sources, stderr io.Writer) (err error) {
 	log := process.Logger(settings.Log, stderr)
+	defer process.Deadline(ctx, settings.Shutdown, log)()
 	reg := admin.NewRegistry()
 	sources, err := ingest.NewSources(list)
 	if err != nil {
@@ -57,7 +58,7 @@ func serve(ctx context.Context, settings config.Ingest, list config.Sources, std
 	}
 	bus, err := stream.Connect(ctx, process.Broker(settings.NATS, "keyturn-ingest", log, reg))
 	if err != nil {
-		return err
+		return process.Unless(ctx, err)
 	}
 	defer func() { err = errors.Join(err, bus.Close(context.WithoutCancel(ctx))) }()
 	if err := bus.CheckTopology(ctx); err != nil {

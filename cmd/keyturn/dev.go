@@ -57,7 +57,9 @@ func (a *app) dev(ctx context.Context, sandboxAddr string) (err error) {
 	defer func() { err = errors.Join(err, sb.Close()) }()
 	acme := sb.SeedAcme(devStaff)
 	settings.Log.Format = config.PlainText
-	o := a.localOptions(settings, machineOptions{ConfigDir: settings.ConfigDir, Log: process.Logger(settings.Log, a.err)})
+	log := process.Logger(settings.Log, a.err)
+	defer process.Deadline(ctx, settings.Shutdown, log)()
+	o := a.localOptions(settings, machineOptions{ConfigDir: settings.ConfigDir, Log: log})
 	if o.ConfigDir == "" {
 		o.ConfigDir = filepath.Join(o.Store, "config")
 		if err := writeSample(o.ConfigDir, sb.URL, sb.Credentials()); err != nil {

@@ -46,6 +46,7 @@ func (a *app) serve(ctx context.Context) (err error) {
 			"playbooks.yaml; samples are in deploy/config, and `keyturn dev` brings its own"))
 	}
 	log := process.Logger(settings.Log, a.err)
+	defer process.Deadline(ctx, settings.Shutdown, log)()
 	m, err := newMachine(ctx, a.localOptions(settings, machineOptions{ConfigDir: settings.ConfigDir, Log: log}))
 	if err != nil {
 		return err

@@ -52,6 +52,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 // work connects to the broker and runs the worker beside its admin listener.
 func work(ctx context.Context, settings config.Worker, list config.Connections, set *playbook.Set, stderr io.Writer) (err error) {
 	log := process.Logger(settings.Log, stderr)
+	defer process.Deadline(ctx, settings.Shutdown, log)()
 	reg := admin.NewRegistry()
 	keyer, err := events.NewKeyer([]byte(settings.DeploymentKey.Reveal()))
 	if err != nil {
@@ -61,7 +62,7 @@ func work(ctx context.Context, settings config.Worker, list config.Connections, 
 	options.Replicas = settings.Replicas
 	bus, err := stream.Connect(ctx, options)
 	if err != nil {
-		return err
+		return process.Unless(ctx, err)
 	}
 	defer func() { err = errors.Join(err, bus.Close(context.WithoutCancel(ctx))) }()
 	w, err := worker.New(worker.Options{

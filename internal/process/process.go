@@ -32,6 +32,34 @@ func Context() (context.Context, context.CancelFunc) {
 	return ctx, stop
 }
 
+// Unless gives err, unless it came of being told to stop: a process that is stopped while it starts ends in order.
+func Unless(stopped context.Context, err error) error {
+	if stopped.Err() != nil && errors.Is(err, stopped.Err()) {
+		return nil
+	}
+	return err
+}
+
+// Deadline ends the process with exit code 1 when it still runs limit after ctx ended; the returned function calls that
+// off. Being cut off costs nothing but time: what was answered is on disk, and what was not is repeated.
+func Deadline(ctx context.Context, limit time.Duration, log *slog.Logger) func() {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		late := time.NewTimer(limit)
+		defer late.Stop()
+		select {
+		case <-late.C:
+			log.Error("not stopped in time: what is under way is cut off", "limit", limit.String())
+			os.Exit(exitFailed)
+		case <-ended:
+		}
+	})
+	return func() {
+		stop()
+		close(ended)
+	}
+}
+
 // Logger writes to w in the configured format, from the configured level on.
 func Logger(c config.Log, w io.Writer) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: c.Level}

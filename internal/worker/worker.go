@@ -113,9 +113,12 @@ func newLane(c config.Connection, o Options, runner actions.Runner) (*lane.Lane,
 	}, nil
 }
 
-// Run works until ctx ends. It creates or updates the streams first.
+// Run works until ctx ends; its error is then nil. It creates or updates the streams first.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := w.bus.CreateTopology(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped while it started: the next start makes what is missing
+		}
 		return fmt.Errorf("create streams: %w", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
