@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"internal/apiclient":         {},
 	"internal/apiclient/*":       {"internal/apiclient"},
 	"internal/actions":           {"internal/apiclient", "internal/apiclient/*", "internal/events", "internal/ledger"},
+	"internal/reads":             {"internal/apiclient", "internal/apiclient/*"},
 	"internal/lane":              {"internal/actions", "internal/apiclient", "internal/events", "internal/ledger", "internal/stream"},
 }
 
@@ -63,7 +64,7 @@ var barred = []struct {
 	{[]string{"cmd/worker"}, []string{server}, "an external broker is a process of its own"},
 	{[]string{"internal/ingest"}, []string{module + "internal/apiclient", module + "internal/actions", module + "internal/ledger", nats},
 		"the intake knows who may send what, and nothing of what follows"},
-	{[]string{"internal/playbook", "internal/actions"}, []string{nats}, "rules and kinds are tested without a broker"},
+	{[]string{"internal/playbook", "internal/actions", "internal/reads"}, []string{nats}, "rules and kinds are tested without a broker"},
 	{[]string{"internal/planner"}, []string{module + "internal/apiclient", module + "internal/actions"},
 		"who decides cannot act"},
 }

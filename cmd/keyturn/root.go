@@ -61,9 +61,9 @@ func newRootCmd(a *app) *cobra.Command {
 func commands(a *app) map[string][]*cobra.Command {
 	return map[string][]*cobra.Command{
 		groupRun:  {newDemoCmd(a), newDevCmd(a), newServeCmd(a), newSendCmd(a)},
-		groupLook: {newCaseCmd(a), newCasesCmd(a), newPersonCmd(a)},
+		groupLook: {newCaseCmd(a), newCasesCmd(a), newPersonCmd(a), newGetCmd(a)},
 		groupAct:  {newHoldsCmd(a), newDeadCmd(a), newCancelCmd(a)},
-		groupKeep: {newStoreCmd(a), newAuditCmd(a), newVersionCmd(a)},
+		groupKeep: {newConnectionCmd(a), newStoreCmd(a), newAuditCmd(a), newVersionCmd(a)},
 	}
 }
 

@@ -91,13 +91,17 @@ func New(o Options) (*Worker, error) {
 func newLane(c config.Connection, o Options, runner actions.Runner) (*lane.Lane, error) {
 	slots := max(c.Concurrency, 1)
 	gate := lane.NewGate(slots)
-	made, err := clients(c, apiclient.Wiring{Transport: o.Transport, Version: o.Version})
+	fresh := func() (actions.Clients, error) {
+		return clients(c, apiclient.Wiring{Transport: o.Transport, Version: o.Version})
+	}
+	made, err := fresh()
 	if err != nil {
 		return nil, err
 	}
+	breaker := &lane.Breaker{Connection: c.Name, Probe: probe(made), Log: o.Log}
 	return &lane.Lane{
-		Connection: c.Name, Holder: o.Name, Slots: slots, Bus: o.Bus, Log: o.Log,
-		Breaker: &lane.Breaker{Connection: c.Name, Probe: probe(made), Log: o.Log},
+		Connection: c.Name, Holder: o.Name, Slots: slots, Log: o.Log, Breaker: breaker,
+		Bus: &desk{Bus: o.Bus, connection: c, gate: gate, breaker: breaker, made: made, fresh: fresh, log: o.Log},
 		Runner: func(epoch uint64, denied func(error)) *actions.Runner {
 			r := runner
 			r.Epoch, r.Denied = epoch, denied
