@@ -10,6 +10,7 @@ type Budget struct {
 	Limit     int           // calls a window; -1 when the reply did not say
 	Remaining int           // calls left in the window; -1 when the reply did not say
 	Reset     time.Duration // until the window ends, by the server's clock; 0 when the reply did not say
+	Ends      time.Time     // when that is, by the server's clock: the same in all replies of one window; zero when the reply did not say
 	Wait      time.Duration // on a reply that said "wait": how long; 0 otherwise
 	Crowded   bool          // the concurrency limit was hit: fewer at a time, not fewer a minute (Okta: 429 with limit 0 and remaining 0)
 }

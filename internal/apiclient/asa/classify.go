@@ -111,7 +111,8 @@ func budget(rand func() float64) func(apiclient.Response) apiclient.Budget {
 			Remaining: apiclient.Count(r.Header, "X-RateLimit-Remaining"),
 		}
 		if until, ok := apiclient.Until(r.Header, "X-RateLimit-Reset"); ok {
-			b.Reset = max(until, 0)
+			date, _ := apiclient.Date(r.Header)
+			b.Reset, b.Ends = max(until, 0), date.Add(until)
 		}
 		switch r.Status {
 		case http.StatusServiceUnavailable:

@@ -181,7 +181,8 @@ func budget(rand func() float64) func(apiclient.Response) apiclient.Budget {
 		}
 		until, known := apiclient.Until(r.Header, "X-Rate-Limit-Reset")
 		if known {
-			b.Reset = max(until, 0)
+			date, _ := apiclient.Date(r.Header)
+			b.Reset, b.Ends = max(until, 0), date.Add(until)
 		}
 		jitter := time.Duration(rand() * float64(time.Second))
 		switch {
