@@ -3,9 +3,9 @@ package lane
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,88 +13,131 @@ import (
 	"keyturn/internal/apiclient"
 )
 
-var refused = &apiclient.Error{Op: "okta.getUser", Status: 401, Cause: apiclient.Denied}
+var errRefused = &apiclient.Error{Op: "okta.getUser", Status: 401, Cause: apiclient.Denied}
 
-func TestBreakerProbesUntilTheCredentialWorks(t *testing.T) {
+// watched is a breaker whose probes and turns are counted.
+type watched struct {
+	*breaker
+	mu      sync.Mutex
+	answer  error // of the next probes
+	probes  int
+	stopped bool
+}
+
+// watch runs a breaker until the test's end.
+func watch(t *testing.T, answer error) *watched {
+	w := &watched{answer: answer}
+	w.breaker = newBreaker(func(context.Context) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.probes++
+		return w.answer
+	}, func(stop bool) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.stopped = stop
+	}, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() { w.run(ctx) })
+	t.Cleanup(func() { cancel(); wg.Wait() })
+	return w
+}
+
+// set changes what probes are answered, and gives how many there were, and whether the lane stands still.
+func (w *watched) set(answer error) (probes int, stopped bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answer = answer
+	return w.probes, w.stopped
+}
+
+func TestABreakerProbesUntilTheCredentialWorks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		var probes atomic.Int32
-		var works atomic.Bool
-		b := &Breaker{Connection: "okta-prod", Probe: func(context.Context) error {
-			probes.Add(1)
-			if !works.Load() {
-				return refused
-			}
-			return nil
-		}}
-		var wg sync.WaitGroup
-		wg.Go(func() { b.Run(ctx) })
-		if b.Err() != nil || b.Wait(ctx) != nil {
+		b := watch(t, errRefused)
+		if b.why() != nil || b.wait(t.Context()) != nil {
 			t.Fatal("a new breaker is open")
 		}
-		for range 100 { // all that were in hand
-			b.Trip(refused)
+		var wg sync.WaitGroup
+		for range 20 { // all that were in hand
+			wg.Go(func() { b.open(errRefused) })
 		}
-		if err := b.Err(); !errors.Is(err, refused) || !strings.Contains(err.Error(), "okta-prod") {
-			t.Errorf("open because of %v", err)
+		wg.Wait()
+		if err := b.why(); !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "since 2000-01-01T00:00:00Z") {
+			t.Errorf("it says %v", err)
 		}
-		began, went := time.Now(), make(chan time.Duration)
+		began, waited := time.Now(), make(chan time.Duration)
 		go func() {
-			_ = b.Wait(ctx)
-			went <- time.Since(began)
+			if err := b.wait(t.Context()); err != nil {
+				t.Error(err)
+			}
+			waited <- time.Since(began)
 		}()
 		time.Sleep(time.Hour)
-		if n := probes.Load(); n < 12 || n > 30 {
-			t.Errorf("%d probes in an hour", n)
+		probes, stopped := b.set(nil)
+		if probes < 12 || probes > 30 || !stopped {
+			t.Errorf("%d probes in an hour; the lane stands still: %v", probes, stopped)
 		}
-		works.Store(true)
-		if d := <-went; d < time.Hour || d > time.Hour+probeCap {
-			t.Errorf("closed after %v", d)
+		if d := <-waited; d < time.Hour || d > time.Hour+probeLast*3/2 {
+			t.Errorf("closed after %s", d)
 		}
-		if b.Err() != nil {
-			t.Error("it is open still")
+		if after, stopped := b.set(nil); after != probes+1 || stopped || b.why() != nil {
+			t.Errorf("%d probes more; the lane stands still: %v, because of %v", after-probes, stopped, b.why())
 		}
-		cancel()
-		wg.Wait()
 	})
 }
 
-// TestBreakerFlaps: a credential that passes the probe and is refused where it matters is not probed every second.
-func TestBreakerFlaps(t *testing.T) {
+// TestABreakerThatFlaps: a credential that passes the probe and is refused where it matters is probed less and less.
+func TestABreakerThatFlaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		var probes atomic.Int32
-		b := &Breaker{Probe: func(context.Context) error { probes.Add(1); return nil }}
-		var wg sync.WaitGroup
-		wg.Go(func() { b.Run(ctx) })
-		began := time.Now()
-		for time.Since(began) < time.Hour {
-			b.Trip(refused)
-			if err := b.Wait(ctx); err != nil {
+		b := watch(t, nil)
+		for began := time.Now(); time.Since(began) < time.Hour; {
+			b.open(errRefused)
+			if err := b.wait(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if n := probes.Load(); n > 30 {
-			t.Errorf("%d probes in an hour", n)
+		if probes, _ := b.set(nil); probes > 30 {
+			t.Errorf("%d probes in an hour", probes)
 		}
 		time.Sleep(probePeace + time.Second)
-		b.Trip(refused)
-		began = time.Now()
-		_ = b.Wait(ctx)
-		if d := time.Since(began); d > probeFirst {
-			t.Errorf("after a time of peace it took %v", d)
+		b.open(errRefused)
+		began := time.Now()
+		if err := b.wait(t.Context()); err != nil || time.Since(began) > probeFirst*3/2 {
+			t.Errorf("after a time of peace it took %s: %v", time.Since(began), err)
 		}
-		cancel()
-		wg.Wait()
 	})
 }
 
-func TestBreakerWaitEndsWithItsContext(t *testing.T) {
+// TestOnlyAnAnsweredProbeClosesABreaker: a provider that is away or full tells nothing about the credential.
+func TestOnlyAnAnsweredProbeClosesABreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &Breaker{}
-		b.Trip(refused)
-		if err := b.Wait(deadline(t, time.Minute)); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%v", err)
+		for _, cause := range []apiclient.Cause{apiclient.Transient, apiclient.Later, apiclient.Permanent, apiclient.Denied} {
+			b := watch(t, &apiclient.Error{Op: "probe", Cause: cause})
+			b.open(errRefused)
+			time.Sleep(time.Hour)
+			if b.why() == nil {
+				t.Errorf("closed by a probe that was answered %s", cause)
+			}
+		}
+	})
+}
+
+func TestWaitingForABreakerEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := watch(t, errRefused)
+		b.open(errRefused)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := b.wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		b.set(nil)
+		if err := b.wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := b.wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a closed breaker lets one go whose time is over: %v", err)
 		}
 	})
 }

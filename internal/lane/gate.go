@@ -1,8 +1,10 @@
 package lane
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,204 +13,233 @@ import (
 )
 
 const (
-	// longestWait is how long a call is held back in place. For longer its action is given back: a slot that only
-	// waits serves nobody.
-	longestWait = 60 * time.Second
-	// slowStart is how many calls may be under way in a bucket whose budget nobody has told yet.
-	slowStart = 2
-	// afterReset is what a reset is waited for beyond its time: servers tell it in whole seconds.
-	afterReset = 250 * time.Millisecond
+	// holdAtMost is how long a provider may want to be left alone before the actions are given back. It is as long as
+	// any wait that the clients of Okta and ASA read from a window.
+	holdAtMost = 90 * time.Second
+	// againSoon is when an action comes again that could not be finished for no reason of the provider's.
+	againSoon = time.Second
+	// urgentPlaces are how many calls of the urgent may be in flight beside the others: none waits for a leaver's call.
+	urgentPlaces = 2
 )
 
-// reserveOf is the part of a bucket's limit that calls of a class leave to those above them: so many calls of a
-// window are always there for a stolen laptop, however many leavers wait.
-func reserveOf(c events.Class) float64 {
-	switch c {
-	case events.Urgent:
-		return 0
-	case events.Normal:
-		return 0.1
+// gate spends one connection's budget during one tenure: it lets a call go only when the provider's own figures say
+// that it will not be refused, and no more at a time than the provider takes. All it knows it learned from replies.
+//
+// Whoever must wait is served by class, the most urgent first, and within a class by the age of the action: what was
+// begun is ended first. A wait ends when there is budget, however long the queue is: an action that was sent away for
+// it would begin anew, and with enough of them none would ever end.
+type gate struct {
+	mu       sync.Mutex
+	buckets  map[string]*bucket
+	waiting  []*waiter   // in the order in which they are served
+	wake     *time.Timer // runs when time alone lets one of them go
+	inFlight int
+	passes   int
+	shut     bool // the credential is refused
+	over     bool // the tenure ends
+
+	ceiling int // how many calls may be in flight
+	most    int // what the ceiling creeps up to
+	good    int // calls that went well since the ceiling last changed
+	echoes  int // calls still out of those in flight when it last sank: that they were too many is known
+}
+
+// waiter is one call before the gate.
+type waiter struct {
+	pass   *pass
+	bucket string
+	answer chan error
+}
+
+// newGate makes a gate that lets at most so many calls be in flight, and a few urgent ones more.
+func newGate(most int) *gate {
+	most = max(most, 1)
+	g := &gate{buckets: map[string]*bucket{}, ceiling: most, most: most}
+	g.wake = time.AfterFunc(time.Hour, func() { g.change(func() {}) })
+	g.wake.Stop()
+	return g
+}
+
+// pass lets the calls of one action through a gate. It implements apiclient.Gate.
+type pass struct {
+	gate   *gate
+	rank   int // of the class; 0 is the most urgent
+	number int
+	asked  bool // a person asks: goes even while the gate is shut
+}
+
+func (g *gate) pass(c events.Class) *pass {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.passes++
+	return &pass{gate: g, rank: rank(c), number: g.passes}
+}
+
+// rank is where a class stands in the order of service; one that is unknown is the last.
+func rank(c events.Class) int {
+	classes := events.Classes()
+	if i := slices.Index(classes, c); i >= 0 {
+		return i
 	}
-	return 0.2
+	return len(classes) - 1
 }
 
-// Gate spends the budget of one connection: for each rate bucket what the provider's own replies say is left, and for
-// all of them together how many calls it takes at a time. Nothing about a provider is configured here, all is
-// learned. Make it with NewGate. It is safe for concurrent use.
-type Gate struct {
-	mu      sync.Mutex
-	changed chan struct{} // closed and made anew when somebody who waits should look again
-	buckets map[string]*bucket
-	most    float64 // calls at a time that were asked for
-	now     float64 // calls at a time at present
-	flying  int     // calls under way
-}
-
-// bucket is what is known of one rate bucket.
-type bucket struct {
-	known  bool      // a reply said what is left
-	limit  int       // calls a window
-	left   int       // calls left in the window, calls under way taken off
-	reset  time.Time // when the window ends
-	pause  time.Time // until when the provider wants to be left alone
-	flying int
-}
-
-// NewGate makes the gate of a connection that takes so many calls at a time.
-func NewGate(concurrency int) *Gate {
-	n := float64(max(concurrency, 1) + urgentSlots)
-	return &Gate{changed: make(chan struct{}), buckets: map[string]*bucket{}, most: n, now: n}
-}
-
-// For gives the gate as the calls of a class pass it.
-func (g *Gate) For(c events.Class) apiclient.Gate { return passage{g, c} }
-
-// passage is the gate for one class.
-type passage struct {
-	gate  *Gate
-	class events.Class
+// Admit implements apiclient.Gate.
+func (p *pass) Admit(ctx context.Context, bucket string) error {
+	if at, ok := ctx.Deadline(); ok {
+		// Time spent here is missing from the call: one that goes late ends with nobody knowing what it did.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(at)/2)
+		defer cancel()
+	}
+	if err := ctx.Err(); err != nil {
+		return overdue(err)
+	}
+	w := &waiter{pass: p, bucket: bucket, answer: make(chan error, 1)}
+	p.gate.change(func() {
+		p.gate.waiting = append(p.gate.waiting, w)
+		p.gate.sort()
+	})
+	select {
+	case err := <-w.answer:
+		return err
+	case <-ctx.Done():
+		return p.gate.leave(w, overdue(ctx.Err()))
+	}
 }
 
 // Learn implements apiclient.Gate.
-func (p passage) Learn(bucket string, b apiclient.Budget) { p.gate.learn(bucket, b) }
-
-// Admit implements apiclient.Gate. It blocks for 60 s at most, and not when the context's own end is nearer than the
-// call: then, and for longer waits, the answer is Later.
-func (p passage) Admit(ctx context.Context, name string) error {
-	end := time.Now().Add(longestWait)
-	if at, ok := ctx.Deadline(); ok && at.Before(end) {
-		end = at
-	}
-	for {
-		if err := ctx.Err(); err != nil {
-			return ended(err)
-		}
-		wait, changed := p.gate.try(name, p.class)
-		switch {
-		case wait == 0:
-			return nil
-		case wait > 0 && time.Now().Add(wait).After(end):
-			return later(wait)
-		}
-		if wait < 0 { // for another call to end: nobody knows how long
-			wait = time.Until(end)
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-		case <-changed:
-		case <-timer.C:
-			if !time.Now().Before(end) {
-				timer.Stop()
-				return later(time.Second)
-			}
-		}
-		timer.Stop()
-	}
+func (p *pass) Learn(bucket string, said apiclient.Budget) {
+	g := p.gate
+	g.change(func() {
+		g.inFlight--
+		g.bucket(bucket).learn(said, time.Now())
+		g.adapt(said)
+	})
 }
 
-// later is the answer to a call that should be tried again after wait.
-func later(wait time.Duration) error {
-	return &apiclient.Error{Cause: apiclient.Later, RetryAfter: wait, Err: errors.New("the budget of the connection is spent")}
+// change changes the gate and lets go whoever may go then.
+func (g *gate) change(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f()
+	g.serve(time.Now())
 }
 
-// ended turns the end of a context into an answer: a call that was never sent because its time was up is only late.
-func ended(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return later(time.Second)
+// leave ends a wait with err, unless the call was admitted meanwhile: then it goes, and tells by Learn what came of it.
+func (g *gate) leave(w *waiter, err error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case answer := <-w.answer:
+		return answer
+	default:
 	}
+	g.waiting = slices.DeleteFunc(g.waiting, func(v *waiter) bool { return v == w })
 	return err
 }
 
-// try takes a call's place, and gives 0; or how long to wait, negative when that depends on other calls only.
-func (g *Gate) try(name string, c events.Class) (time.Duration, <-chan struct{}) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// serve answers all that can be answered now, and sets the timer for the first of the rest.
+func (g *gate) serve(now time.Time) {
+	var rest []*waiter
+	next := time.Duration(0)
+	for _, w := range g.waiting {
+		wait, ok := g.take(w, now)
+		switch {
+		case g.over:
+			w.answer <- later(againSoon, "the lane changes hands")
+		case ok:
+			w.answer <- nil
+		case wait > holdAtMost:
+			w.answer <- later(wait, "the provider wants to be left alone")
+		default:
+			rest = append(rest, w)
+			if next == 0 || wait > 0 && wait < next {
+				next = wait
+			}
+		}
+	}
+	g.waiting = rest
+	g.wake.Stop()
+	if next > 0 {
+		g.wake.Reset(next)
+	}
+}
+
+// take admits a call, or says how long it may certainly not go; 0 = nobody knows.
+func (g *gate) take(w *waiter, now time.Time) (wait time.Duration, ok bool) {
+	b := g.bucket(w.bucket)
+	if wait, ok := b.free(w.pass.rank, now); !ok || g.over {
+		return wait, false
+	}
+	places := g.ceiling
+	if w.pass.rank == 0 {
+		places += min(urgentPlaces, g.ceiling)
+	}
+	if g.shut && !w.pass.asked || g.inFlight >= places {
+		return 0, false
+	}
+	b.inFlight++
+	g.inFlight++
+	return 0, true
+}
+
+// adapt halves the ceiling when the provider says that too many calls are in flight, once for all that were, and
+// raises it by one after as many good calls as it is high.
+func (g *gate) adapt(said apiclient.Budget) {
+	echo := g.echoes > 0
+	g.echoes = max(g.echoes-1, 0)
+	switch {
+	case said.Crowded && echo:
+	case said.Crowded:
+		g.ceiling = max(min(g.ceiling, g.inFlight+1)/2, 1)
+		g.echoes, g.good = g.inFlight, 0
+	case said.Wait > 0 || g.ceiling >= g.most:
+	default:
+		if g.good++; g.good >= g.ceiling {
+			g.ceiling, g.good = g.ceiling+1, 0
+		}
+	}
+}
+
+// hurry serves an action by another class from now on, if that is more urgent: one of that class waits for its end.
+func (g *gate) hurry(p *pass, c events.Class) {
+	g.change(func() {
+		p.rank = min(p.rank, rank(c))
+		g.sort()
+	})
+}
+
+func (g *gate) sort() {
+	slices.SortStableFunc(g.waiting, func(v, w *waiter) int {
+		return cmp.Or(cmp.Compare(v.pass.rank, w.pass.rank), cmp.Compare(v.pass.number, w.pass.number))
+	})
+}
+
+// stop holds every call back, without an end; with false they go on.
+func (g *gate) stop(shut bool) { g.change(func() { g.shut = shut }) }
+
+// finish sends away whoever waits, and whoever comes: calls that are out come to their end, and none begins.
+func (g *gate) finish() { g.change(func() { g.over = true }) }
+
+func (g *gate) bucket(name string) *bucket {
 	b := g.buckets[name]
 	if b == nil {
 		b = &bucket{}
 		g.buckets[name] = b
 	}
-	now := time.Now()
-	if wait := b.pause.Sub(now); wait > 0 {
-		return wait, g.changed
-	}
-	places := int(g.now)
-	if c != events.Urgent {
-		places = max(1, places-1)
-	}
-	if g.flying >= places {
-		return -1, g.changed
-	}
-	b.renew(now)
-	if !b.known {
-		if b.flying >= slowStart {
-			return -1, g.changed
-		}
-	} else if b.limit > 0 && b.left <= int(float64(b.limit)*reserveOf(c)) {
-		return max(b.reset.Sub(now), 0) + afterReset, g.changed
-	}
-	b.left--
-	b.flying++
-	g.flying++
-	return 0, g.changed
+	return b
 }
 
-// renew begins a new window when the old one is over. What it holds is not known before its first reply.
-func (b *bucket) renew(now time.Time) {
-	if b.known && b.limit > 0 && !now.Before(b.reset.Add(afterReset)) {
-		b.known = false
+// overdue is the answer to a call whose context ended before the gate. One whose own time was up was not sent, and
+// that is no failure of it.
+func overdue(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return later(againSoon, "no room for the call in its time")
 	}
+	return err
 }
 
-// learn takes what a reply said.
-func (g *Gate) learn(name string, said apiclient.Budget) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	b := g.buckets[name]
-	if b == nil {
-		b = &bucket{flying: 1}
-		g.buckets[name], g.flying = b, g.flying+1
-	}
-	b.flying--
-	g.flying--
-	now := time.Now()
-	if said.Wait > 0 {
-		if until := now.Add(said.Wait); until.After(b.pause) {
-			b.pause = until
-		}
-	}
-	switch {
-	case said.Crowded:
-		g.now = max(1, g.now/2)
-	case said.Wait == 0:
-		g.now = min(g.most, g.now+1/g.now) // one more at a time after as many calls as there are at a time
-		b.take(said, now)
-	default:
-		b.take(said, now)
-	}
-	close(g.changed)
-	g.changed = make(chan struct{})
-}
-
-// take notes what is left. Replies come out of order: within one window the smaller number is the later one.
-func (b *bucket) take(said apiclient.Budget, now time.Time) {
-	if said.Limit <= 0 || said.Remaining < 0 {
-		// A provider that tells nothing is held back by its 429s alone.
-		if !b.known {
-			b.known, b.limit = said.Wait == 0 && said.Limit < 0, 0
-		}
-		return
-	}
-	reset := now.Add(said.Reset)
-	left := said.Remaining - b.flying
-	switch {
-	case !b.known, reset.After(b.reset.Add(2 * time.Second)):
-		b.reset, b.left = reset, left
-	case reset.Before(b.reset.Add(-2 * time.Second)):
-		return // of a window that is over
-	default:
-		b.left = min(b.left, left)
-	}
-	b.known, b.limit = true, said.Limit
+func later(wait time.Duration, why string) error {
+	return &apiclient.Error{Cause: apiclient.Later, RetryAfter: wait, Err: errors.New(why)}
 }

@@ -1,73 +1,68 @@
-// Package lane spends the budget of a connection, in one place at a time.
+// Package lane is the one place where a connection's budget is spent. One worker at a time runs a connection's lane,
+// by a lease. It takes the connection's actions, each class for itself, and lets their calls go to the provider: the
+// urgent before the normal before the bulk, as many at a time and as many a window as the provider takes.
 //
-// A lane holds the lease of its connection, pulls the connection's actions, urgent ones before normal ones before
-// bulk, and runs each through an actions.Runner: one action of a target at a time, so many at once as there are
-// slots. When the lease is lost every call in hand ends within its time and no message is spoken of again; when the
-// worker stops, what is in hand may end first. Each call to the provider passes the Gate, which learns the budget from
-// the replies; a refused credential opens the Breaker, and the work waits.
+// A lane decides who goes, and when; what an action does is the runner's. Told to wait is not a failed attempt: a call
+// waits for its budget, work waits for a credential, and neither is charged for it. Waiting keeps nobody out: what is
+// bounded is calls in flight, and beside them each class has hands of its own, several times as many. A lane that lost
+// its lease cancels every call and speaks of its messages no more: its successor has them.
 package lane
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"keyturn/internal/actions"
+	"keyturn/internal/apiclient"
 	"keyturn/internal/events"
 	"keyturn/internal/stream"
 )
 
-const (
-	// grace is what an action in hand is given when the worker stops. The lease is safe for six seconds after its last
-	// renewal and renewed every three.
-	grace = 3 * time.Second
-	// busyDelay is when an action comes again whose target another one is at.
-	busyDelay = 500 * time.Millisecond
-	// oddDelay is when a message comes again that cannot be worked on: another version may understand it.
-	oddDelay = time.Minute
-)
-
-// Bus is what a lane needs of the broker. *stream.Bus is one.
+// Bus is where the lease and the actions come from. *stream.Bus implements it.
 type Bus interface {
 	Hold(ctx context.Context, connection, holder string, run func(ctx context.Context, epoch uint64) error) error
 	Pull(ctx context.Context, c stream.Consumer) (*stream.Puller, error)
 	Handle(ctx context.Context, m *stream.Message, h stream.Handler)
 }
 
-// Lane works off the actions of one connection. Run it once.
+// Lane runs the actions of one connection. Its fields are set before Run; its methods may be called by anyone.
 type Lane struct {
 	Connection string
-	Holder     string   // who holds the lease: the worker's name
-	Slots      int      // actions at once, beside those that only urgent ones take; 0 = 8
-	Bus        Bus      //
-	Breaker    *Breaker // must not be nil
-	// Runner makes the runner for one time of holding the lease; it must call denied when the credential was refused.
-	Runner func(epoch uint64, denied func(error)) *actions.Runner
+	Holder     string // this worker, in the lease
+	// Concurrency is how many calls to the provider may be in flight at once; two more for the urgent alone.
+	Concurrency int
+	Bus         Bus
+	// Probe makes a harmless read outside of any budget; nil when the credential works.
+	Probe func(context.Context) error
+	// Runner makes the runner of one tenure: with its Epoch in every record, its Denied told of a refused credential,
+	// and every call of an action through the action's Gate.
+	Runner func(*Tenure) *actions.Runner
 	Log    *slog.Logger // nil = silent
 
-	epoch atomic.Uint64
+	mu  sync.Mutex
+	now *Tenure // nil = the lease is not held
 }
 
-// Epoch is that of the lease while this worker holds it; 0 otherwise.
-func (l *Lane) Epoch() uint64 { return l.epoch.Load() }
+// brokerAgain is when the lease is asked for again after the broker failed in mid-work.
+const brokerAgain = time.Second
 
-// Run holds the lane whenever nobody else does, until ctx ends; its error is then nil. A lease that is lost is asked
-// for again.
+// Run holds the lane whenever it can be had, until ctx ends; its error is nil then. What is in hand comes to the end
+// of its calls or is given back, within 20 s, and the lease is released after that.
 func (l *Lane) Run(ctx context.Context) error {
 	if l.Log == nil {
 		l.Log = slog.New(slog.DiscardHandler)
 	}
 	for ctx.Err() == nil {
-		err := l.Bus.Hold(ctx, l.Connection, l.Holder, l.hold)
+		err := l.hold(ctx)
 		switch {
-		case ctx.Err() != nil:
-		case errors.Is(err, stream.ErrLeaseLost), err == nil:
+		case ctx.Err() != nil, err == nil:
+		case errors.Is(err, stream.ErrLeaseLost), errors.Is(err, stream.ErrUnavailable):
 			l.Log.WarnContext(ctx, "lane lost", "connection", l.Connection, "error", err)
+			_ = sleep(ctx, brokerAgain)
 		default:
 			return fmt.Errorf("lane %s: %w", l.Connection, err)
 		}
@@ -75,142 +70,69 @@ func (l *Lane) Run(ctx context.Context) error {
 	return nil
 }
 
-// hold works while the lease is held.
-func (l *Lane) hold(ctx context.Context, epoch uint64) error {
-	l.epoch.Store(epoch)
-	defer l.epoch.Store(0)
-	l.Log.InfoContext(ctx, "lane held", "connection", l.Connection, "epoch", epoch)
-	n := l.Slots
-	if n == 0 {
-		n = 8
-	}
-	work, stop := afterwork(ctx)
-	defer stop()
-	s := &shift{Lane: l, runner: l.Runner(epoch, l.Breaker.Trip), slots: newSlots(n), busy: map[string]bool{}}
-	var wg sync.WaitGroup
-	wg.Go(func() { l.Breaker.Run(ctx) })
-	for _, class := range events.Classes() {
-		wg.Go(func() { s.pull(ctx, work, class) })
-	}
-	wg.Wait()
-	return nil
-}
-
-// afterwork gives the context of actions in hand: it outlives held by the grace, unless the lease was lost.
-func afterwork(held context.Context) (context.Context, func()) {
-	work, cancel := context.WithCancelCause(context.WithoutCancel(held))
-	stop := context.AfterFunc(held, func() {
-		cause := context.Cause(held)
-		if errors.Is(cause, stream.ErrLeaseLost) {
-			cancel(cause)
-			return
-		}
-		_ = sleep(work, grace)
-		cancel(cause)
-	})
-	return work, func() { stop(); cancel(nil) }
-}
-
-// shift is one time of holding the lease.
-type shift struct {
-	*Lane
-	runner *actions.Runner
-	slots  *slots
-	mu     sync.Mutex
-	busy   map[string]bool // targets that an action is at
-}
-
-// pull hands out the actions of a class until held ends, and returns when the last of them is settled. One message at
-// a time waits in hand for a slot, with its heartbeat; the rest waits at the broker.
-func (s *shift) pull(held, work context.Context, class events.Class) {
-	var inHand sync.WaitGroup
-	defer inHand.Wait()
-	p := s.open(held, class)
-	if p == nil {
-		return
-	}
-	defer p.Close()
-	for s.Breaker.Wait(held) == nil {
-		m, err := p.Next(held)
-		if err != nil {
-			return
-		}
-		placed := make(chan struct{})
-		inHand.Go(func() {
-			place := sync.OnceFunc(func() { close(placed) })
-			defer place()
-			s.Bus.Handle(work, m, func(ctx context.Context, m *stream.Message) events.Outcome {
-				return s.handle(ctx, held, m, class, place)
-			})
-		})
-		<-placed
-	}
-}
-
-// open makes the puller of a class; nil when held ended first.
-func (s *shift) open(held context.Context, class events.Class) *stream.Puller {
-	for held.Err() == nil {
-		p, err := s.Bus.Pull(held, stream.ActionsOf(s.Connection, class))
-		if err == nil {
-			return p
-		}
-		s.Log.WarnContext(held, "lane cannot pull", "connection", s.Connection, "class", string(class), "error", err)
-		_ = sleep(held, time.Second)
-	}
-	return nil
-}
-
-// handle runs the action of a message when there is a place for it.
-func (s *shift) handle(ctx, held context.Context, m *stream.Message, class events.Class, placed func()) events.Outcome {
-	var a events.Action
-	if err := json.Unmarshal(m.Data, &a); err != nil || a.Connection != s.Connection || a.ID == "" || a.Case == "" {
-		return events.Outcome{Delay: oddDelay, Err: fmt.Errorf("%s: no action of this lane: %w", m.Subject, err)}
-	}
-	leave, ok := s.enter(a.Target)
-	if !ok {
-		return events.Outcome{Delay: busyDelay}
-	}
-	defer leave()
-	release, err := s.place(held, class)
-	switch {
-	case err != nil && errors.Is(context.Cause(held), stream.ErrLeaseLost):
-		return events.Outcome{Verdict: events.Abandon, Err: context.Cause(held)}
-	case err != nil:
-		return events.Outcome{Delay: time.Millisecond} // the worker stops: somebody else may have it at once
-	}
+// hold waits for the lease and works while it is held. A stop ends the work and not yet the lease: until the last
+// action in hand has come to rest nobody else may have it, and its loss must still be heard of.
+func (l *Lane) hold(stop context.Context) error {
+	holding, release := context.WithCancel(context.WithoutCancel(stop))
 	defer release()
-	placed()
-	return s.runner.Run(ctx, a)
+	waiting := context.AfterFunc(stop, release)
+	defer waiting()
+	return l.Bus.Hold(holding, l.Connection, l.Holder, func(lease context.Context, epoch uint64) error {
+		if !waiting() {
+			return nil // the stop came first
+		}
+		t := newTenure(l, epoch)
+		l.set(t)
+		defer l.set(nil)
+		l.Log.InfoContext(lease, "lane held", "connection", l.Connection, "epoch", epoch)
+		return t.serve(stop, lease)
+	})
 }
 
-// place waits for a slot while the credential works.
-func (s *shift) place(held context.Context, class events.Class) (release func(), err error) {
-	for {
-		if err := s.Breaker.Wait(held); err != nil {
-			return nil, err
-		}
-		release, err := s.slots.take(held, class)
-		if err != nil || s.Breaker.Err() == nil {
-			return release, err
-		}
-		release() // it opened meanwhile
+// Epoch is the epoch of the lease that this worker holds now; 0 when another one holds it, or nobody.
+func (l *Lane) Epoch() uint64 {
+	if t := l.tenure(); t != nil {
+		return t.Epoch
 	}
+	return 0
 }
 
-// enter takes a target for one action. An action without a target stands in nobody's way.
-func (s *shift) enter(target string) (leave func(), ok bool) {
-	if target == "" {
-		return func() {}, true
+// Err says why the lane stands still although this worker holds it; nil when it does not.
+func (l *Lane) Err() error {
+	if t := l.tenure(); t != nil {
+		return t.breaker.why()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.busy[target] {
-		return nil, false
+	return nil
+}
+
+// Gate is what the calls of a person's read must pass, while this worker holds the lane; without it they are sent away.
+// It lets them go though the credential is refused: whether it still is may be the question.
+func (l *Lane) Gate(class events.Class) apiclient.Gate {
+	t := l.tenure()
+	if t == nil {
+		return absent{}
 	}
-	s.busy[target] = true
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.busy, target)
-	}, true
+	p := t.gate.pass(class)
+	p.asked = true
+	return p
+}
+
+// absent is the gate of a lane that is not held.
+type absent struct{}
+
+func (absent) Admit(context.Context, string) error {
+	return later(againSoon, "the lane is held by nobody here")
+}
+func (absent) Learn(bucket string, b apiclient.Budget) {}
+
+func (l *Lane) tenure() *Tenure {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now
+}
+
+func (l *Lane) set(t *Tenure) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = t
 }

@@ -5,364 +5,403 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"keyturn/internal/actions"
 	"keyturn/internal/apiclient"
 	"keyturn/internal/events"
 	"keyturn/internal/lane"
 	"keyturn/internal/ledger"
 	"keyturn/internal/stream"
-	"keyturn/internal/stream/embedded"
 )
 
-// rig is a broker and what the runners of its lanes do.
-type rig struct {
-	t      *testing.T
-	bus    *stream.Bus
-	ids    atomic.Int64
-	mu     sync.Mutex
-	order  []string       // steps in the order in which they began
-	now    map[string]int // actions at work, by target
-	most   int            // targets at work at once
-	denied atomic.Bool
-	work   func(ctx context.Context, a events.Action) error // what an apply does
-}
-
-func newRig(t *testing.T) *rig {
-	t.Helper()
-	srv, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = srv.Close() })
-	opts := srv.Options()
-	bus, err := stream.Connect(t.Context(), opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = bus.Close(context.Background()) })
-	if err := bus.CreateTopology(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return &rig{t: t, bus: bus, now: map[string]int{}, work: func(context.Context, events.Action) error { return nil }}
-}
-
-// kind needs one change, made once.
-type kind struct {
-	rig  *rig
-	a    events.Action
-	done bool
-}
-
-func (k *kind) Observe(ctx context.Context) (actions.Observation, error) {
-	if k.rig.denied.Load() {
-		return actions.Observation{}, &apiclient.Error{Op: "look", Status: 401, Cause: apiclient.Denied}
-	}
-	obs := actions.Observation{Seen: []ledger.Fact{{What: "it", Value: fmt.Sprint(k.done)}}}
-	if !k.done {
-		obs.Needed = []actions.Change{{Call: "do", Target: k.a.Step, Apply: func(ctx context.Context) (string, error) {
-			k.rig.enter(k.a)
-			defer k.rig.leave(k.a)
-			err := k.rig.work(ctx, k.a)
-			k.done = err == nil
-			return "", err
-		}}}
-	}
-	return obs, nil
-}
-
-func (r *rig) enter(a events.Action) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.order = append(r.order, a.Step)
-	if r.now[a.Target]++; r.now[a.Target] > 1 {
-		r.t.Errorf("%d actions at %s at once", r.now[a.Target], a.Target)
-	}
-	r.most = max(r.most, len(r.now))
-}
-
-func (r *rig) leave(a events.Action) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.now[a.Target]--; r.now[a.Target] == 0 {
-		delete(r.now, a.Target)
-	}
-}
-
-// lane makes a lane of the connection "sample".
-func (r *rig) lane(holder string, slots int) *lane.Lane {
-	return &lane.Lane{
-		Connection: "sample", Holder: holder, Slots: slots, Bus: r.bus,
-		Breaker: &lane.Breaker{Connection: "sample", Probe: func(context.Context) error {
-			if r.denied.Load() {
-				return &apiclient.Error{Op: "probe", Status: 401, Cause: apiclient.Denied}
-			}
-			return nil
-		}},
-		Runner: func(epoch uint64, denied func(error)) *actions.Runner {
-			return &actions.Runner{
-				Ledger: ledger.New(r.bus.Log(), nil), Queue: r.bus, Worker: holder, Epoch: epoch, Denied: denied,
-				NewID: func() string { return fmt.Sprintf("%s-%d", holder, r.ids.Add(1)) },
-				Build: func(a events.Action, _ map[string]string) (actions.Kind, error) { return &kind{rig: r, a: a}, nil },
-			}
-		},
-	}
-}
-
-// run runs a lane until the returned stop, which waits for its end.
-func (r *rig) run(l *lane.Lane) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- l.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			r.t.Errorf("lane: %v", err)
-		}
-	})
-	r.t.Cleanup(stop)
-	return stop
-}
-
-// publish sends an action of its own case.
-func (r *rig) publish(class events.Class, step, target string) events.Action {
-	r.t.Helper()
-	id := "case" + step
-	a := events.Action{
-		ID: events.ActionID(id, "p", step), Case: id, Playbook: "p", Step: step, Do: "okta.suspend_user",
-		Connection: "sample", Class: class, Target: target,
-	}
-	if err := r.bus.PublishAction(r.t.Context(), a); err != nil {
-		r.t.Fatal(err)
-	}
-	return a
-}
-
-// state is where an action stands.
-func (r *rig) state(a events.Action) ledger.State {
-	r.t.Helper()
-	rec, err := ledger.New(r.bus.Log(), nil).Last(r.t.Context(), ledger.ActionSubject(a.Case, a.ID))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return rec.State
-}
-
-// until waits for a condition.
-func (r *rig) until(what string, ok func() bool) {
-	r.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			r.t.Fatalf("no %s within 30 s", what)
-		}
-	}
-}
-
-func (r *rig) untilAll(as []events.Action, s ledger.State) {
-	r.t.Helper()
-	for _, a := range as {
-		r.until(a.Step+" "+string(s), func() bool { return r.state(a) == s })
-	}
-}
-
-func TestLaneServesByClass(t *testing.T) {
+func TestTheUrgentOvertake(t *testing.T) {
 	r := newRig(t)
 	began, release := make(chan struct{}), make(chan struct{})
-	first := sync.OnceFunc(func() { close(began) })
-	r.work = func(ctx context.Context, a events.Action) error {
+	hold := sync.OnceFunc(func() { close(began); <-release })
+	var mu sync.Mutex
+	var looked []events.Class // by the first look of each action
+	r.call = func(_ context.Context, call string, a events.Action) error {
 		if a.Step == "first" {
-			first()
-			<-release
+			hold()
+		} else if call == "look" && !slices.Contains(r.order(), a.Step) {
+			mu.Lock()
+			defer mu.Unlock()
+			looked = append(looked, a.Class)
 		}
 		return nil
 	}
-	as := []events.Action{r.publish(events.Bulk, "first", "user:0")}
-	r.run(r.lane("w1", 1))
+	first := r.publish(events.Bulk, "first", "user:first")
+	w := r.worker("w1", r.bus, 1)
 	<-began // the one place for everybody is taken
-	for i := range 3 {
-		as = append(as, r.publish(events.Bulk, fmt.Sprint("bulk", i), fmt.Sprint("user:b", i)))
+	bulk, normal := r.several(6, events.Bulk), r.several(6, events.Normal)
+	r.until("queue at the gate", func() bool { return w.tenure.Load().Waiting() == 12 })
+	urgent := r.several(3, events.Urgent)
+	r.reach(ledger.Verified, urgent...)
+	if got := r.order(); len(got) != 3 {
+		t.Errorf("beside the urgent went %v", got)
 	}
-	for i := range 3 {
-		as = append(as, r.publish(events.Normal, fmt.Sprint("normal", i), fmt.Sprint("user:n", i)))
-	}
-	urgent := r.publish(events.Urgent, "urgent", "user:u")
-	r.untilAll([]events.Action{urgent}, ledger.Verified) // while the place of the others is taken
 	close(release)
-	r.untilAll(as, ledger.Verified)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.order[0] != "first" || r.order[1] != "urgent" {
-		t.Errorf("began in the order %q", r.order)
+	r.reach(ledger.Verified, slices.Concat(bulk, normal, []events.Action{first})...)
+	mu.Lock()
+	defer mu.Unlock()
+	want := slices.Concat(slices.Repeat([]events.Class{events.Urgent}, 3),
+		slices.Repeat([]events.Class{events.Normal}, 6), slices.Repeat([]events.Class{events.Bulk}, 6))
+	if !slices.Equal(looked, want) {
+		t.Errorf("they were begun in the order %v", looked)
 	}
 }
 
-func TestLaneBoundsAndSeparates(t *testing.T) {
+func TestOneActionOfATargetAtATime(t *testing.T) {
 	r := newRig(t)
-	r.work = func(ctx context.Context, _ events.Action) error { time.Sleep(10 * time.Millisecond); return nil }
-	var as []events.Action
+	var list []events.Action
 	for i := range 24 {
-		as = append(as, r.publish(events.Normal, fmt.Sprint("s", i), fmt.Sprint("user:", i%12)))
+		list = append(list, r.publish(events.Classes()[i%3], fmt.Sprint("s", i), fmt.Sprint("user:", i%4)))
 	}
-	r.run(r.lane("w1", 4))
-	r.untilAll(as, ledger.Verified)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.most > 4 || r.most < 2 || len(r.order) != 24 {
-		t.Errorf("%d targets at once, %d applied", r.most, len(r.order))
+	list = append(list, r.publish(events.Normal, "none", ""))
+	r.worker("w1", r.bus, 8)
+	r.reach(ledger.Verified, list...) // the rig fails when two meet
+}
+
+// TestAnUrgentActionHurriesTheOneInItsWay: a leaver's action that waits for budget does not keep the thief's out.
+func TestAnUrgentActionHurriesTheOneInItsWay(t *testing.T) {
+	r := newRig(t)
+	ends := time.Now().Add(50 * time.Second)
+	r.reply = func(events.Action) apiclient.Budget { // 10 of 100 left: none for normal ones
+		return apiclient.Budget{Limit: 100, Remaining: 10, Reset: 50 * time.Second, Ends: ends}
+	}
+	w := r.worker("w1", r.bus, 4)
+	leaver := r.publish(events.Normal, "leaver", "user:maria")
+	r.until("leaver at the gate", func() bool { t := w.tenure.Load(); return t != nil && t.Waiting() == 1 })
+	other := r.publish(events.Normal, "other", "user:jo")
+	laptop := r.publish(events.Urgent, "laptop", "user:maria")
+	r.reach(ledger.Verified, leaver, laptop)
+	if s := r.last(other).State; s == ledger.Verified {
+		t.Errorf("one who is in nobody's way is %s", s)
 	}
 }
 
-func TestLaneChangesHandsAtOnceOnACleanStop(t *testing.T) {
+// TestACleanStopHandsOverAtOnce: the call that is out comes to its end; what waits for budget is given back.
+func TestACleanStopHandsOverAtOnce(t *testing.T) {
 	r := newRig(t)
-	one, two := r.lane("w1", 2), r.lane("w2", 2)
-	release := make(chan struct{})
-	r.work = func(ctx context.Context, a events.Action) error {
-		if a.Step == "inhand" {
-			<-release
+	calling, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	r.call = func(ctx context.Context, call string, a events.Action) error {
+		if a.Step == "out" {
+			once.Do(func() {
+				close(calling)
+				<-release
+				if ctx.Err() != nil {
+					t.Error("the call was cut off")
+				}
+			})
 		}
 		return nil
 	}
-	stop := r.run(one)
-	r.until("lease of w1", func() bool { return one.Epoch() > 0 })
-	inHand := r.publish(events.Normal, "inhand", "user:1")
-	r.until("action in hand", func() bool { return r.state(inHand) == ledger.Started })
-	r.run(two)
-	stopped := make(chan struct{})
-	go func() { stop(); close(stopped) }()
-	close(release) // it ends within its grace
-	<-stopped
-	if s := r.state(inHand); s != ledger.Verified {
-		t.Errorf("the action in hand is %s", s)
+	one := r.worker("w1", r.connect(nil), 1)
+	out := r.publish(events.Normal, "out", "user:out")
+	<-calling
+	waiting := r.several(3, events.Normal)
+	r.until("queue at the gate", func() bool { return one.tenure.Load().Waiting() == 3 })
+	two := r.worker("w2", r.connect(nil), 1)
+	took := make(chan time.Duration)
+	go func() { took <- one.stop() }()
+	r.until("queue sent away", func() bool { return one.tenure.Load().Waiting() == 0 })
+	if one.Epoch() == 0 || two.Epoch() != 0 {
+		t.Errorf("epochs %d and %d while a call is out", one.Epoch(), two.Epoch())
+	}
+	close(release)
+	if d := <-took; d > 5*time.Second {
+		t.Errorf("the stop took %s", d)
 	}
 	began := time.Now()
-	after := r.publish(events.Normal, "after", "user:2")
-	r.untilAll([]events.Action{after}, ledger.Verified)
-	if took := time.Since(began); took > 5*time.Second || one.Epoch() != 0 || two.Epoch() == 0 {
-		t.Errorf("taken over after %v; epochs %d and %d", took, one.Epoch(), two.Epoch())
+	r.reach(ledger.Verified, append(waiting, out)...)
+	if d := time.Since(began); d > 6*time.Second {
+		t.Errorf("all was taken over after %s", d)
+	}
+	if one.Epoch() != 0 || two.Epoch() == 0 {
+		t.Errorf("epochs %d and %d", one.Epoch(), two.Epoch())
+	}
+	for _, a := range append(waiting, out) {
+		if rec := r.last(a); rec.Attempts != 1 {
+			t.Errorf("%s was charged %d attempts", a.Step, rec.Attempts)
+		}
 	}
 }
 
-func TestLaneStopsWhatWillNotEnd(t *testing.T) {
+// TestACallThatHangsIsCutOff: a stop is over within 20 s, and what was cut off is given back.
+func TestACallThatHangsIsCutOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as a stop may")
+	}
 	t.Parallel()
 	r := newRig(t)
-	hung := make(chan struct{}, 2)
-	r.work = func(ctx context.Context, _ events.Action) error {
-		hung <- struct{}{}
-		<-ctx.Done()
-		return &apiclient.Error{Op: "do", Err: ctx.Err()}
+	hung := make(chan struct{}, 1)
+	var hangs atomic.Bool
+	hangs.Store(true)
+	r.call = func(ctx context.Context, _ string, _ events.Action) error {
+		if hangs.Load() {
+			hung <- struct{}{}
+			<-ctx.Done()
+			return &apiclient.Error{Op: "look", Err: ctx.Err()}
+		}
+		return nil
 	}
 	a := r.publish(events.Normal, "hangs", "user:1")
-	stop := r.run(r.lane("w1", 1))
+	one := r.worker("w1", r.connect(nil), 1)
 	<-hung
+	if d := one.stop(); d > lane.FinishWithin+3*time.Second || d < lane.FinishWithin {
+		t.Errorf("the stop took %s", d)
+	}
+	hangs.Store(false)
 	began := time.Now()
-	stop()
-	if took := time.Since(began); took > 6*time.Second {
-		t.Errorf("it took %v to stop", took)
+	r.worker("w2", r.connect(nil), 1)
+	r.reach(ledger.Verified, a)
+	if d := time.Since(began); d > 6*time.Second || r.last(a).Attempts != 1 {
+		t.Errorf("taken over after %s, charged %d attempts", d, r.last(a).Attempts)
 	}
-	if s := r.state(a); s != ledger.Started {
-		t.Errorf("the action is %s, want as it was begun", s)
-	}
-	r.work = func(context.Context, events.Action) error { return nil }
-	r.run(r.lane("w2", 1))
-	r.untilAll([]events.Action{a}, ledger.Verified)
 }
 
-func TestLaneWaitsForItsCredential(t *testing.T) {
+// dying is a worker's connection that fails from some moment on, wholly or for its lease alone, and tells of writes.
+type dying struct {
+	dead  atomic.Bool
+	only  stream.Op    // what fails; empty = everything
+	lost  atomic.Bool  // the lease is known to be lost
+	wrote atomic.Int32 // writes after that
+}
+
+func (d *dying) fault(op stream.Op, _ string, persisted bool) error {
+	if d.lost.Load() && op != stream.OpLease && op != stream.OpBarrier {
+		d.wrote.Add(1)
+	}
+	if d.dead.Load() && !persisted && (d.only == "" || d.only == op) {
+		return errors.New("dead")
+	}
+	return nil
+}
+
+// TestADeadWorkerIsFollowed within 15 s: one that cannot reach the broker any more, and one that lost its lease alone
+// and could still do harm.
+func TestADeadWorkerIsFollowed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes longer than a lease, 9 s")
+	}
+	for _, only := range []stream.Op{"", stream.OpLease} {
+		t.Run("without "+string(only), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			d := &dying{only: only}
+			calling, cut := make(chan struct{}), make(chan error, 1)
+			var once sync.Once
+			r.call = func(ctx context.Context, _ string, a events.Action) error {
+				var err error
+				once.Do(func() {
+					close(calling)
+					<-ctx.Done()
+					d.lost.Store(true)
+					cut <- context.Cause(ctx)
+					err = &apiclient.Error{Op: "look", Err: ctx.Err()}
+				})
+				return err
+			}
+			list := []events.Action{r.publish(events.Normal, "out", "user:out")}
+			one := r.worker("w1", r.connect(d.fault), 1)
+			<-calling
+			list = append(list, r.several(2, events.Normal)...)
+			r.until("queue at the gate", func() bool { return one.tenure.Load().Waiting() == 2 })
+			epoch := one.Epoch()
+			two := r.worker("w2", r.connect(nil), 1)
+			d.dead.Store(true)
+			died := time.Now()
+			if err := <-cut; !errors.Is(err, stream.ErrLeaseLost) {
+				t.Errorf("the call was cut off because of %v", err)
+			}
+			if after := time.Since(died); after > 6500*time.Millisecond {
+				t.Errorf("the dead worker went on for %s", after)
+			}
+			r.until("take-over", func() bool { return two.Epoch() != 0 })
+			if after := time.Since(died); after > 15*time.Second {
+				t.Errorf("taken over after %s", after)
+			}
+			r.reach(ledger.Verified, list...)
+			if after := time.Since(died); after > 25*time.Second { // and the ack wait of what the dead one had in hand
+				t.Errorf("all was done after %s", after)
+			}
+			if n := d.wrote.Load(); n != 0 || two.Epoch() <= epoch {
+				t.Errorf("the dead worker wrote %d times; epoch %d after %d", n, two.Epoch(), epoch)
+			}
+			for _, a := range list {
+				if rec := r.last(a); rec.By != "w2" || rec.Attempts != 1 {
+					t.Errorf("%s is by %s, charged %d attempts", a.Step, rec.By, rec.Attempts)
+				}
+			}
+		})
+	}
+}
+
+func TestARefusedCredentialStopsTheLane(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.denied.Store(true)
-	l := r.lane("w1", 2)
-	as := []events.Action{r.publish(events.Normal, "one", "user:1")}
-	r.run(l)
-	r.until("open breaker", func() bool { return l.Breaker.Err() != nil })
-	r.untilAll(as, ledger.Waiting)
-	later := r.publish(events.Normal, "two", "user:2")
-	if s := r.state(later); s != "" {
-		t.Errorf("an action was begun with a refused credential: %s", s)
+	r.deny(true)
+	w := r.worker("w1", r.bus, 2)
+	refused := r.publish(events.Urgent, "refused", "user:refused")
+	r.until("open breaker", func() bool { return w.Err() != nil })
+	r.reach(ledger.Waiting, refused)
+	waiting := r.several(20, events.Normal)
+	r.until("messages in hand", func() bool { return r.inHand(events.Normal) > 10 })
+	r.deny(false)
+	r.reach(ledger.Verified, waiting...)
+	if err := w.Err(); err != nil {
+		t.Errorf("the lane stands still: %v", err)
 	}
-	r.denied.Store(false)
-	r.untilAll([]events.Action{later}, ledger.Verified)
-	if l.Breaker.Err() != nil {
-		t.Errorf("the breaker is open: %v", l.Breaker.Err())
-	}
-}
-
-// losing is a bus whose lease is lost in mid-work.
-type losing struct {
-	*stream.Bus
-	lose  chan struct{}
-	times atomic.Int32
-}
-
-func (b *losing) Hold(ctx context.Context, connection, holder string, run func(context.Context, uint64) error) error {
-	if b.times.Add(1) > 1 {
-		return b.Bus.Hold(ctx, connection, holder, run)
-	}
-	held, cancel := context.WithCancelCause(ctx)
-	go func() { <-b.lose; cancel(stream.ErrLeaseLost) }()
-	return errors.Join(stream.ErrLeaseLost, run(held, 1))
-}
-
-func TestLaneLetsGoWhenItsLeaseIsLost(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	b := &losing{Bus: r.bus, lose: make(chan struct{})}
-	began, ended := make(chan struct{}, 9), make(chan time.Duration, 9)
-	r.work = func(ctx context.Context, _ events.Action) error {
-		if b.times.Load() > 1 {
-			return nil
+	for _, a := range waiting {
+		if rec := r.last(a); rec.Attempts != 1 || rec.Tries != 1 {
+			t.Errorf("%s: %d tries, %d charged", a.Step, rec.Tries, rec.Attempts)
 		}
-		began <- struct{}{}
-		at := time.Now()
-		close(b.lose)
-		<-ctx.Done()
-		ended <- time.Since(at)
-		return &apiclient.Error{Op: "do", Err: ctx.Err()}
 	}
-	a := r.publish(events.Normal, "one", "user:1")
-	l := r.lane("w1", 1)
-	l.Bus = b
-	r.run(l)
-	<-began
-	if d := <-ended; d > time.Second {
-		t.Errorf("the call went on for %v without the lease", d)
+	if rec := r.last(refused); rec.Attempts != 0 || rec.State != ledger.Waiting {
+		t.Errorf("the refused one is %s, charged %d", rec.State, rec.Attempts)
 	}
-	r.untilAll([]events.Action{a}, ledger.Verified)
 }
 
-func TestLaneLeavesOddMessagesAlone(t *testing.T) {
+func TestAStandingLaneStopsAtOnce(t *testing.T) {
 	r := newRig(t)
-	odd := r.publish(events.Normal, "odd", "user:1")
-	odd.Connection = "elsewhere"
-	l := r.lane("w1", 1)
-	b := &rewriting{Bus: r.bus, with: odd, seen: make(chan events.Outcome, 9)}
-	l.Bus = b
-	r.run(l)
-	if out := <-b.seen; out.Verdict != events.Retry || out.Delay != time.Minute || out.Err == nil {
-		t.Errorf("%+v", out)
+	r.deny(true)
+	one := r.worker("w1", r.connect(nil), 1)
+	r.publish(events.Urgent, "refused", "user:refused")
+	r.until("open breaker", func() bool { return one.Err() != nil })
+	if err := one.Gate(events.Normal).Admit(t.Context(), "b"); err != nil {
+		t.Errorf("a person's read: %v", err)
 	}
-	if s := r.state(odd); s != "" {
-		t.Errorf("it was begun: %s", s)
+	if seen, atOnce := one.Seen(); len(seen) != 1 || seen[0].Flying != 1 || atOnce != 1 {
+		t.Errorf("it has seen %v, %d at once", seen, atOnce)
+	}
+	a := r.publish(events.Normal, "waits", "user:waits")
+	r.until("message in hand", func() bool { return r.inHand(events.Normal) == 1 })
+	if d := one.stop(); d > 5*time.Second {
+		t.Errorf("the stop took %s", d)
+	}
+	if seen, atOnce := one.Seen(); seen != nil || atOnce != 0 || one.Gate(events.Urgent).Admit(t.Context(), "b") == nil {
+		t.Errorf("without the lease it has seen %v, %d at once, and lets calls go", seen, atOnce)
+	}
+	if one.Err() != nil || r.last(a).State != "" {
+		t.Errorf("without the lease it says %v; the action that waited is %q", one.Err(), r.last(a).State)
+	}
+	r.deny(false)
+	r.worker("w2", r.connect(nil), 1)
+	r.reach(ledger.Verified, a)
+}
+
+// inHand is how many actions of a class are delivered and not settled.
+func (r *rig) inHand(class events.Class) int {
+	return r.lag(class).InHand
+}
+
+func (r *rig) lag(class events.Class) stream.Lag {
+	r.t.Helper()
+	lags, err := r.bus.Lag(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, l := range lags {
+		if strings.HasSuffix(l.Consumer, "sample_"+string(class)) {
+			return l
+		}
+	}
+	return stream.Lag{}
+}
+
+func TestALongDelayLeavesTheConsumer(t *testing.T) {
+	r := newRig(t)
+	var later atomic.Int32
+	bus := r.connect(func(op stream.Op, _ string, persisted bool) error {
+		if op == stream.OpLater && persisted {
+			later.Add(1)
+		}
+		return nil
+	})
+	r.call = func(context.Context, string, events.Action) error {
+		return &apiclient.Error{Op: "look", Status: 503, Cause: apiclient.Later, RetryAfter: 10 * time.Minute}
+	}
+	a := r.publish(events.Normal, "closed", "user:1")
+	r.worker("w1", bus, 1)
+	r.reach(ledger.Waiting, a)
+	r.until("schedule", func() bool { return later.Load() == 1 && r.inHand(events.Normal) == 0 })
+	if l := r.lag(events.Normal); l.Waiting != 0 || r.last(a).Attempts != 0 {
+		t.Errorf("%+v, charged %d attempts", l, r.last(a).Attempts)
 	}
 }
 
-// rewriting is a bus that delivers something else, and shows the outcomes.
-type rewriting struct {
+// changed is a bus that delivers something else, and shows what becomes of it.
+type changed struct {
 	*stream.Bus
-	with events.Action
+	data []byte
 	seen chan events.Outcome
 }
 
-func (b *rewriting) Handle(ctx context.Context, m *stream.Message, h stream.Handler) {
-	data, _ := json.Marshal(b.with)
-	m.Data = data
+func (b changed) Handle(ctx context.Context, m *stream.Message, h stream.Handler) {
+	m.Data = b.data
 	b.Bus.Handle(ctx, m, func(ctx context.Context, m *stream.Message) events.Outcome {
 		out := h(ctx, m)
 		b.seen <- out
 		return out
 	})
+}
+
+func TestStrangeMessagesAreLeftForAnotherVersion(t *testing.T) {
+	r := newRig(t)
+	a := r.publish(events.Normal, "strange", "user:1")
+	other := a
+	other.Connection = "elsewhere"
+	elsewhere, err := json.Marshal(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, data := range [][]byte{elsewhere, []byte("<xml>"), []byte(`{"connection":"sample"}`)} {
+		b := changed{Bus: r.connect(nil), data: data, seen: make(chan events.Outcome, 1)}
+		w := r.worker("w1", b, 1)
+		if out := <-b.seen; out.Verdict != events.Retry || out.Delay != time.Minute || out.Err == nil {
+			t.Errorf("%s: %+v", data, out)
+		}
+		w.stop()
+		a = r.publish(events.Normal, fmt.Sprint("strange", len(data)), "user:1")
+	}
+	if s := r.last(a).State; s != "" {
+		t.Errorf("it was begun: %s", s)
+	}
+}
+
+// failing is a bus whose pulls fail at first.
+type failing struct {
+	*stream.Bus
+	times atomic.Int32
+	err   error
+}
+
+func (b *failing) Pull(ctx context.Context, c stream.Consumer) (*stream.Puller, error) {
+	if b.times.Add(-1) >= 0 {
+		return nil, b.err
+	}
+	return b.Bus.Pull(ctx, c)
+}
+
+func TestABrokerThatIsAwayIsWaitedFor(t *testing.T) {
+	r := newRig(t)
+	b := &failing{Bus: r.connect(nil), err: fmt.Errorf("pull: %w", stream.ErrUnavailable)}
+	b.times.Store(2)
+	a := r.publish(events.Normal, "one", "user:1")
+	r.worker("w1", b, 1)
+	r.reach(ledger.Verified, a)
+}
+
+func TestALaneThatCannotWorkSaysSo(t *testing.T) {
+	r := newRig(t)
+	l := &lane.Lane{Connection: "no.token", Bus: r.bus}
+	if err := l.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "no.token") {
+		t.Error(err)
+	}
 }

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Seen is what a gate knows of one rate bucket at a moment, for a person.
+// Seen is what a lane knows of one rate bucket at a moment, for a person.
 type Seen struct {
 	Bucket string
-	Known  bool      // a reply of this window said what is left
+	Known  bool      // a reply of this window said what is left, or the provider tells nothing
 	Limit  int       // calls a window; 0 when the provider tells nothing
 	Left   int       // calls left in the window
 	Reset  time.Time // when the window ends
@@ -17,14 +17,26 @@ type Seen struct {
 	Flying int       // calls under way
 }
 
-// Seen tells what was learned so far, by bucket, and how many calls at a time the connection takes at present.
-func (g *Gate) Seen() (buckets []Seen, atOnce int) {
+// Seen tells what was learned since this worker holds the lane, by bucket, and how many calls at a time the provider
+// takes at present; nothing and 0 while the lane is not held.
+func (l *Lane) Seen() (buckets []Seen, atOnce int) {
+	t := l.tenure()
+	if t == nil {
+		return nil, 0
+	}
+	return t.gate.seen(time.Now())
+}
+
+func (g *gate) seen(now time.Time) (buckets []Seen, atOnce int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for name, b := range g.buckets {
-		buckets = append(buckets, Seen{Bucket: name, Known: b.known, Limit: b.limit, Left: b.left, Reset: b.reset,
-			Pause: b.pause, Flying: b.flying})
+		b.turn(now)
+		buckets = append(buckets, Seen{
+			Bucket: name, Known: b.open || b.window.IsZero() && b.blind > 0, Limit: b.limit,
+			Left: max(b.left-b.lost-b.inFlight, 0), Reset: b.ends, Pause: b.paused, Flying: b.inFlight,
+		})
 	}
 	slices.SortFunc(buckets, func(a, b Seen) int { return cmp.Compare(a.Bucket, b.Bucket) })
-	return buckets, int(g.now)
+	return buckets, g.ceiling
 }

@@ -25,8 +25,7 @@ const serveAgain = time.Second
 type desk struct {
 	*stream.Bus
 	connection config.Connection
-	gate       *lane.Gate
-	breaker    *lane.Breaker
+	lane       *lane.Lane
 	made       actions.Clients
 	fresh      func() (actions.Clients, error) // clients that hold no token yet
 	log        *slog.Logger
@@ -82,11 +81,11 @@ func (d *desk) get(ctx context.Context, query []byte, send func([]byte) error) e
 	if !class.Valid() {
 		return &stream.ReadError{Code: stream.ReadCode(reads.Invalid), Message: "class " + q.Class + ": none of urgent, normal and bulk"}
 	}
-	if err := d.breaker.Err(); err != nil && q.Resource != "" {
+	if err := d.lane.Err(); err != nil && q.Resource != "" {
 		return &stream.ReadError{Code: stream.ReadCode(reads.Denied), Message: err.Error(),
 			Suggestion: "keyturn connection check " + d.connection.Name + " says what to fix"}
 	}
-	columns, rows, err := reads.Read(ctx, readers(gated(d.made, d.gate.For(class))), q)
+	columns, rows, err := reads.Read(ctx, readers(gated(d.made, d.lane.Gate(class))), q)
 	sent := 0
 	if err == nil {
 		sent, err = reads.Send(columns, rows, send)
@@ -123,15 +122,15 @@ func (d *desk) check(ctx context.Context, holder string, epoch uint64, send func
 	if made, err := d.fresh(); err != nil { // it was right when the worker started: a directory that has gone since
 		report.Problems = append(report.Problems, err.Error())
 	} else {
-		report.Operations = reads.Check(ctx, readers(gated(made, d.gate.For(events.Normal))), rights)
+		report.Operations = reads.Check(ctx, readers(gated(made, d.lane.Gate(events.Normal))), rights)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := d.breaker.Err(); err != nil {
+	if err := d.lane.Err(); err != nil {
 		report.Breaker = err.Error()
 	}
-	seen, atOnce := d.gate.Seen()
+	seen, atOnce := d.lane.Seen()
 	report.AtOnce = atOnce
 	for _, s := range seen {
 		report.Buckets = append(report.Buckets, bucketOf(s))

@@ -89,8 +89,6 @@ func New(o Options) (*Worker, error) {
 
 // newLane makes the lane of a connection.
 func newLane(c config.Connection, o Options, runner actions.Runner) (*lane.Lane, error) {
-	slots := max(c.Concurrency, 1)
-	gate := lane.NewGate(slots)
 	fresh := func() (actions.Clients, error) {
 		return clients(c, apiclient.Wiring{Transport: o.Transport, Version: o.Version})
 	}
@@ -98,15 +96,14 @@ func newLane(c config.Connection, o Options, runner actions.Runner) (*lane.Lane,
 	if err != nil {
 		return nil, err
 	}
-	breaker := &lane.Breaker{Connection: c.Name, Probe: probe(made), Log: o.Log}
-	return &lane.Lane{
-		Connection: c.Name, Holder: o.Name, Slots: slots, Log: o.Log, Breaker: breaker,
-		Bus: &desk{Bus: o.Bus, connection: c, gate: gate, breaker: breaker, made: made, fresh: fresh, log: o.Log},
-		Runner: func(epoch uint64, denied func(error)) *actions.Runner {
+	d := &desk{Bus: o.Bus, connection: c, made: made, fresh: fresh, log: o.Log}
+	d.lane = &lane.Lane{
+		Connection: c.Name, Holder: o.Name, Concurrency: c.Concurrency, Bus: d, Probe: probe(made), Log: o.Log,
+		Runner: func(t *lane.Tenure) *actions.Runner {
 			r := runner
-			r.Epoch, r.Denied = epoch, denied
+			r.Epoch, r.Denied = t.Epoch, t.Denied
 			r.Build = func(a events.Action, pins map[string]string) (actions.Kind, error) {
-				g := gate.For(a.Class)
+				g := t.Gate(a)
 				if o.Meter != nil {
 					g = o.Meter(a, g)
 				}
@@ -114,7 +111,8 @@ func newLane(c config.Connection, o Options, runner actions.Runner) (*lane.Lane,
 			}
 			return &r
 		},
-	}, nil
+	}
+	return d.lane, nil
 }
 
 // Run works until ctx ends; its error is then nil. It creates or updates the streams first.
@@ -140,7 +138,7 @@ func (w *Worker) Checks() []admin.Check {
 	for _, l := range w.lanes {
 		checks = append(checks, admin.Check{
 			Name: "lane " + l.Connection,
-			Run:  func(context.Context) error { return l.Breaker.Err() },
+			Run:  func(context.Context) error { return l.Err() },
 			Notes: func() string {
 				if epoch := l.Epoch(); epoch > 0 {
 					return fmt.Sprintf("held, epoch %d", epoch)

@@ -1,0 +1,101 @@
+package lane
+
+import (
+	"time"
+
+	"keyturn/internal/apiclient"
+)
+
+const (
+	// lastCalls is the end of a window in which nothing is left to the classes above: whoever comes later than that
+	// and finds nothing is served by the next window, this soon. A window of Okta is a minute ("Rate limits").
+	lastCalls = 6 * time.Second
+	// sameWindow is how far the ends of one window may lie apart in two replies: servers count in whole seconds.
+	sameWindow = time.Second
+)
+
+// leaves is the part of a window, in per cent, that each class leaves to those above it, the most urgent class first.
+// A stolen laptop is a few calls; that a burst of thousands waits for the next window anyway makes room for it.
+func leaves(rank int) int { return [...]int{0, 15, 50}[rank] }
+
+// bucket is what replies told of one rate limit. It errs towards fewer calls, and only for as long as a call is out
+// or, for one that nobody answered, until the window ends.
+type bucket struct {
+	inFlight int       // calls admitted and not yet learned of
+	paused   time.Time // told to wait until then
+
+	limit  int       // calls a window
+	left   int       // the least that a reply of the window told: replies come out of order
+	lost   int       // calls in the window that no reply tells about: they may have counted
+	window time.Time // which window that is: its end by the server's clock; zero = none was ever told
+	ends   time.Time // when it ends by ours; never too early, as servers cut seconds off their Date
+
+	open   bool // the window told last is running
+	before int  // while none is open: how many of inFlight were admitted before
+	blind  int  // while none is open: how many more than one may be out. The first of a window goes alone, or with one urgent
+}
+
+// free says whether a call of the rank may go, or how long it may certainly not; 0 = until another one returns.
+func (b *bucket) free(rank int, now time.Time) (wait time.Duration, ok bool) {
+	b.turn(now)
+	rest := b.ends.Sub(now)
+	free := b.left - b.lost - b.inFlight
+	switch {
+	case now.Before(b.paused):
+		return b.paused.Sub(now), false
+	case !b.open && rank == 0 && (b.limit == 0 || b.inFlight < b.limit):
+		return 0, b.inFlight-b.before <= b.blind+1
+	case !b.open:
+		return 0, b.inFlight-b.before <= b.blind
+	case free <= 0:
+		return rest, false
+	case rest > lastCalls && free <= b.limit*leaves(rank)/100:
+		return rest - lastCalls, false
+	}
+	return 0, true
+}
+
+// turn closes a window that is over. How much the next one holds is not known before its first reply: the server may
+// have begun it later, and others may spend the same budget.
+func (b *bucket) turn(now time.Time) {
+	if b.open && !now.Before(b.ends) {
+		b.open, b.before, b.blind = false, b.inFlight, 0
+	}
+}
+
+// learn takes what came of one call.
+func (b *bucket) learn(said apiclient.Budget, now time.Time) {
+	b.turn(now)
+	straggler := b.before > 0
+	b.inFlight--
+	b.before = max(b.before-1, 0)
+	if until := now.Add(said.Wait); said.Wait > 0 && until.After(b.paused) {
+		b.paused = until
+	}
+	ends, newer := now.Add(said.Reset), said.Ends.Sub(b.window)
+	switch {
+	case said.Limit <= 0 || said.Remaining < 0 || said.Ends.IsZero():
+		b.lost++
+		b.trust(said)
+	case newer > sameWindow,
+		newer < -sameWindow && !b.open && !straggler: // the server's clock was set back
+		b.window, b.ends, b.open = said.Ends, ends, true
+		b.limit, b.left, b.lost = said.Limit, said.Remaining, 0
+	case newer < -sameWindow:
+		// It tells of a window that is over.
+	default:
+		b.limit, b.left = said.Limit, min(b.left, said.Remaining)
+		if ends.Before(b.ends) {
+			b.ends = ends // this reply was faster
+		}
+		b.trust(said)
+	}
+}
+
+// trust lets one more call out where replies come and tell of no window that runs: the provider may have no limit, or
+// hide it, and then only its refusals hold anything back.
+func (b *bucket) trust(said apiclient.Budget) {
+	if !b.open && said.Wait == 0 {
+		b.blind++
+	}
+}

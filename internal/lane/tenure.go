@@ -1,0 +1,172 @@
+package lane
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"keyturn/internal/actions"
+	"keyturn/internal/apiclient"
+	"keyturn/internal/events"
+	"keyturn/internal/stream"
+)
+
+const (
+	// handsPerCall is how many actions of a class are in hand for each call that may be in flight: most of them wait,
+	// for a window of another bucket than the next one needs, between two looks, for the disk.
+	handsPerCall = 8
+	// finishWithin is how long the calls that are out may take when the worker stops; then they are cut off.
+	finishWithin = 15 * time.Second
+	// busyAgain is when an action comes again whose target another one is at work on.
+	busyAgain = 500 * time.Millisecond
+	// strangeAgain is when a message comes again that only a worker of another version can have written.
+	strangeAgain = time.Minute
+)
+
+// errCut is why a call was cut off that did not end in time.
+var errCut = errors.New("the worker stops")
+
+// Tenure is one holding of a connection's lease. All that it learns of the provider ends with it: the next holder of
+// the lease spends the same budget.
+type Tenure struct {
+	Epoch uint64 // of the lease; it grows with every holding
+
+	lane    *Lane
+	gate    *gate
+	breaker *breaker
+	runner  *actions.Runner
+	hands   sync.WaitGroup // actions in hand
+
+	mu   sync.Mutex
+	busy map[string]*pass // by what is worked on
+}
+
+func newTenure(l *Lane, epoch uint64) *Tenure {
+	t := &Tenure{Epoch: epoch, lane: l, gate: newGate(l.Concurrency), busy: map[string]*pass{}}
+	t.breaker = newBreaker(l.Probe, t.gate.stop, l.Log.With("connection", l.Connection))
+	t.runner = l.Runner(t)
+	return t
+}
+
+// Denied stops the lane because the credential was refused, as err says. It goes on by itself.
+func (t *Tenure) Denied(err error) { t.breaker.open(err) }
+
+// Gate is what the calls of an action must pass.
+func (t *Tenure) Gate(a events.Action) apiclient.Gate {
+	t.mu.Lock()
+	p := t.busy[target(a)]
+	t.mu.Unlock()
+	if p == nil { // a call for nobody's action
+		p = t.gate.pass(a.Class)
+	}
+	return p
+}
+
+// serve works until stop or lease ends, and returns when nothing is in hand any more.
+func (t *Tenure) serve(stop, lease context.Context) error {
+	work, cut := context.WithCancelCause(lease)
+	defer cut(nil)
+	group, pulling := errgroup.WithContext(lease)
+	pulling, halt := context.WithCancel(pulling)
+	defer halt()
+	defer context.AfterFunc(stop, halt)()
+	context.AfterFunc(pulling, t.gate.finish)
+	group.Go(func() error { t.breaker.run(pulling); return nil })
+	for _, class := range events.Classes() {
+		group.Go(func() error { return t.pull(pulling, work, lease, class) })
+	}
+	err := group.Wait()
+	last := time.AfterFunc(finishWithin, func() { cut(errCut) })
+	defer last.Stop()
+	t.hands.Wait()
+	return err
+}
+
+// pull takes the actions of a class. It asks for one when there is a hand for it: what waits at the broker can still
+// go to another worker.
+func (t *Tenure) pull(pulling, work, lease context.Context, class events.Class) error {
+	puller, err := t.lane.Bus.Pull(pulling, stream.ActionsOf(t.lane.Connection, class))
+	if err != nil {
+		if pulling.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	defer puller.Close()
+	hands := make(chan struct{}, handsPerCall*max(t.lane.Concurrency, 1))
+	for {
+		select {
+		case hands <- struct{}{}:
+		case <-pulling.Done():
+			return nil
+		}
+		m, err := puller.Next(pulling)
+		if err != nil {
+			return nil // pulling ended: Next makes up for everything else
+		}
+		t.hands.Go(func() {
+			defer func() { <-hands }()
+			t.lane.Bus.Handle(work, m, func(_ context.Context, m *stream.Message) events.Outcome {
+				return settled(lease, t.handle(pulling, work, m, class))
+			})
+		})
+	}
+}
+
+// handle runs the action of a message.
+func (t *Tenure) handle(pulling, work context.Context, m *stream.Message, class events.Class) events.Outcome {
+	var a events.Action
+	err := json.Unmarshal(m.Data, &a)
+	if err != nil || a.ID == "" || a.Case == "" || a.Connection != t.lane.Connection {
+		return events.Outcome{Delay: strangeAgain, Err: fmt.Errorf("%s holds no action of this lane: %w", m.Subject, err)}
+	}
+	if t.breaker.wait(pulling) != nil {
+		return events.Outcome{Verdict: events.Abandon} // it was not begun
+	}
+	if !t.claim(target(a), class) {
+		return events.Outcome{Delay: busyAgain}
+	}
+	defer t.release(target(a))
+	return t.runner.Run(work, a)
+}
+
+// settled is what becomes of a message. Without the lease nothing may be said of it. With the lease, what could not be
+// finished is given back, so that the next holder need not wait until this one counts as dead.
+func settled(lease context.Context, out events.Outcome) events.Outcome {
+	switch {
+	case lease.Err() != nil:
+		return events.Outcome{Verdict: events.Abandon, Err: context.Cause(lease)}
+	case out.Verdict == events.Abandon:
+		return events.Outcome{Delay: againSoon, Err: out.Err}
+	}
+	return out
+}
+
+// target is what no two actions are worked on for at once: whom they act upon, or else the action itself, of which a
+// second copy may be about.
+func target(a events.Action) string { return cmp.Or(a.Target, a.ID) }
+
+// claim takes a target for an action of a class. When another one has it, that one goes on as if it were of the more
+// urgent class of the two.
+func (t *Tenure) claim(target string, class events.Class) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p := t.busy[target]; p != nil {
+		t.gate.hurry(p, class)
+		return false
+	}
+	t.busy[target] = t.gate.pass(class)
+	return true
+}
+
+func (t *Tenure) release(target string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.busy, target)
+}
