@@ -105,6 +105,13 @@ func (l *Lane) Err() error {
 	return nil
 }
 
+// Denied stops the lane because the credential was refused, as err says, while this worker holds it.
+func (l *Lane) Denied(err error) {
+	if t := l.tenure(); t != nil {
+		t.Denied(err)
+	}
+}
+
 // Gate is what the calls of a person's read must pass, while this worker holds the lane; without it they are sent away.
 // It lets them go though the credential is refused: whether it still is may be the question.
 func (l *Lane) Gate(class events.Class) apiclient.Gate {
