@@ -2,8 +2,8 @@
 // durability mode in one run, so that the ratios hold on any machine. Absolute figures of two runs do not compare.
 //
 // It measures the disk as it is, and once more with a fixed time added to every fsync and syncfs, which stands for an
-// ordinary cloud or consumer disk. The time is added from outside by strace (Linux), to the broker's own syncs as well
-// as to ours; without strace that half is left out, and said to be.
+// ordinary cloud or consumer disk. The time is added below the process (slowsync, Linux), to the broker's own syncs as
+// well as to ours; where that cannot be done, that half is left out, and said to be.
 package main
 
 import (
@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"slices"
 	"text/tabwriter"
@@ -55,16 +54,16 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 		return err
 	}
 	if s.serve != "" {
-		return serve(ctx, stream.Durability(s.serve), s.dir, os.Stdin, w)
+		return serve(ctx, stream.Durability(s.serve), s.dir, s.delay, os.Stdin, w)
 	}
 	if err := s.measure(ctx, 0, w); err != nil {
 		return err
 	}
-	if _, err := exec.LookPath("strace"); err != nil {
-		_, err := fmt.Fprintf(w, "\nno strace on this machine: the half with %s added to every sync is left out\n", s.delay)
-		return err
+	err := s.measure(ctx, s.delay, w)
+	if errors.Is(err, errNoDelay) {
+		_, err = fmt.Fprintf(w, "\nthe half with %s added to every sync is left out: %v\n", s.delay, err)
 	}
-	return s.measure(ctx, s.delay, w)
+	return err
 }
 
 // modes in the order in which they are measured, again and again.

@@ -20,6 +20,7 @@ import (
 	"keyturn/internal/secret"
 	"keyturn/internal/stream"
 	"keyturn/internal/stream/embedded"
+	"keyturn/internal/stream/slowsync"
 )
 
 // source is how the load signs.
@@ -29,14 +30,34 @@ func source() ingest.SourceSpec {
 	}}}
 }
 
-// hello is what the child says when it is ready.
+// hello is what the child says when it is ready, or why it never will be.
 type hello struct {
-	URL  string        `json:"url"`
-	Sync time.Duration `json:"sync"` // what one append and fsync costs in the store's directory
+	URL     string        `json:"url"`
+	Sync    time.Duration `json:"sync"` // what one append and fsync costs in the store's directory
+	NoDelay string        `json:"no_delay,omitempty"`
+}
+
+// errNoDelay: syncs cannot be delayed on this machine.
+var errNoDelay = errors.New("syncs cannot be delayed here")
+
+// slow adds delay to every sync of this process.
+func slow(delay time.Duration) error {
+	if delay <= 0 {
+		return nil
+	}
+	d, err := slowsync.Install()
+	if err != nil {
+		return err
+	}
+	d.Set(delay)
+	return nil
 }
 
 // serve is the child: the intake over an embedded broker, until stdin ends.
-func serve(ctx context.Context, mode stream.Durability, dir string, stdin io.Reader, stdout io.Writer) (err error) {
+func serve(ctx context.Context, mode stream.Durability, dir string, delay time.Duration, stdin io.Reader, stdout io.Writer) (err error) {
+	if err := slow(delay); err != nil {
+		return json.NewEncoder(stdout).Encode(hello{NoDelay: err.Error()})
+	}
 	cost, err := syncCost(dir)
 	if err != nil {
 		return err
@@ -109,19 +130,13 @@ type child struct {
 	hello hello
 }
 
-// startChild starts one, under strace when a delay is to be added to every sync, and waits until it is ready.
+// startChild starts one, with delay added to every sync, and waits until it is ready.
 func startChild(ctx context.Context, mode stream.Durability, dir string, delay time.Duration) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	args := []string{self, "-serve", string(mode), "-dir", dir}
-	if delay > 0 {
-		// seccomp-bpf: only the syncs stop at the tracer, everything else runs at full speed.
-		args = append([]string{"strace", "-f", "--seccomp-bpf", "-qq", "-o", os.DevNull, "-e", "trace=fsync,fdatasync,syncfs",
-			"-e", fmt.Sprintf("inject=fsync,fdatasync,syncfs:delay_exit=%d", delay.Microseconds())}, args...)
-	}
-	c := &child{cmd: exec.CommandContext(ctx, args[0], args[1:]...)}
+	c := &child{cmd: exec.CommandContext(ctx, self, "-serve", string(mode), "-dir", dir, "-delay", delay.String())}
 	c.cmd.Stderr = os.Stderr
 	stdin, err := c.cmd.StdinPipe()
 	if err != nil {
@@ -138,6 +153,9 @@ func startChild(ctx context.Context, mode stream.Durability, dir string, delay t
 	line, err := bufio.NewReader(stdout).ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &c.hello)
+	}
+	if c.hello.NoDelay != "" {
+		err = fmt.Errorf("%w: %s", errNoDelay, c.hello.NoDelay)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the server did not start: %w", err), c.stop())
