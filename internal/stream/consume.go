@@ -105,6 +105,10 @@ func keep(ctx context.Context, m *Message, every time.Duration) (stop func()) {
 const (
 	pullExpiry    = 30 * time.Second
 	pullHeartbeat = 5 * time.Second
+	// pullNudge is how long the first wait for a message is, and pullPatience how many times it is doubled before one
+	// without end (try).
+	pullNudge    = 5 * time.Millisecond
+	pullPatience = 8
 )
 
 // Puller gives the messages of a consumer one by one. It may be used by one goroutine at a time.
@@ -173,11 +177,27 @@ func (p *Puller) try(ctx context.Context) (*Message, error) {
 			return nil, err
 		}
 	}
-	msg, err := p.iter.Next(jetstream.NextContext(ctx))
+	msg, err := p.next(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return newMessage(msg)
+}
+
+// next waits for one message, at first for short times only: whoever begins to wait asks the server, unless the
+// client's goroutine is still busy with having asked for the message before. A server that is near has answered by
+// then, and nobody would ask again before the heartbeat was missed, ten seconds later (nats.go v1.55,
+// jetstream/pull.go, checkPending; nats.go #1622).
+func (p *Puller) next(ctx context.Context) (jetstream.Msg, error) {
+	for i := range pullPatience {
+		short, cancel := context.WithTimeout(ctx, pullNudge<<i)
+		msg, err := p.iter.Next(jetstream.NextContext(short))
+		cancel()
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return msg, err
+		}
+	}
+	return p.iter.Next(jetstream.NextContext(ctx))
 }
 
 // newMessage reads what the server says about a delivery.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -284,3 +285,51 @@ func TestAHolderThatLostItsLeaseLetsItsMessageGo(t *testing.T) {
 const shortWait = 500 * time.Millisecond
 
 func short(o *stream.Options) { o.AckWait = shortWait }
+
+// quiet is a log that fails the test when a consumer was interrupted.
+type quiet struct {
+	slog.Handler
+	t testing.TB
+}
+
+func (q quiet) Enabled(context.Context, slog.Level) bool { return true }
+
+func (q quiet) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "consumer interrupted" {
+		q.t.Error("consumer interrupted")
+	}
+	return nil
+}
+
+// A request that is answered before its sender is through with sending it must not be the last one.
+func TestAPullerNeverStopsAsking(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}), func(o *stream.Options) {
+		o.Log = slog.New(quiet{slog.DiscardHandler, t})
+	})
+	const n = 400 // within what may be in hand
+	var wg sync.WaitGroup
+	for i := range 8 {
+		a := action("case")
+		a.Connection = fmt.Sprintf("okta-%d", i)
+		wg.Go(func() {
+			for i := range n {
+				a.ID = fmt.Sprint(i, a.Connection)
+				if err := bus.PublishAction(t.Context(), a); err != nil {
+					t.Error(err)
+				}
+			}
+			p, err := bus.Pull(t.Context(), stream.ActionsOf(a.Connection, events.Normal))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer p.Close()
+			for range n {
+				if _, err := p.Next(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
