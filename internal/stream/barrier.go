@@ -163,7 +163,7 @@ const barrierSubject = "keyturn.barrier"
 // acknowledgement itself says so, and there is nothing to wait for.
 func (b *Bus) Barrier(ctx context.Context) error {
 	start := time.Now()
-	err := b.write(OpBarrier, "", func() error { return b.wait(ctx) })
+	err := b.write(ctx, OpBarrier, "", func() error { return b.wait(ctx) })
 	b.metrics.waited(time.Since(start), err)
 	if err != nil {
 		return &unavailable{op: "barrier", retry: retryAway, err: err}

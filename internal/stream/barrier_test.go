@@ -140,7 +140,7 @@ func TestNothingIsAnsweredBeforeASyncThatBeganAfterItsAcknowledgement(t *testing
 	for i := range publishers {
 		var acked int64 // when the publisher's acknowledgement came; the fault runs in its goroutine
 		bus := connect(t, srv, func(o *stream.Options) {
-			o.Fault = func(op stream.Op, _ string, persisted bool) error {
+			o.Fault = func(_ context.Context, op stream.Op, _ string, persisted bool) error {
 				if op == stream.OpEvent && persisted {
 					acked = c.tick()
 				}

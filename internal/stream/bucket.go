@@ -84,7 +84,7 @@ func (k *Bucket) put(ctx context.Context, key string, do func(jetstream.KeyValue
 		return 0, refusal("put "+key, err)
 	}
 	var rev uint64
-	err = k.bus.write(OpKey, key, func() error {
+	err = k.bus.write(ctx, OpKey, key, func() error {
 		var err error
 		rev, err = do(kv)
 		return err

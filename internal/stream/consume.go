@@ -69,6 +69,9 @@ func (b *Bus) Handle(ctx context.Context, m *Message, h Handler) {
 			}
 		}()
 	}
+	if b.opts.Enter != nil {
+		ctx = b.opts.Enter(ctx, m)
+	}
 	stop := keep(ctx, m, b.opts.ackWait()/beats)
 	defer stop()
 	b.settle(ctx, m, h(ctx, m))

@@ -23,7 +23,7 @@ type journal struct {
 }
 
 // fault notes what was persisted.
-func (j *journal) fault(op stream.Op, _ string, persisted bool) error {
+func (j *journal) fault(_ context.Context, op stream.Op, _ string, persisted bool) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if persisted {
@@ -102,7 +102,7 @@ func TestAFailedBarrierLeavesTheMessage(t *testing.T) {
 	var fail atomic.Bool
 	broken := errors.New("broken")
 	bus := connect(t, start(t, embedded.Options{}), func(o *stream.Options) {
-		o.Fault = func(op stream.Op, _ string, _ bool) error {
+		o.Fault = func(_ context.Context, op stream.Op, _ string, _ bool) error {
 			if op == stream.OpBarrier && fail.Load() {
 				return broken
 			}
@@ -126,7 +126,7 @@ func TestADeathInAHandlerLeavesTheMessage(t *testing.T) {
 	var died []any
 	bus := connect(t, start(t, embedded.Options{}), func(o *stream.Options) {
 		o.Rescue = func(v any) { died = append(died, v) }
-		o.Fault = func(op stream.Op, _ string, persisted bool) error {
+		o.Fault = func(_ context.Context, op stream.Op, _ string, persisted bool) error {
 			if op == stream.OpAck && !persisted && len(died) == 1 {
 				panic("in settle")
 			}

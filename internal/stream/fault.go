@@ -1,5 +1,7 @@
 package stream
 
+import "context"
+
 // Op names a write, for Fault and for metrics.
 type Op string
 
@@ -23,19 +25,20 @@ const (
 // Fault is called around every write, for tests that die or lose an acknowledgement there: before it with persisted
 // false, after it with persisted true. An error is what the writer sees: before, nothing was written; after, it was
 // written and the answer was lost. A panic is a death at this place; one with OpLease would end the process, because
-// leases are renewed beside the holder: return an error there.
-type Fault func(op Op, subject string, persisted bool) error
+// leases are renewed beside the holder: return an error there. ctx is the writer's; what belongs to a message has the
+// values that Options.Enter gave it.
+type Fault func(ctx context.Context, op Op, subject string, persisted bool) error
 
 // write runs one write between its two faults.
-func (b *Bus) write(op Op, subject string, do func() error) error {
+func (b *Bus) write(ctx context.Context, op Op, subject string, do func() error) error {
 	if b.opts.Fault == nil {
 		return do()
 	}
-	if err := b.opts.Fault(op, subject, false); err != nil {
+	if err := b.opts.Fault(ctx, op, subject, false); err != nil {
 		return err
 	}
 	if err := do(); err != nil {
 		return err
 	}
-	return b.opts.Fault(op, subject, true)
+	return b.opts.Fault(ctx, op, subject, true)
 }

@@ -22,7 +22,7 @@ func (b *Bus) Sweep(ctx context.Context) error {
 		if floor == 0 || !strings.HasPrefix(filter, prefixActions+".") {
 			continue
 		}
-		err := b.write(OpPurge, filter, func() error {
+		err := b.write(ctx, OpPurge, filter, func() error {
 			return s.Purge(ctx, jetstream.WithPurgeSubject(filter), jetstream.WithPurgeSequence(floor+1))
 		})
 		if err != nil {

@@ -113,7 +113,7 @@ func (b *Bus) take(ctx context.Context, key, holder string) (*lease, error) {
 	}
 	ctx, cancel := context.WithDeadline(ctx, l.good.Add(leaseSafe))
 	defer cancel()
-	err = b.write(OpLease, key, func() error {
+	err = b.write(ctx, OpLease, key, func() error {
 		l.rev, err = kv.Create(ctx, key, l.value)
 		return err
 	})
@@ -200,7 +200,7 @@ func (l *lease) update(ctx context.Context) error {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), l.good.Add(leaseSafe))
 	defer cancel()
 	var rev uint64
-	err := l.bus.write(OpLease, l.key, func() error {
+	err := l.bus.write(ctx, OpLease, l.key, func() error {
 		var err error
 		rev, err = l.kv.Update(ctx, l.key, l.value, l.rev)
 		return err
@@ -234,7 +234,7 @@ func (l *lease) adopt(ctx context.Context) error {
 func (l *lease) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
 	defer cancel()
-	err := l.bus.write(OpLease, l.key, func() error {
+	err := l.bus.write(ctx, OpLease, l.key, func() error {
 		return l.kv.Delete(ctx, l.key, jetstream.LastRevision(l.rev))
 	})
 	if err != nil {

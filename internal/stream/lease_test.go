@@ -15,7 +15,7 @@ import (
 // dying is a fault that lets leases be taken and then fails every renewal and release: a holder that was killed.
 type dying struct{ dead atomic.Bool }
 
-func (d *dying) fault(op stream.Op, _ string, persisted bool) error {
+func (d *dying) fault(_ context.Context, op stream.Op, _ string, persisted bool) error {
 	if op == stream.OpLease && !persisted && d.dead.Load() {
 		return errors.New("dead")
 	}
@@ -135,7 +135,7 @@ func TestARenewalWhoseAcknowledgementWasLostIsFoundOut(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
 	bus := connect(t, start(t, embedded.Options{}), func(o *stream.Options) {
-		o.Fault = func(op stream.Op, _ string, persisted bool) error {
+		o.Fault = func(_ context.Context, op stream.Op, _ string, persisted bool) error {
 			if op == stream.OpLease && persisted && n.Add(1) == 2 { // the first renewal
 				return errors.New("acknowledgement lost")
 			}

@@ -26,7 +26,7 @@ func (r records) Append(ctx context.Context, subj string, after uint64, data []b
 	msg.Data = data
 	msg.Header.Set(headerContent, contentJSON)
 	var seq uint64
-	err := r.bus.write(OpAppend, subj, func() error {
+	err := r.bus.write(ctx, OpAppend, subj, func() error {
 		ack, err := r.bus.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(streamLedger),
 			jetstream.WithExpectLastSequencePerSubject(after))
 		if err == nil {

@@ -68,7 +68,7 @@ func TestOnlyOneOfManyAppendsWins(t *testing.T) {
 func TestALostAcknowledgementOfARecordIsFoundOut(t *testing.T) {
 	var lose atomic.Bool
 	bus := connect(t, start(t, embedded.Options{}), func(o *stream.Options) {
-		o.Fault = func(op stream.Op, _ string, persisted bool) error {
+		o.Fault = func(_ context.Context, op stream.Op, _ string, persisted bool) error {
 			if op == stream.OpAppend && persisted && lose.Swap(false) {
 				return errors.New("acknowledgement lost")
 			}

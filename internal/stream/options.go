@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"time"
@@ -56,6 +57,9 @@ type Options struct {
 	Log     *slog.Logger          // nil = none
 	Metrics prometheus.Registerer // nil = none
 	Fault   Fault                 // tests only
+	// Enter, in tests only, gives the context in which a message is handled and settled: how Fault and what a handler
+	// calls know whose write they are.
+	Enter func(ctx context.Context, m *Message) context.Context
 	// Rescue, in tests only, takes a panic out of a handler or its settlement, and the message is left as it is: the
 	// death of a worker. Nil lets the panic go on.
 	Rescue func(v any)

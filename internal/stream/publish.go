@@ -171,7 +171,7 @@ func (b *Bus) publishOnce(ctx context.Context, op Op, stream string, msgs []*nat
 	futures := make([]jetstream.PubAckFuture, 0, len(msgs))
 	var failed error
 	for _, m := range msgs {
-		f, err := b.begin(op, stream, m)
+		f, err := b.begin(ctx, op, stream, m)
 		if err != nil {
 			failed = err
 			break
@@ -192,9 +192,9 @@ func (b *Bus) publishOnce(ctx context.Context, op Op, stream string, msgs []*nat
 }
 
 // begin sends one message.
-func (b *Bus) begin(op Op, stream string, m *nats.Msg) (jetstream.PubAckFuture, error) {
+func (b *Bus) begin(ctx context.Context, op Op, stream string, m *nats.Msg) (jetstream.PubAckFuture, error) {
 	if b.opts.Fault != nil {
-		if err := b.opts.Fault(op, m.Subject, false); err != nil {
+		if err := b.opts.Fault(ctx, op, m.Subject, false); err != nil {
 			return nil, refusal(string(op), err)
 		}
 	}
@@ -216,7 +216,7 @@ func (b *Bus) await(ctx context.Context, op Op, f jetstream.PubAckFuture) (*jets
 		}
 		b.metrics.wrote(op, result)
 		if b.opts.Fault != nil {
-			if err := b.opts.Fault(op, f.Msg().Subject, true); err != nil {
+			if err := b.opts.Fault(ctx, op, f.Msg().Subject, true); err != nil {
 				return nil, refusal(string(op), err)
 			}
 		}

@@ -54,7 +54,7 @@ func TestAfterALostAcknowledgementTheResendIsTheSameEvent(t *testing.T) {
 	lose.Store(true)
 	lost := errors.New("acknowledgement lost")
 	bus := connect(t, start(t, embedded.Options{}), func(o *stream.Options) {
-		o.Fault = func(op stream.Op, _ string, persisted bool) error {
+		o.Fault = func(_ context.Context, op stream.Op, _ string, persisted bool) error {
 			if op == stream.OpEvent && persisted && lose.Swap(false) {
 				return lost
 			}

@@ -56,7 +56,7 @@ func (b *Bus) Unschedule(ctx context.Context, caseID string) error {
 
 // purge removes what stands under a subject.
 func (b *Bus) purge(ctx context.Context, stream, subj string) error {
-	return b.write(OpPurge, subj, func() error {
+	return b.write(ctx, OpPurge, subj, func() error {
 		s, err := b.stream(ctx, stream)
 		if err == nil {
 			err = s.Purge(ctx, jetstream.WithPurgeSubject(subj))

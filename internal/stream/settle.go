@@ -52,7 +52,7 @@ func (b *Bus) ack(ctx context.Context, m *Message) error {
 		return err
 	}
 	// Dying here: everything is on disk, m comes again, and its states say that nothing is left to do.
-	return b.write(OpAck, m.Subject, func() error { return m.msg.Ack() })
+	return b.write(ctx, OpAck, m.Subject, func() error { return m.msg.Ack() })
 }
 
 // retry gives m back, and says how.
@@ -61,14 +61,14 @@ func (b *Bus) retry(ctx context.Context, m *Message, delay time.Duration) (strin
 		delay = nakDefault
 	}
 	if delay <= laterAfter {
-		return "retry", b.nak(m, delay)
+		return "retry", b.nak(ctx, m, delay)
 	}
 	action, ok := actionOf(m)
 	if !ok {
-		return "retry", b.nak(m, laterAfter)
+		return "retry", b.nak(ctx, m, laterAfter)
 	}
 	if err := b.later(ctx, m, action, time.Now().Add(delay)); err != nil {
-		return "retry", errJoinNak(err, b.nak(m, laterAfter))
+		return "retry", errJoinNak(err, b.nak(ctx, m, laterAfter))
 	}
 	// Dying here: the copy fires and m is delivered again; the lane gets the action twice, and its state makes it one.
 	return "later", b.ack(ctx, m)
@@ -83,8 +83,8 @@ func errJoinNak(cause, nak error) error {
 }
 
 // nak gives m back to come again after delay.
-func (b *Bus) nak(m *Message, delay time.Duration) error {
-	return b.write(OpNak, m.Subject, func() error { return m.msg.NakWithDelay(delay) })
+func (b *Bus) nak(ctx context.Context, m *Message, delay time.Duration) error {
+	return b.write(ctx, OpNak, m.Subject, func() error { return m.msg.NakWithDelay(delay) })
 }
 
 // actionOf is the action id in the subject of an action.
