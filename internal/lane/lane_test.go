@@ -174,7 +174,7 @@ type dying struct {
 	wrote atomic.Int32 // writes after that
 }
 
-func (d *dying) fault(op stream.Op, _ string, persisted bool) error {
+func (d *dying) fault(_ context.Context, op stream.Op, _ string, persisted bool) error {
 	if d.lost.Load() && op != stream.OpLease && op != stream.OpBarrier {
 		d.wrote.Add(1)
 	}
@@ -318,7 +318,7 @@ func (r *rig) lag(class events.Class) stream.Lag {
 func TestALongDelayLeavesTheConsumer(t *testing.T) {
 	r := newRig(t)
 	var later atomic.Int32
-	bus := r.connect(func(op stream.Op, _ string, persisted bool) error {
+	bus := r.connect(func(_ context.Context, op stream.Op, _ string, persisted bool) error {
 		if op == stream.OpLater && persisted {
 			later.Add(1)
 		}

@@ -23,8 +23,10 @@ const (
 	handsPerCall = 8
 	// finishWithin is how long the calls that are out may take when the worker stops; then they are cut off.
 	finishWithin = 15 * time.Second
-	// busyAgain is when an action comes again whose target another one is at work on.
-	busyAgain = 500 * time.Millisecond
+	// busyAgain is when an action comes again for the first time whose target another one is at work on; it doubles up
+	// to busyCap. Mostly that one is the step before, which published it and is being settled.
+	busyAgain = 25 * time.Millisecond
+	busyCap   = time.Second
 	// strangeAgain is when a message comes again that only a worker of another version can have written.
 	strangeAgain = time.Minute
 )
@@ -112,15 +114,15 @@ func (t *Tenure) pull(pulling, work, lease context.Context, class events.Class) 
 		}
 		t.hands.Go(func() {
 			defer func() { <-hands }()
-			t.lane.Bus.Handle(work, m, func(_ context.Context, m *stream.Message) events.Outcome {
-				return settled(lease, t.handle(pulling, work, m, class))
+			t.lane.Bus.Handle(work, m, func(ctx context.Context, m *stream.Message) events.Outcome {
+				return settled(lease, t.handle(pulling, ctx, m, class))
 			})
 		})
 	}
 }
 
-// handle runs the action of a message.
-func (t *Tenure) handle(pulling, work context.Context, m *stream.Message, class events.Class) events.Outcome {
+// handle runs the action of a message, in the context in which the message is in hand.
+func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class events.Class) events.Outcome {
 	var a events.Action
 	err := json.Unmarshal(m.Data, &a)
 	if err != nil || a.ID == "" || a.Case == "" || a.Connection != t.lane.Connection {
@@ -130,10 +132,10 @@ func (t *Tenure) handle(pulling, work context.Context, m *stream.Message, class 
 		return events.Outcome{Verdict: events.Abandon} // it was not begun
 	}
 	if !t.claim(target(a), class) {
-		return events.Outcome{Delay: busyAgain}
+		return events.Outcome{Delay: min(busyAgain<<min(max(m.Deliveries-1, 0), 10), busyCap)}
 	}
 	defer t.release(target(a))
-	return t.runner.Run(work, a)
+	return t.runner.Run(hand, a)
 }
 
 // settled is what becomes of a message. Without the lease nothing may be said of it. With the lease, what could not be
