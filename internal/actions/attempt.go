@@ -88,7 +88,7 @@ func (at *attempt) look(ctx context.Context, kind Kind, round int) (Observation,
 	if t.any(func(c Change) bool { return at.asked[c.name()] }) || len(t.stuck) > 0 {
 		wait = at.limits.RoundPause << max(round-1, 0)
 	}
-	if at.uncertain && t.any(func(c Change) bool { return c.name() == at.ev.Pending }) {
+	if at.uncertain && (obs.Unread || t.any(func(c Change) bool { return c.name() == at.ev.Pending })) {
 		wait = max(wait, at.limits.LookAgain)
 	}
 	if wait > 0 {
@@ -129,19 +129,42 @@ func (at *attempt) account(obs Observation) {
 // observe reads the target once and takes the evidence over.
 func (at *attempt) observe(ctx context.Context, kind Kind) (Observation, error) {
 	obs, err := kind.Observe(ctx)
+	if err != nil && ctx.Err() != nil {
+		return obs, interrupted{err}
+	}
+	if err != nil && apiclient.CauseOf(err) == apiclient.Permanent {
+		return obs, err // it may be about the very target: nothing is fixed
+	}
+	if moved := at.moved(obs); moved != nil {
+		return obs, moved
+	}
 	if err != nil {
-		if ctx.Err() != nil {
-			return obs, interrupted{err}
-		}
+		// Whom the first resolve found is fixed, whatever failed after it: a login can be given to someone else until
+		// the next attempt.
+		at.pin(obs)
 		return obs, err
 	}
+	at.ev.Seen, at.ev.Residual = obs.Seen, obs.Residual
+	if obs.Unread {
+		obs.Needed = slices.DeleteFunc(obs.Needed, at.taken)
+	}
+	return obs, nil
+}
+
+// moved refuses an observation of something else than what the action is fixed to. An empty id frees a pin.
+func (at *attempt) moved(obs Observation) error {
 	for name, id := range obs.Pins {
-		if old := at.ev.Pins[name]; old != "" && id != "" && old != id { // an empty id frees the pin
-			return obs, permanent(at.action.Do, fmt.Errorf("%s was fixed as %s and now reads %s", name, old, id))
+		if old := at.ev.Pins[name]; old != "" && id != "" && old != id {
+			return permanent(at.action.Do, fmt.Errorf("%s was fixed as %s and now reads %s", name, old, id))
 		}
 	}
-	at.ev.Seen, at.ev.Residual = obs.Seen, obs.Residual
-	return obs, nil
+	return nil
+}
+
+// taken reports whether a change was made since a person last sent the action, or may have been.
+func (at *attempt) taken(c Change) bool {
+	return c.name() == at.ev.Pending ||
+		slices.ContainsFunc(at.ev.Applied, func(e ledger.Effect) bool { return !e.Past && e.Call == c.Call && e.Target == c.Target })
 }
 
 // part parts what is needed. A blind change is made once per case; one that would happen twice is made once, until a
@@ -278,7 +301,7 @@ func (at *attempt) achieved(ctx context.Context, obs Observation) error {
 	at.ev.Needed, at.ev.Pending = nil, ""
 	at.charged++
 	state := ledger.Verified
-	if slices.ContainsFunc(at.ev.Applied, func(e ledger.Effect) bool { return e.Blind }) {
+	if obs.Unread || slices.ContainsFunc(at.ev.Applied, func(e ledger.Effect) bool { return e.Blind }) {
 		state = ledger.Applied
 	}
 	return at.append(ctx, state, "")

@@ -26,6 +26,10 @@ type Observation struct {
 	Pins     map[string]string // the provider's ids that this action acts upon, from the first resolve on; an empty id frees a pin
 	Needed   []Change          // calls that would bring the end state; empty = it holds
 	Residual []ledger.Residual // what outlives it, until when
+	// Unread: the target cannot be read any more, for what is needed takes the credential with it once it is made. A
+	// change that was made, or may have been, is taken for done then, and recorded `applied`, never `verified`. One
+	// that was surely not made is applied as ever, and must see for itself whether it can be.
+	Unread bool
 }
 
 // Change is one call that would bring the end state nearer.

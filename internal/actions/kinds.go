@@ -10,6 +10,7 @@ type KindInfo struct {
 	Name        string      // what `do` says: "okta.suspend_user"
 	Provider    string      // which provider's connections it can be `at`: "okta", "asa" or "transmit"
 	Destructive bool        // cannot be undone: never goes after a failed predecessor
+	Approvers   int         // how many people must approve it at least, whatever the guards say; 0 = none
 	Parameters  []Parameter // what `with` takes; anything else is refused
 }
 
@@ -31,9 +32,10 @@ type definition struct {
 func definitions() []definition {
 	return []definition{
 		defineASAApproveClient(), defineASARevokeClients(),
-		defineOktaClearSessions(), defineOktaDeactivateUser(), defineOktaRevokeClientTokens(), defineOktaRevokeUserTokens(),
-		defineOktaSuspendUser(),
-		defineTransmitEnsureClient(),
+		defineOktaClearSessions(), defineOktaDeactivateUser(), defineOktaRevokeClientTokens(), defineOktaRevokeToken(),
+		defineOktaRevokeUserTokens(), defineOktaSuspendUser(),
+		defineTransmitDeleteAllClients(), defineTransmitDeleteClient(), defineTransmitEnsureClient(),
+		defineTransmitSetResources(), defineTransmitUpdateClient(),
 	}
 }
 

@@ -2,6 +2,7 @@ package actions
 
 import (
 	"context"
+	"time"
 
 	"keyturn/internal/apiclient/okta"
 	"keyturn/internal/ledger"
@@ -12,6 +13,7 @@ import (
 type oktaClearSessions struct {
 	user    oktaUser
 	options okta.SessionOptions
+	now     func() time.Time
 }
 
 func defineOktaClearSessions() definition {
@@ -29,7 +31,7 @@ func defineOktaClearSessions() definition {
 			if err != nil {
 				return nil, err
 			}
-			k := &oktaClearSessions{user: u, options: okta.SessionOptions{ForgetDevices: true}}
+			k := &oktaClearSessions{user: u, options: okta.SessionOptions{ForgetDevices: true}, now: c.now}
 			if err := p.into("forget_devices", &k.options.ForgetDevices); err != nil {
 				return nil, err
 			}
@@ -48,7 +50,12 @@ func (k *oktaClearSessions) Observe(ctx context.Context) (Observation, error) {
 	if u.gone {
 		return obs, nil
 	}
-	obs.Seen = append(obs.Seen, ledger.Fact{What: "sessions of " + u.ID + " that apps keep by themselves", Value: "not reached by this call"})
+	obs.Seen = append(obs.Seen,
+		ledger.Fact{What: "sessions of " + u.ID, Value: "cannot be read back: ended once, not verified"},
+		ledger.Fact{What: "sessions of " + u.ID + " that apps keep by themselves", Value: "not reached by this call"})
+	if k.options.OAuthTokens {
+		obs.Residual = []ledger.Residual{accessTokens("of "+u.ID, k.now())}
+	}
 	obs.Needed = []Change{{
 		Call: "okta.revokeUserSessions", Target: u.ID, Blind: true, Apply: func(ctx context.Context) (string, error) {
 			return k.user.client.RevokeUserSessions(ctx, u.ID, k.options)

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"time"
 
 	"keyturn/internal/apiclient"
 	"keyturn/internal/apiclient/okta"
@@ -75,10 +75,7 @@ func (k *oktaRevokeClientTokens) Observe(ctx context.Context) (Observation, erro
 	obs.Seen = append(obs.Seen,
 		ledger.Fact{What: "users with live refresh tokens of " + k.client, Value: fmt.Sprint(len(users))},
 		ledger.Fact{What: "tokens of the org's own authorization server", Value: "in no listing, not reached by this call"})
-	obs.Residual = []ledger.Residual{{
-		What:  "access tokens of " + k.client + ", where they are checked without asking Okta",
-		Until: k.all.now().Add(accessTokenLife).UTC().Truncate(time.Second),
-	}}
+	obs.Residual = []ledger.Residual{accessTokens("of "+k.client, k.all.now())}
 	return obs, nil
 }
 
@@ -98,7 +95,11 @@ func (k *oktaRevokeClientTokens) targets(ctx context.Context) ([]string, error) 
 	for _, s := range listed {
 		ids = append(ids, s.ID)
 	}
-	return ids, err
+	for _, id := range k.servers { // a listing may lag behind, and a server may be gone
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), err
 }
 
 // look counts the live tokens of the client at one server, and the users who hold them.

@@ -2,6 +2,7 @@ package actions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,18 +19,29 @@ import (
 // then, revoked or not.
 const accessTokenLife = 24 * time.Hour
 
+// accessTokens is the residual of a revocation at Okta that is looked at now: the access tokens of whom or what.
+func accessTokens(whose string, now time.Time) ledger.Residual {
+	return ledger.Residual{
+		What:  "access tokens " + whose + ", where they are checked without asking Okta",
+		Until: now.Add(accessTokenLife).UTC().Truncate(time.Second),
+	}
+}
+
 // oktaRevokeUserTokens brings about that one person has no refresh token and no grant left, and nobody else loses
 // any: per client of that person, that person's tokens. The call that names only client and server would sign out
-// every user.
+// every user. Before it the person's sessions are ended with all their OAuth tokens, in one call that also reaches
+// access tokens which came without a refresh token (vendor page of revokeUserSessions): what a browser session could
+// make new while the tokens are revoked one client after the other is not made.
 //
 // When the person's own listings show nothing more, the listings of the authorization servers are swept for tokens
 // with the person's id: whether the person's listing covers every server is not documented.
 type oktaRevokeUserTokens struct {
-	user    oktaUser
-	all     Clients
-	grants  bool
-	sweep   string
-	clients map[string]bool // those that had tokens or grants, now or in an earlier observation
+	user     oktaUser
+	all      Clients
+	sessions bool
+	grants   bool
+	sweep    string
+	clients  map[string]bool // those that had tokens or grants, now or in an earlier observation
 }
 
 // pinClient begins the pins of the clients that had the person's tokens: a listing forgets them once they are revoked.
@@ -41,6 +53,7 @@ func defineOktaRevokeUserTokens() definition {
 			Name: "okta.revoke_user_tokens", Provider: "okta",
 			Parameters: []Parameter{
 				userParameter,
+				{Name: "sessions", About: "while the person has tokens, first end the sessions at Okta with their OAuth tokens: true (default) or false"},
 				{Name: "grants", About: "also revoke the consents, without which a sign-in asks again: true (default) or false"},
 				{Name: "sweep", About: `which listings of the authorization servers to search for what is left: "all" (default), ` +
 					`"clients" (only those clients that the person had) or "none"`},
@@ -51,11 +64,14 @@ func defineOktaRevokeUserTokens() definition {
 			if err != nil {
 				return nil, err
 			}
-			k := &oktaRevokeUserTokens{user: u, all: c, grants: true, clients: map[string]bool{}}
+			k := &oktaRevokeUserTokens{user: u, all: c, sessions: true, grants: true, clients: map[string]bool{}}
 			for name, id := range pins {
 				if strings.HasPrefix(name, pinClient) {
 					k.clients[id] = true
 				}
+			}
+			if err := p.into("sessions", &k.sessions); err != nil {
+				return nil, err
 			}
 			if err := p.into("grants", &k.grants); err != nil {
 				return nil, err
@@ -87,10 +103,7 @@ func (k *oktaRevokeUserTokens) Observe(ctx context.Context) (Observation, error)
 		obs.Pins[pinClient+id] = id
 	}
 	if len(k.clients) > 0 {
-		obs.Residual = []ledger.Residual{{
-			What:  fmt.Sprintf("access tokens of %s from %d clients, where they are checked without asking Okta", u.ID, len(k.clients)),
-			Until: k.all.now().Add(accessTokenLife).UTC().Truncate(time.Second),
-		}}
+		obs.Residual = []ledger.Residual{accessTokens(fmt.Sprintf("of %s from %d clients", u.ID, len(k.clients)), k.all.now())}
 	}
 	return obs, nil
 }
@@ -105,20 +118,41 @@ func (k *oktaRevokeUserTokens) own(ctx context.Context, id string, obs *Observat
 		k.clients[c.ClientID] = true
 	}
 	obs.Seen = append(obs.Seen, ledger.Fact{What: "clients with tokens or grants of " + id, Value: fmt.Sprint(len(listed))})
+	live := 0
 	for _, client := range slices.Sorted(maps.Keys(k.clients)) {
-		if err := k.client(ctx, id, client, obs); err != nil {
+		n, err := k.client(ctx, id, client, obs)
+		if err != nil {
 			return err
 		}
+		live += n
+	}
+	if live > 0 && k.sessions {
+		obs.Needed = slices.Insert(obs.Needed, 0, Change{
+			Call: "okta.revokeUserSessions", Target: id, Apply: func(ctx context.Context) (string, error) { return k.endSessions(ctx, id) },
+		})
 	}
 	return nil
 }
 
-// client counts the person's live tokens and grants of one client. A client that is not there has none.
-func (k *oktaRevokeUserTokens) client(ctx context.Context, id, client string, obs *Observation) error {
+// endSessions ends the person's sessions with their tokens. The calls after it revoke the tokens all the same, and the
+// listings prove it: an org that refuses this one keeps nothing from its end.
+func (k *oktaRevokeUserTokens) endSessions(ctx context.Context, id string) (string, error) {
+	request, err := k.user.client.RevokeUserSessions(ctx, id, okta.SessionOptions{OAuthTokens: true})
+	if e, ok := errors.AsType[*apiclient.Error](err); ok && e.Cause == apiclient.Permanent {
+		passed := *e
+		passed.Cause = apiclient.AlreadyDone
+		return request, &passed
+	}
+	return request, err
+}
+
+// client counts the person's live tokens and grants of one client, and gives the number of tokens. A client that is not
+// there has none.
+func (k *oktaRevokeUserTokens) client(ctx context.Context, id, client string, obs *Observation) (int, error) {
 	c := k.user.client
 	tokens, err := count(c.ListUserTokens(ctx, id, client, okta.TokenOptions{}), okta.RefreshToken.Live)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	at := id + "/" + client
 	obs.Seen = append(obs.Seen, ledger.Fact{What: "refresh tokens of " + at, Value: fmt.Sprint(tokens)})
@@ -129,11 +163,11 @@ func (k *oktaRevokeUserTokens) client(ctx context.Context, id, client string, ob
 		})
 	}
 	if !k.grants {
-		return nil
+		return tokens, nil
 	}
 	grants, err := count(c.ListUserClientGrants(ctx, id, client, okta.GrantOptions{}), okta.Grant.Live)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	obs.Seen = append(obs.Seen, ledger.Fact{What: "grants of " + at, Value: fmt.Sprint(grants)})
 	if grants > 0 {
@@ -142,7 +176,7 @@ func (k *oktaRevokeUserTokens) client(ctx context.Context, id, client string, ob
 			Apply: func(ctx context.Context) (string, error) { return c.RevokeUserClientGrants(ctx, id, client) },
 		})
 	}
-	return nil
+	return tokens, nil
 }
 
 // sweepServers searches the listings of the authorization servers for tokens of the person.

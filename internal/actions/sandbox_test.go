@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -167,7 +166,10 @@ type scenario struct {
 	ok func(t *testing.T, o *org, before sandbox.State)
 }
 
-func scenarios() []scenario {
+// scenarios lists those of every kind.
+func scenarios(t *testing.T) []scenario { return slices.Concat(personScenarios(), appScenarios(t)) }
+
+func personScenarios() []scenario {
 	user := func(a sandbox.Acme) map[string]any { return map[string]any{"user": ref(a.Leaver)} }
 	return []scenario{
 		{"suspend", func(a sandbox.Acme) events.Action { return act("s", "okta.suspend_user", user(a)) }, ledger.Verified,
@@ -208,6 +210,12 @@ func scenarios() []scenario {
 				if n := len(now.TokensOfClient(o.acme.SharedClient)); n != 0 || len(before.Okta.Tokens)-len(now.Tokens) != 3 {
 					t.Errorf("%d are left, %d went", n, len(before.Okta.Tokens)-len(now.Tokens))
 				}
+			}},
+		{"one token", func(a sandbox.Acme) events.Action {
+			return act("s", "okta.revoke_token", map[string]string{"client_id": a.Apps[0], "token_id": a.Leaver.Tokens[len(a.Apps)]})
+		}, ledger.Verified,
+			func(t *testing.T, o *org, before sandbox.State) {
+				o.onlyRevoked(before, o.acme.Leaver.Tokens[len(o.acme.Apps)])
 			}},
 		{"asa clients", func(a sandbox.Acme) events.Action { return act("s", "asa.revoke_clients", user(a)) }, ledger.Verified,
 			func(t *testing.T, o *org, before sandbox.State) { o.onlyDeleted(before, o.acme.Leaver.Devices...) }},
@@ -256,22 +264,6 @@ func wiki() events.App {
 	}
 }
 
-// others gives the truth about everyone whom no scenario is about.
-func others(s sandbox.State, a sandbox.Acme) any {
-	mine := []string{a.Leaver.OktaID, a.Leaver.ASAName, a.Unassigned}
-	s.Okta.Users = slices.DeleteFunc(s.Okta.Users, func(u sandbox.User) bool { return slices.Contains(mine, u.ID) })
-	s.Okta.Tokens = slices.DeleteFunc(s.Okta.Tokens, func(x sandbox.RefreshToken) bool {
-		return slices.Contains(mine, x.UserID) || x.ClientID == a.SharedClient
-	})
-	s.Okta.Grants = slices.DeleteFunc(s.Okta.Grants, func(x sandbox.Grant) bool { return slices.Contains(mine, x.UserID) })
-	s.Okta.Sessions = slices.DeleteFunc(s.Okta.Sessions, func(x sandbox.Session) bool { return slices.Contains(mine, x.UserID) })
-	s.ASA.Clients = slices.DeleteFunc(s.ASA.Clients, func(x sandbox.ASAClient) bool {
-		return slices.Contains(mine, x.UserName) || slices.Contains(mine, x.ID)
-	})
-	s.Mosaic.Clients = slices.DeleteFunc(s.Mosaic.Clients, func(x sandbox.MosaicClient) bool { return x.Name == "Wiki" })
-	return s
-}
-
 // TestKindsReachTheirEnd runs every kind with a fault of every sort at every one of its calls.
 func TestKindsReachTheirEnd(t *testing.T) {
 	faults := []sandbox.Fault{
@@ -283,7 +275,7 @@ func TestKindsReachTheirEnd(t *testing.T) {
 		{Kind: sandbox.KindNoEffect},
 		{Kind: sandbox.KindStale, For: 4 * time.Second},
 	}
-	for _, s := range scenarios() {
+	for _, s := range scenarios(t) {
 		t.Run(strings.ReplaceAll(s.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			clean := s.run(t, nil)
@@ -298,7 +290,7 @@ func TestKindsReachTheirEnd(t *testing.T) {
 
 // TestKindsSurviveDeath lets the process die before and after each of their calls.
 func TestKindsSurviveDeath(t *testing.T) {
-	for _, s := range scenarios() {
+	for _, s := range scenarios(t) {
 		t.Run(strings.ReplaceAll(s.name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
 			clean := s.dying(t, 0)
@@ -313,13 +305,13 @@ func TestKindsSurviveDeath(t *testing.T) {
 // dying runs the scenario with a death and gives the number of calls that it took.
 func (s scenario) dying(t *testing.T, at int) int {
 	t.Helper()
-	o := newOrg(t, 3, sandbox.Options{})
+	o := s.org(t)
 	o.dieAt = at
 	before := o.sb.Snapshot()
 	o.run(s.act(o.acme))
 	rec := o.ends("s", s.done)
 	s.ok(t, o, before)
-	if len(rec.Evidence.Applied) == 0 || !reflect.DeepEqual(others(before, o.acme), others(o.sb.Snapshot(), o.acme)) {
+	if len(rec.Evidence.Applied) == 0 || !s.spared(o, before) {
 		t.Errorf("died at %d: somebody else was touched, or the evidence is empty: %+v", at, rec.Evidence)
 	}
 	o.once()
@@ -330,19 +322,19 @@ func (s scenario) dying(t *testing.T, at int) int {
 
 // run runs the scenario with a fault and gives the number of calls that it took.
 func (s scenario) run(t *testing.T, f *sandbox.Fault) int {
-	o := newOrg(t, 3, sandbox.Options{})
+	o := s.org(t)
 	before := o.sb.Snapshot()
 	if f != nil {
 		o.fault(*f)
 	}
 	o.run(s.act(o.acme))
-	if s.name == "create" && len(o.sb.Snapshot().Mosaic.Named("Wiki")) == 0 {
-		o.ends("s", ledger.Contested) // said to be created, and it was not: never created a second time without a person
+	if s.once(o) {
+		o.ends("s", ledger.Contested) // said to be made, and it was not: never made a second time without a person
 		return 0
 	}
 	rec := o.ends("s", s.done)
 	s.ok(t, o, before)
-	if !reflect.DeepEqual(others(before, o.acme), others(o.sb.Snapshot(), o.acme)) {
+	if !s.spared(o, before) {
 		t.Error("somebody else was touched")
 	}
 	o.once()

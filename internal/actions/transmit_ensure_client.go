@@ -70,8 +70,11 @@ func markOf(connection, key string) string {
 		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		_, _ = h.Write([]byte(part))
 	}
-	return "[idem:" + hex.EncodeToString(h.Sum(nil)[:16]) + "]"
+	return markBegin + hex.EncodeToString(h.Sum(nil)[:16]) + markEnd
 }
+
+// What a mark is put between.
+const markBegin, markEnd = "[idem:", "]"
 
 // checkApp refuses what the API would refuse, or what would give more than was asked for: a client that is created
 // without roles gets one with access to everything (vendor page manage_clients).
@@ -118,13 +121,9 @@ func redirectable(raw string, native bool) bool {
 
 // Observe implements Kind.
 func (k *transmitEnsureClient) Observe(ctx context.Context) (Observation, error) {
-	listed, err := k.client.ListClients(ctx)
+	listed, err := listAppClients(ctx, k.client)
 	if err != nil {
 		return Observation{}, err
-	}
-	if len(listed) == 0 {
-		// Every app begins with a client, and one of them makes this call.
-		return Observation{}, &apiclient.Error{Op: "transmit.getAll", Err: errors.New("an empty list, although this app has a client")}
 	}
 	obs := Observation{Pins: map[string]string{}, Seen: []ledger.Fact{{What: "clients of the app listed", Value: fmt.Sprint(len(listed))}}}
 	mine := k.marked(listed)
@@ -141,25 +140,16 @@ func (k *transmitEnsureClient) Observe(ctx context.Context) (Observation, error)
 
 // marked gives the clients with the mark, the fixed one first and then the oldest.
 func (k *transmitEnsureClient) marked(listed []transmit.AppClient) []transmit.AppClient {
-	var mine []transmit.AppClient
-	for _, c := range listed {
-		if strings.Contains(c.Description, k.mark) {
-			mine = append(mine, c)
-		}
+	mine := marked(listed, k.mark)
+	if k.id == "" {
+		return mine
 	}
-	slices.SortStableFunc(mine, func(a, b transmit.AppClient) int {
-		switch {
-		case a.ClientID == k.id:
-			return -1
-		case b.ClientID == k.id:
-			return 1
-		}
-		return a.CreatedAt.Compare(b.CreatedAt)
-	})
-	if k.id != "" && len(mine) > 0 && mine[0].ClientID != k.id {
+	i := slices.IndexFunc(mine, func(c transmit.AppClient) bool { return c.ClientID == k.id })
+	if i < 0 {
 		return nil // the fixed one is not among them: read it before anything else is concluded
 	}
-	return mine
+	fixed := mine[i]
+	return slices.Insert(slices.Delete(mine, i, i+1), 0, fixed)
 }
 
 // found looks after the secret of the client that the app has.

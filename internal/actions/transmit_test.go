@@ -2,8 +2,8 @@ package actions_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -243,12 +243,16 @@ func TestKindsAreDescribed(t *testing.T) {
 				t.Errorf("%s: parameter %+v", k.Name, p)
 			}
 		}
-		if k.Destructive != (k.Name == "okta.deactivate_user") || actions.Destructive(k.Name) != k.Destructive {
+		destroys := slices.Contains([]string{"okta.deactivate_user", "transmit.delete_client", "transmit.delete_all_clients"}, k.Name)
+		if k.Destructive != destroys || actions.Destructive(k.Name) != destroys {
 			t.Errorf("%s destroys: %v", k.Name, k.Destructive)
 		}
+		if (k.Approvers > 0) != (k.Name == "transmit.delete_all_clients") {
+			t.Errorf("%s needs %d approvers", k.Name, k.Approvers)
+		}
 	}
-	if got := fmt.Sprint(len(seen)); got != "8" {
-		t.Errorf("%s kinds", got)
+	if len(seen) != 13 {
+		t.Errorf("%d kinds", len(seen))
 	}
 	if !actions.Destructive("okta.something_new") {
 		t.Error("a kind that nobody knows is taken to be harmless")

@@ -31,7 +31,7 @@ func sampleEnv(name string) (string, bool) {
 func realKinds() []Kind {
 	var list []Kind
 	for _, k := range actions.Kinds() {
-		kind := Kind{Name: k.Name}
+		kind := Kind{Name: k.Name, Approvers: k.Approvers}
 		for _, p := range k.Parameters {
 			kind.Parameters = append(kind.Parameters, Parameter{Name: p.Name, Required: p.Required})
 		}

@@ -56,7 +56,7 @@ type Worker struct {
 func Playbooks(p config.Playbooks) (*playbook.Set, error) {
 	var kinds []playbook.Kind
 	for _, k := range actions.Kinds() {
-		kind := playbook.Kind{Name: k.Name}
+		kind := playbook.Kind{Name: k.Name, Approvers: k.Approvers}
 		for _, q := range k.Parameters {
 			kind.Parameters = append(kind.Parameters, playbook.Parameter{Name: q.Name, Required: q.Required})
 		}

@@ -26,6 +26,7 @@ type Options struct {
 
 // Client calls one application. Make it with New. It is cheap to copy: WithGate.
 type Client struct {
+	own    string
 	api    apiclient.Client
 	tokens *apiclient.Tokens
 	spread *spread
@@ -55,7 +56,7 @@ func New(o Options) (*Client, error) {
 		Budget: budget, Wiring: w,
 	}
 	tokens := cc.Tokens()
-	return &Client{tokens: tokens, spread: newSpread(w.Now), api: apiclient.Client{
+	return &Client{own: o.ClientID, tokens: tokens, spread: newSpread(w.Now), api: apiclient.Client{
 		Base: base, Transport: w.Transport, Auth: tokens, Gate: w.Gate, UserAgent: w.UserAgent(),
 		RequestID: []string{"X-Request-Id", "Cf-Ray"},
 		Bucket:    func(apiclient.Request) string { return "/v1/clients" },
@@ -67,8 +68,11 @@ func New(o Options) (*Client, error) {
 func (c *Client) WithGate(g apiclient.Gate) *Client {
 	api := c.api
 	api.Gate = g
-	return &Client{api: api, tokens: c.tokens, spread: c.spread}
+	return &Client{own: c.own, api: api, tokens: c.tokens, spread: c.spread}
 }
+
+// ClientID is the id of the client whose credential signs the calls: the one that must not be deleted beside others.
+func (c *Client) ClientID() string { return c.own }
 
 // Probe makes a harmless read, to see whether the credential works: the list of clients, which is not paged. It is
 // nil, or Denied when the credential is refused, or what kept it from knowing.
