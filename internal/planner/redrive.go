@@ -20,15 +20,16 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 	if err != nil || a.ID == "" {
 		return "no such action", err
 	}
-	n, mine, err := t.redrives(ctx, rec, c.ID)
+	past, err := t.redrives(ctx, rec, c.ID)
 	switch {
 	case err != nil:
 		return "", err
-	case mine && rec.State != ledger.Redriven:
-		return "redriven", nil // it went on long ago
-	case mine:
+	case past.mine && rec.State != ledger.Redriven:
+		// It went on, perhaps by a copy of its message that was still about when this command had come no further.
+		return "redriven", t.exhumeDeath(ctx, a.ID, past.died)
+	case past.mine:
 	case rec.State == ledger.Dead || rec.State == ledger.Contested:
-		n++
+		past.n++
 		rec, err = t.append(ctx, rec, ledger.Record{
 			Subject: ledger.ActionSubject(caseID, a.ID), State: ledger.Redriven, Evidence: rec.Evidence,
 			Tries: rec.Tries, Attempts: rec.Attempts, Epoch: rec.Epoch,
@@ -44,14 +45,14 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 	if err := t.reopen(ctx, caseID, rec.Subject); err != nil {
 		return "", err
 	}
-	if err := t.Morgue.Unbury(ctx, a.ID); err != nil {
+	if err := t.exhumeDeath(ctx, a.ID, past.died); err != nil {
 		return "", err
 	}
 	if err := t.Queue.Barrier(ctx); err != nil {
 		return "", err
 	}
 	// Dying here: the ledger says on disk that it is redriven; the command comes again and publishes it.
-	a.Redrive = n
+	a.Redrive = past.n
 	return "redriven", t.Queue.PublishAction(ctx, a)
 }
 
@@ -73,19 +74,41 @@ func (t *turn) action(ctx context.Context, caseID, id string) (events.Action, le
 	return a, rec, err
 }
 
-// redrives counts how often the action was redriven, and says whether one of these was by the command.
-func (t *turn) redrives(ctx context.Context, rec ledger.Record, command string) (n int, mine bool, err error) {
+// redrives is what an action's history tells a command.
+type redrives struct {
+	n    int       // how often the action was redriven
+	mine bool      // one of these was by the command
+	died time.Time // when it died of what the command redrives, or would
+}
+
+// redrives reads the history of an action.
+func (t *turn) redrives(ctx context.Context, rec ledger.Record, command string) (past redrives, err error) {
 	if rec.Seq == 0 {
-		return 0, false, nil
+		return past, nil
 	}
 	err = t.Ledger.Range(ctx, rec.Subject, time.Time{}, func(r ledger.Record) error {
-		if r.State == ledger.Redriven {
-			n++
-			mine = mine || r.Attempt == command
+		switch {
+		case r.State == ledger.Redriven:
+			past.n++
+			past.mine = past.mine || r.Attempt == command
+		case !past.mine && (r.State == ledger.Dead || r.State == ledger.Contested):
+			past.died = r.Time
 		}
 		return nil
 	})
-	return n, mine, err
+	return past, err
+}
+
+// exhumeDeath removes the letter of one death of an action: the letter of a later one stays.
+func (t *turn) exhumeDeath(ctx context.Context, id string, died time.Time) error {
+	letter, err := t.Morgue.DeadLetter(ctx, id)
+	switch {
+	case errors.Is(err, stream.ErrNotFound):
+		return nil
+	case err != nil || !letter.Time.Equal(died):
+		return err
+	}
+	return t.Morgue.Unbury(ctx, id)
 }
 
 // reopen opens the case of a redriven action. The lifecycle is read before the action: if the action went on in
