@@ -84,7 +84,9 @@ func (a *app) checkConnections(ctx context.Context, named []string) error {
 	}
 	reports := make([]reads.Report, 0, len(named))
 	for _, connection := range named {
+		answered := a.noteWait(connection)
 		r, err := s.check(ctx, connection)
+		answered()
 		switch {
 		case err != nil && (!all || ctx.Err() != nil):
 			return err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -113,7 +114,12 @@ func (a *app) get(ctx context.Context, g getFlags, args []string) error {
 		err = s.catalogue(ctx, p, g.query, args)
 	} else {
 		g.query.Resource = args[1]
-		err = s.rows(ctx, args[0], g.query, func(page reads.Page) error { return p.page(page) })
+		arrived := a.noteWait(args[0])
+		defer arrived()
+		err = s.rows(ctx, args[0], g.query, func(page reads.Page) error {
+			arrived()
+			return p.page(page)
+		})
 	}
 	if err != nil {
 		return err
@@ -138,6 +144,17 @@ func (s *session) rows(ctx context.Context, connection string, q reads.Query, pa
 	return s.readFault(ctx, connection, err)
 }
 
+// noteAfter is how long a person is left without a word.
+const noteAfter = 5 * time.Second
+
+// noteWait says after a while why nothing comes yet, unless the returned stop came before.
+func (a *app) noteWait(connection string) (stop func()) {
+	t := time.AfterFunc(noteAfter, func() {
+		a.note("%s: still at work; calls wait their turn and the provider's rate limit (keyturn connection check)", connection)
+	})
+	return func() { t.Stop() }
+}
+
 // catalogue prints what can be read at the named connection, or at all whose lane is held.
 func (s *session) catalogue(ctx context.Context, p *rowPrinter, q reads.Query, named []string) error {
 	if len(named) == 0 {
@@ -153,7 +170,7 @@ func (s *session) catalogue(ctx context.Context, p *rowPrinter, q reads.Query, n
 		}
 	}
 	var faults []error
-	var all reads.Page
+	var all reads.Page // a few lines for each connection
 	for _, connection := range named {
 		faults = append(faults, s.rows(ctx, connection, q, func(page reads.Page) error {
 			if all.Columns == nil {

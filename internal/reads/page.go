@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"keyturn/internal/secret"
 )
@@ -118,15 +119,23 @@ func redact(v any) (changed bool) {
 
 // secretName reports whether a field of that name holds a secret, or may.
 func secretName(name string) bool {
-	name = strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))
-	for _, end := range []string{"secret", "password", "passphrase", "privatekey", "apikey", "accesstoken", "refreshtoken", "bearertoken",
-		"idtoken", "assertion", "credential", "credentials"} {
+	name = strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
+	for _, end := range secretEnds {
 		if strings.HasSuffix(name, end) {
 			return true
 		}
 	}
 	return false
 }
+
+// secretEnds is how names of secrets end.
+var secretEnds = [...]string{"secret", "password", "passphrase", "privatekey", "apikey", "accesstoken", "refreshtoken", "bearertoken",
+	"idtoken", "assertion", "credential", "credentials"}
 
 // privatePart reports whether a member of a JWK is a part of its private key (RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1).
 func privatePart(name string) bool {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"keyturn/internal/actions"
+	"keyturn/internal/apiclient"
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/lane"
@@ -20,6 +21,10 @@ import (
 // serveAgain is how soon reads are served again after the broker refused to: actions do not wait for it.
 const serveAgain = time.Second
 
+// readPatience is how long a call of a read may wait for the budget: longer than a provider's window, which is a minute
+// (Okta, vendor page rate-limits), and no longer than a person waits.
+const readPatience = 75 * time.Second
+
 // desk is the bus of a lane that answers reads of its connection's provider for as long as the lane is held: nobody
 // else may, and a read spends what the lane may spend.
 type desk struct {
@@ -28,6 +33,7 @@ type desk struct {
 	lane       *lane.Lane
 	made       actions.Clients
 	fresh      func() (actions.Clients, error) // clients that hold no token yet
+	patience   time.Duration                   // how long a call of a read may wait for the budget
 	log        *slog.Logger
 }
 
@@ -85,7 +91,7 @@ func (d *desk) get(ctx context.Context, query []byte, send func([]byte) error) e
 		return &stream.ReadError{Code: stream.ReadCode(reads.Denied), Message: err.Error(),
 			Suggestion: "keyturn connection check " + d.connection.Name + " says what to fix"}
 	}
-	columns, rows, err := reads.Read(ctx, readers(gated(d.made, d.lane.Gate(class))), q)
+	columns, rows, err := reads.Read(ctx, readers(gated(d.made, d.gate(class))), q)
 	sent := 0
 	if err == nil {
 		sent, err = reads.Send(columns, rows, send)
@@ -100,6 +106,24 @@ func (d *desk) get(ctx context.Context, query []byte, send func([]byte) error) e
 	d.log.InfoContext(ctx, "read", "connection", d.connection.Name, "resource", q.Resource, "class", string(class), "actor", q.Actor,
 		"rows", sent, "took", time.Since(began), "fault", codeOf(f), "error", said)
 	return err
+}
+
+// gate is what the calls of a read pass.
+func (d *desk) gate(class events.Class) apiclient.Gate {
+	return impatient{Gate: d.lane.Gate(class), patience: d.patience}
+}
+
+// impatient is a gate before which nobody waits for ever.
+type impatient struct {
+	apiclient.Gate
+	patience time.Duration
+}
+
+// Admit implements apiclient.Gate. The lane's gate keeps half of a context's time for the call itself.
+func (g impatient) Admit(ctx context.Context, bucket string) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*g.patience)
+	defer cancel()
+	return g.Gate.Admit(ctx, bucket)
 }
 
 // codeOf is the code of a fault; empty for none.
@@ -122,7 +146,7 @@ func (d *desk) check(ctx context.Context, holder string, epoch uint64, send func
 	if made, err := d.fresh(); err != nil { // it was right when the worker started: a directory that has gone since
 		report.Problems = append(report.Problems, err.Error())
 	} else {
-		report.Operations = reads.Check(ctx, readers(gated(made, d.lane.Gate(events.Normal))), rights)
+		report.Operations = reads.Check(ctx, readers(gated(made, d.gate(events.Normal))), rights)
 	}
 	if err := ctx.Err(); err != nil {
 		return err

@@ -96,7 +96,7 @@ func newLane(c config.Connection, o Options, runner actions.Runner) (*lane.Lane,
 	if err != nil {
 		return nil, err
 	}
-	d := &desk{Bus: o.Bus, connection: c, made: made, fresh: fresh, log: o.Log}
+	d := &desk{Bus: o.Bus, connection: c, made: made, fresh: fresh, patience: readPatience, log: o.Log}
 	d.lane = &lane.Lane{
 		Connection: c.Name, Holder: o.Name, Concurrency: c.Concurrency, Bus: d, Probe: probe(made), Log: o.Log,
 		Runner: func(t *lane.Tenure) *actions.Runner {
