@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -198,6 +199,36 @@ func TestTokenEndpointErrors(t *testing.T) {
 			t.Errorf("%d: retry after %v", tt.status, e.RetryAfter)
 		}
 	}
+}
+
+// FuzzTokenReply: whatever a token endpoint answers, it is a token that a header can hold, or a short error that
+// repeats no text.
+func FuzzTokenReply(f *testing.F) {
+	f.Add(200, `{"access_token":"t","token_type":"Bearer","expires_in":3600}`)
+	f.Add(200, `{"access_token":"t\r\nX: y","token_type":"DPoP","expires_in":-1e300}`)
+	f.Add(400, `{"error":"invalid_client","error_description":"x"}`)
+	f.Add(400, `{"error":["x"],"errorCode":"some text"}`)
+	f.Add(503, `<html>`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		if status < 200 || status > 599 {
+			return
+		}
+		cc := credentials(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		})
+		token, err := cc.Fetch(t.Context())
+		if err == nil {
+			if life := time.Until(token.Expires); !apiclient.HeaderSafe(token.Value.Reveal()) || !token.Expires.IsZero() && (life < -time.Minute || life > 24*time.Hour) {
+				t.Errorf("%d %q gives a token until %v", status, body, token.Expires)
+			}
+			return
+		}
+		e, ok := errors.AsType[*apiclient.Error](err)
+		if !ok || len(err.Error()) > 250 || strings.ContainsFunc(e.Code, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			t.Errorf("%d %q: error %v", status, body, err)
+		}
+	})
 }
 
 // proof reads and verifies a DPoP header.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"keyturn/internal/apiclient"
 	"keyturn/internal/apiclient/okta"
 	"keyturn/internal/sandbox"
@@ -78,4 +80,45 @@ func TestFaultsOfTheSandbox(t *testing.T) {
 		}
 		sb.ExpireTokens()
 	}
+}
+
+// TestListingWhileTokensGo reads page by page while tokens are revoked and others are issued: whoever stays is given
+// exactly once, and nobody twice.
+func TestListingWhileTokensGo(t *testing.T) {
+	sb, acme, c := org(t, sandbox.Options{JournalSize: 1, Limits: map[string]sandbox.Limit{
+		sandbox.BucketOktaOther: {Requests: 1_000_000, Window: time.Minute},
+	}}, withSSWS)
+	server := sb.AuthServers()[0].ID
+	rapid.Check(t, func(rt *rapid.T) {
+		client := sb.AddOAuthClient(sandbox.OAuthClientSpec{Name: "Expense Robot"})
+		stays, given := map[string]bool{}, map[string]bool{}
+		for _, p := range acme.Staff[:rapid.IntRange(0, 15).Draw(rt, "tokens")] {
+			stays[sb.AddRefreshToken(p.OktaID, client, server)] = true
+		}
+		shift := func() {
+			left := sb.Snapshot().Okta.TokensOfClient(client)
+			switch i := rapid.IntRange(-1, 2*len(left)).Draw(rt, "token that goes"); {
+			case i < 0:
+				sb.AddRefreshToken(acme.Leaver.OktaID, client, server)
+			case i < len(left):
+				delete(stays, left[i].ID)
+				if _, err := c.RevokeAuthServerToken(t.Context(), server, client, left[i].ID); err != nil {
+					rt.Fatal(err)
+				}
+			}
+		}
+		options := okta.TokenOptions{Limit: rapid.IntRange(1, 5).Draw(rt, "page")}
+		for token, err := range c.ListAuthServerTokens(t.Context(), server, client, options) {
+			if err != nil || given[token.ID] {
+				rt.Fatalf("%s given twice: %v, %v", token.ID, given[token.ID], err)
+			}
+			given[token.ID] = true
+			shift()
+		}
+		for id := range stays {
+			if !given[id] {
+				rt.Fatalf("%s stayed and was not given", id)
+			}
+		}
+	})
 }
