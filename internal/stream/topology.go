@@ -58,9 +58,6 @@ const (
 // topology is every stream, with what it keeps and for how long.
 func (o Options) topology() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
-		// Full, it refuses, and ingest answers 503: the oldest event is never dropped for the newest.
-		{Name: streamEvents, Description: "events and mapping faults, as accepted", Subjects: []string{prefixEvents + ".>"},
-			MaxAge: month, MaxBytes: o.eventBytes(), Discard: jetstream.DiscardNew, Duplicates: dedupWindow},
 		// Purged below the consumers' ack floors by the janitor; schedules forbid discard new.
 		{Name: streamActions, Description: "actions to bring about, and those that wait for later",
 			Subjects: []string{prefixActions + ".*.*.*", prefixLater + ".*"}, Duplicates: dedupWindow,
@@ -75,6 +72,10 @@ func (o Options) topology() []jetstream.StreamConfig {
 			DenyDelete: true},
 		{Name: streamDead, Description: "what cannot be done without a person", Subjects: []string{prefixDead + ".>"},
 			MaxMsgsPerSubject: 1},
+		// The last one to be made: whoever finds it, as an intake does before it is ready, may rely on the others.
+		// Full, it refuses, and ingest answers 503: the oldest event is never dropped for the newest.
+		{Name: streamEvents, Description: "events and mapping faults, as accepted", Subjects: []string{prefixEvents + ".>"},
+			MaxAge: month, MaxBytes: o.eventBytes(), Discard: jetstream.DiscardNew, Duplicates: dedupWindow},
 	}
 }
 
