@@ -142,6 +142,27 @@ func TestProvidersTableIsComplete(t *testing.T) {
 	}
 }
 
+// TestEveryKindIsDescribed: the table of what kinds need has each of them once, and no other.
+func TestEveryKindIsDescribed(t *testing.T) {
+	data, err := os.ReadFile("../docs/PROVIDERS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(data), "\n## What each kind needs\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var got, want []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\|").FindAllStringSubmatch(section, -1) {
+		got = append(got, m[1])
+	}
+	for _, k := range actions.Kinds() {
+		want = append(want, k.Name)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("described are %q, want %q", got, want)
+	}
+}
+
 // operations reads the table.
 func operations(t *testing.T) []operation {
 	t.Helper()
