@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"keyturn/internal/actions"
+	"keyturn/internal/apiclient/transmit"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 	"keyturn/internal/sandbox"
@@ -103,3 +104,7 @@ func (o *org) onlyRevoked(before sandbox.State, ids ...string) {
 	}
 }
 
+// updateOf makes a change of the description.
+func updateOf(description string) transmit.Update {
+	return transmit.Update{Common: transmit.Common{Description: description}}
+}

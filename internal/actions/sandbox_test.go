@@ -269,6 +269,7 @@ func TestKindsReachTheirEnd(t *testing.T) {
 	faults := []sandbox.Fault{
 		{Kind: sandbox.KindStatus, Status: http.StatusInternalServerError},
 		{Kind: sandbox.KindStatus, Status: http.StatusTooManyRequests},
+		{Kind: sandbox.KindStatus, Status: http.StatusUnauthorized},
 		{Kind: sandbox.KindCut},
 		{Kind: sandbox.KindEffectThenTimeout},
 		{Kind: sandbox.KindEffectThenStatus, Status: http.StatusBadGateway},

@@ -23,11 +23,10 @@ type appClient struct {
 	fixed  bool   // an earlier observation saw the client with this id
 }
 
-// Parameters of the kinds about an app's client.
-var (
-	appParameter         = Parameter{Name: "app", Required: true, About: "the app, by its key"}
-	appClientIDParameter = Parameter{Name: "client_id", About: "id of the client; not given or empty = the one that transmit.ensure_client made for the app"}
-)
+// appClientIDParameter is what the kinds about an app's client take beside the app.
+var appClientIDParameter = Parameter{
+	Name: "client_id", About: "id of the client; not given or empty = the one that transmit.ensure_client made for the app",
+}
 
 // newAppClient reads the parameters app and client_id.
 func newAppClient(p parameters, c Clients, pins map[string]string) (appClient, error) {

@@ -269,8 +269,10 @@ func same(a, b json.RawMessage) bool {
 func unordered(raw json.RawMessage) any {
 	var texts []string
 	if len(raw) == 0 || json.Unmarshal(raw, &texts) == nil {
-		slices.Sort(texts)
-		return slices.Compact(texts)
+		if len(texts) == 0 {
+			return nil
+		}
+		return set(texts)
 	}
 	var v any
 	_ = json.Unmarshal(raw, &v) // it was encoded by us, or read as JSON before

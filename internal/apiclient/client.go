@@ -57,17 +57,27 @@ type Client struct {
 }
 
 // Do sends one call, once, and says what the reply means. Every error is an *Error except that of a context or gate,
-// which it wraps. It never sleeps and never retries, with the one exception that a call whose token was refused (401)
-// is sent once more with a fresh one: the provider did nothing the first time.
+// which it wraps. It never sleeps and never retries, with the one exception that a call whose credential was refused
+// (401) is sent once more, with a fresh token, or with the fixed key when the probe shows that it works: the provider
+// did nothing the first time, and no action may die of one stray answer.
 func (c *Client) Do(ctx context.Context, q Request) (Response, error) {
 	r, refused, err := c.once(ctx, q)
 	if refused {
 		r, _, err = c.once(ctx, q)
 	}
-	if e, ok := errors.AsType[*Error](err); ok && e.Cause == Denied && r.Status != 0 {
-		return r, c.judge(ctx, q, e) // without a reply the token itself was refused, and there is nothing to ask
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Cause != Denied || r.Status == 0 {
+		return r, err // without a reply the token itself was refused, and there is nothing to ask
 	}
-	return r, err
+	judged := c.judge(ctx, q, e)
+	if refused || !c.stale(r) || CauseOf(judged) != Permanent {
+		return r, judged
+	}
+	again, _, err := c.once(ctx, q)
+	if CauseOf(err) == Denied {
+		return again, judged
+	}
+	return again, err
 }
 
 // once sends the call once. refused says that the token was refused and that another one can be had.

@@ -70,6 +70,43 @@ func TestProbeTellsCredentialFromTarget(t *testing.T) {
 	}
 }
 
+// TestStrayRefusalOfAFixedKey: a 401 while the probe finds that the key works is asked once more, and only then believed.
+func TestStrayRefusalOfAFixedKey(t *testing.T) {
+	for _, tc := range []struct {
+		first, then, probe int32
+		calls              int
+		want               apiclient.Cause // of an error; none when then is 200
+	}{
+		{401, 200, 200, 2, 0}, {401, 401, 200, 2, apiclient.Permanent}, {401, 500, 200, 2, apiclient.Transient},
+		{401, 200, 401, 1, apiclient.Denied}, {401, 200, 500, 1, apiclient.Transient}, {403, 200, 200, 1, apiclient.Permanent},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var target, probe, probes atomic.Int32
+			target.Store(tc.first)
+			probe.Store(tc.probe)
+			c := probed(&target, &probe, &probes)
+			calls := 0
+			ctx := apiclient.Watch(t.Context(), func(x apiclient.Exchange) {
+				if x.Op == "x.get" {
+					calls++
+					target.Store(tc.then)
+				}
+			})
+			_, err := c.Do(ctx, apiclient.Request{Op: "x.get", Path: []string{"target"}})
+			if calls != tc.calls || probes.Load() != 1 {
+				t.Errorf("%+v: %d calls, %d probes", tc, calls, probes.Load())
+			}
+			if tc.then == 200 && tc.calls == 2 {
+				if err != nil {
+					t.Errorf("%+v: %v", tc, err)
+				}
+				return
+			}
+			mustCause(t, err, tc.want)
+		})
+	}
+}
+
 func TestProbesAreFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var target, probe, probes atomic.Int32
