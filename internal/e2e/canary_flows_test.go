@@ -15,6 +15,7 @@ import (
 	"keyturn/internal/ingest"
 	"keyturn/internal/ledger"
 	"keyturn/internal/sandbox"
+	"keyturn/internal/view"
 )
 
 type object = map[string]any
@@ -77,10 +78,14 @@ func (w *world) deliver(t *testing.T, source, id string, body []byte, spoil func
 // rests waits until a case rests and has every action where want says, in the order of the plan.
 func (w *world) rests(t *testing.T, id string, plan ledger.State, want ...ledger.State) {
 	t.Helper()
+	var v view.CaseView
 	var got []ledger.State
-	deadline := time.Now().Add(30 * time.Second)
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	deadline := time.After(time.Minute)
 	for {
-		v, err := w.view.Case(t.Context(), id)
+		var err error
+		v, err = w.view.Case(t.Context(), id)
 		got = got[:0]
 		for _, a := range v.Actions {
 			got = append(got, a.State)
@@ -88,10 +93,11 @@ func (w *world) rests(t *testing.T, id string, plan ledger.State, want ...ledger
 		if err == nil && v.Resting() && v.Plan == plan && (plan != ledger.Planned || slices.Equal(got, want)) {
 			return
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-look.C:
+		case <-deadline:
 			t.Fatalf("case %s (%s): plan %s, actions %v, %v; want %s, %v", id, v.Event, v.Plan, got, err, plan, want)
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 
@@ -124,16 +130,49 @@ func (w *world) flows(t *testing.T) {
 	w.rests(t, lost, ledger.Planned, done)
 	w.rests(t, client, ledger.Planned, done)
 	w.rests(t, portal, ledger.Planned, done)
-	if left := w.provider.left(); len(left) > 0 {
-		t.Errorf("never came to pass: %v", left)
-	}
 	for _, f := range w.provider.sandbox.Faults() {
 		if f.Struck == 0 {
 			t.Errorf("never struck: %+v", f.Fault)
 		}
 	}
 	w.persons(t, dead)
+	w.apps(t)
+	if left := w.provider.left(); len(left) > 0 {
+		t.Errorf("never came to pass: %v", left)
+	}
 	w.intruders(t)
+}
+
+// apps leads an app through its life, and asks for one token to be revoked.
+func (w *world) apps(t *testing.T) {
+	t.Helper()
+	const done = ledger.Verified
+	held := w.provider.sandbox.Snapshot().Okta.TokensOf(w.acme.Staff[3].OktaID)[0]
+	token := w.post(t, "siem", "token", "token.compromised", object{"token_id": held.ID, "client_id": held.ClientID, "authorization_server": "default"})
+	w.rests(t, token, ledger.Planned, done)
+	w.rests(t, w.post(t, "hr", "chat", "app.onboarded", appOf("chat")), ledger.Planned, done)
+	w.provider.plot(mischief{"PUT", "/resources", garbled}, mischief{"DELETE", "", preamble})
+	change := object{"app": object{"key": "chat", "description": "for everybody", "session_expiration": 600}}
+	update := w.post(t, "hr", "update", "app.updated", change)
+	w.rests(t, update, ledger.Planned, done)
+	resources := w.post(t, "hr", "resources", "app.resources_changed", object{"app": object{"key": "chat", "resources": []string{"r1"}}})
+	w.rests(t, resources, ledger.Planned, done)
+	w.keep()
+	w.rests(t, w.post(t, "hr", "retired", "app.retired", object{"app": object{"key": "chat"}}), ledger.Planned, done)
+}
+
+// end deletes all clients of the application, after which nobody can speak for it.
+func (w *world) end(t *testing.T) {
+	t.Helper()
+	_, _, app := w.clients(t)
+	clients, err := app.ListClients(t.Context())
+	if err != nil || len(clients) < 3 {
+		t.Fatal(len(clients), err)
+	}
+	all := w.post(t, "siem", "everything", "app.retired", object{"app": object{"key": clients[0].AppID}})
+	w.rests(t, all, ledger.Held)
+	w.command(t, events.Approve, all)
+	until(t, "all clients to be gone", func() bool { return len(w.provider.sandbox.Snapshot().Mosaic.Clients) == 0 })
 }
 
 // troubles arms the faults of the first flows.

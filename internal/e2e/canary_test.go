@@ -22,7 +22,9 @@ import (
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/reads"
 	"keyturn/internal/secret"
+	"keyturn/internal/stream"
 )
 
 // TestNoSecretComesOut marks every secret that there is, lets everything happen that can happen, and finds no mark
@@ -30,7 +32,11 @@ import (
 func TestNoSecretComesOut(t *testing.T) {
 	w := newWorld(t, t.TempDir(), nil)
 	w.flows(t)
+	w.operators(t)
+	w.errors(t)
+	w.end(t)
 	w.outage(t)
+	w.operators(t)
 	seen := w.harvest(t)
 	if n := len(w.marks.known()); n < 18 {
 		t.Errorf("only %d kinds of secrets were seen: %v", n, w.marks.known())
@@ -49,17 +55,15 @@ func TestNoSecretComesOut(t *testing.T) {
 // that no file of the store holds any secret.
 func (w *world) sink(t *testing.T) {
 	t.Helper()
-	state := w.provider.sandbox.Snapshot().Mosaic
-	clients := append(state.Named("App portal"), state.Named("App wiki")...)
-	if len(clients) != 2 {
-		t.Errorf("%d clients were created, want 2", len(clients))
+	if len(w.made) != 3 {
+		t.Errorf("%d clients were created, want 3", len(w.made))
 	}
-	for _, c := range clients {
-		file := w.path("sink", c.ID+".json")
+	for id, name := range w.made {
+		file := w.path("sink", id+".json")
 		data, err := os.ReadFile(file)
 		var kept map[string]string
-		if err != nil || json.Unmarshal(data, &kept) != nil || kept["client_secret"] == "" || kept["client_secret"] != w.provider.created[c.ID] {
-			t.Errorf("the sink does not have the secret of %s: %v", c.Name, err)
+		if err != nil || json.Unmarshal(data, &kept) != nil || kept["client_secret"] == "" || kept["client_secret"] != w.provider.created[id] {
+			t.Errorf("the sink does not have the secret of %s: %v", name, err)
 		}
 		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %+v, %v", file, info, err)
@@ -99,11 +103,12 @@ func (w *world) storeFiles(t *testing.T) map[string]string {
 // harvest gathers everything that anybody but the sink gets to see, by place.
 func (w *world) harvest(t *testing.T) map[string]string {
 	t.Helper()
-	seen := map[string]string{"log": string(w.log.text()), "answers": strings.Join(w.answers, "\n")}
+	seen := map[string]string{
+		"log": string(w.log.text()), "answers": strings.Join(w.answers, "\n"), "reads": strings.Join(w.read, "\n"), "errors": w.faults,
+	}
 	w.pages(t, seen)
 	w.streams(t, seen)
 	w.records(t, seen)
-	w.errors(t, seen)
 	w.forms(seen)
 	return seen
 }
@@ -179,7 +184,7 @@ func (w *world) streams(t *testing.T, seen map[string]string) {
 	if err := list.Err(); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"EVENTS", "ACTIONS", "SCHEDULE", "COMMANDS", "LEDGER", "DEAD", "KV_LEASES"} {
+	for _, name := range []string{"EVENTS", "ACTIONS", "SCHEDULE", "COMMANDS", "LEDGER", "DEAD"} {
 		if seen["messages of "+name] == "" && name != "SCHEDULE" && name != "ACTIONS" {
 			t.Errorf("no message in %s", name)
 		}
@@ -245,7 +250,7 @@ func (w *world) clients(t *testing.T) (map[string]*okta.Client, *asa.Client, *tr
 }
 
 // errors are those of clients whose every call fails, and of a configuration that cannot be read.
-func (w *world) errors(t *testing.T, seen map[string]string) {
+func (w *world) errors(t *testing.T) {
 	t.Helper()
 	oktas, device, app := w.clients(t)
 	ctx := t.Context()
@@ -264,7 +269,7 @@ func (w *world) errors(t *testing.T, seen map[string]string) {
 			all = append(all, err, err2, device.Probe(ctx), app.Probe(ctx))
 		}
 	}
-	w.provider.refuse.Store(true)
+	w.provider.refuse.Store(false)
 	_, err := config.ReadConnections(w.path("config"), config.Resolver{ReadFile: func(name string) ([]byte, error) {
 		data, err := os.ReadFile(name)
 		return append(data, " \x00"...), err
@@ -274,7 +279,52 @@ func (w *world) errors(t *testing.T, seen map[string]string) {
 	for _, err := range all {
 		b.WriteString(printed(err) + "\n")
 	}
-	seen["errors"] = b.String()
+	w.faults = b.String()
+}
+
+// keep notes which clients were created for apps.
+func (w *world) keep() {
+	for _, c := range w.provider.sandbox.Snapshot().Mosaic.Clients {
+		if strings.HasPrefix(c.Name, "App ") {
+			w.made[c.ID] = c.Name
+		}
+	}
+}
+
+// operators read everything at every provider, and have every connection checked.
+func (w *world) operators(t *testing.T) {
+	t.Helper()
+	values := map[string]string{
+		"user": w.acme.Staff[4].Login, "login": w.acme.Staff[4].Login, "client": w.acme.SharedClient, "server": "default",
+		"all": "true", "name": w.acme.Leaver.ASAName, "id": "nobody",
+	}
+	for _, c := range w.files.Connections {
+		ask := func(read stream.Read, q reads.Query) {
+			query, err := json.Marshal(q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = w.bus.Ask(t.Context(), read, c.Name, query, func(page []byte) error {
+				w.read = append(w.read, string(page))
+				return nil
+			})
+			w.read = append(w.read, printed(err))
+		}
+		ask(stream.ReadCheck, reads.Query{})
+		for _, r := range reads.Of(c.Provider) {
+			q := reads.Query{Resource: r.Name, Filters: map[string]string{}}
+			for _, f := range r.Filters {
+				first := len(r.OneOf) > 0 && (f.Name == "login" || f.Name == "all" || f.Name == "name")
+				if v := values[f.Name]; v != "" && (f.Required || first) {
+					q.Filters[f.Name] = v
+				}
+			}
+			ask(stream.ReadGet, q)
+		}
+	}
+	if !strings.Contains(strings.Join(w.read, ""), "App portal") {
+		t.Error("no read showed the client that was created")
+	}
 }
 
 // forms are all that holds a secret, as fmt and encoding/json print it.
