@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -71,15 +72,8 @@ func (a *app) checkConnections(ctx context.Context, named []string) error {
 	defer s.close()
 	all := len(named) == 0
 	if all {
-		held, err := s.bus.Leases(ctx)
-		if err != nil {
+		if named, err = s.held(ctx); err != nil {
 			return err
-		}
-		for _, l := range held {
-			named = append(named, l.Connection)
-		}
-		if len(named) == 0 {
-			return unavailable(errNoLanes)
 		}
 	}
 	reports := make([]reads.Report, 0, len(named))
@@ -102,12 +96,26 @@ func (a *app) checkConnections(ctx context.Context, named []string) error {
 	}); err != nil {
 		return err
 	}
-	for _, r := range reports {
-		if !r.OK {
-			return errWrong
-		}
+	if slices.ContainsFunc(reports, func(r reads.Report) bool { return !r.OK }) {
+		return errWrong
 	}
 	return nil
+}
+
+// held names the connections whose lanes are held; none is an error.
+func (s *session) held(ctx context.Context) ([]string, error) {
+	leases, err := s.bus.Leases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(leases) == 0 {
+		return nil, unavailable(errNoLanes)
+	}
+	var names []string
+	for _, l := range leases {
+		names = append(names, l.Connection)
+	}
+	return names, nil
 }
 
 // check asks the holder of a connection's lane how it stands.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"keyturn/internal/events"
 	"keyturn/internal/reads"
@@ -44,11 +45,22 @@ Here --server is an authorization server. Say --nats for what --server is elsewh
   keyturn get mosaic-prod clients --json`,
 		Args: cobra.MaximumNArgs(2),
 	}
-	f := cmd.Flags()
+	g.flags(cmd.Flags())
+	cmd.Flags().StringVar(&a.place.server, "nats", "", "NATS servers (KEYTURN_NATS_URL)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := g.read(cmd, a.asJSON); err != nil {
+			return usage(err)
+		}
+		return a.get(cmd.Context(), g, args)
+	}
+	return cmd
+}
+
+// flags adds the flags, those of the filters among them.
+func (g *getFlags) flags(f *pflag.FlagSet) {
 	f.StringVarP(&g.output, "output", "o", "", "table (default), wide, json or jsonl")
 	f.IntVar(&g.query.Limit, "limit", 0, "rows at most (default all)")
 	f.StringVar(&g.query.Class, "class", "", "whose part of the budget is spent: urgent, normal (default) or bulk")
-	f.StringVar(&a.place.server, "nats", "", "NATS servers (KEYTURN_NATS_URL)")
 	for _, filter := range reads.Filters() {
 		switch filter.Kind {
 		case reads.Flag:
@@ -59,13 +71,6 @@ Here --server is an authorization server. Say --nats for what --server is elsewh
 			f.String(filter.Name, "", filter.About)
 		}
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := g.read(cmd, a.asJSON); err != nil {
-			return usage(err)
-		}
-		return a.get(cmd.Context(), g, args)
-	}
-	return cmd
 }
 
 // read takes the filters that were given.
@@ -158,15 +163,9 @@ func (a *app) noteWait(connection string) (stop func()) {
 // catalogue prints what can be read at the named connection, or at all whose lane is held.
 func (s *session) catalogue(ctx context.Context, p *rowPrinter, q reads.Query, named []string) error {
 	if len(named) == 0 {
-		held, err := s.bus.Leases(ctx)
-		if err != nil {
+		var err error
+		if named, err = s.held(ctx); err != nil {
 			return err
-		}
-		if len(held) == 0 {
-			return unavailable(errNoLanes)
-		}
-		for _, l := range held {
-			named = append(named, l.Connection)
 		}
 	}
 	var faults []error

@@ -16,7 +16,10 @@ var (
 )
 
 // oktaResources is every GET operation of package okta.
-func oktaResources() []Resource {
+func oktaResources() []Resource { return append(oktaUserResources(), oktaServerResources()...) }
+
+// oktaUserResources are those of a person.
+func oktaUserResources() []Resource {
 	return []Resource{
 		{
 			Name: "user", About: "a person by one identifier", Ops: []string{"getUser", "listUsers"},
@@ -55,6 +58,12 @@ func oktaResources() []Resource {
 				{Name: "scope", Kind: Text, About: "only consents to this scope"}},
 			Columns: grantColumns(), open: ofUser(userGrants),
 		},
+	}
+}
+
+// oktaServerResources are those of authorization servers.
+func oktaServerResources() []Resource {
+	return []Resource{
 		{
 			Name: "servers", About: "custom authorization servers", Ops: []string{"listAuthorizationServers"}, Columns: serverColumns(),
 			open: func(ctx context.Context, c Clients, _ args) Rows {

@@ -108,7 +108,11 @@ func (b *Bus) Ask(ctx context.Context, read Read, connection string, query []byt
 	if err := b.nc.PublishRequest(subj, inbox, query); err != nil {
 		return refusal(op, err)
 	}
-	err = follow(ctx, parts, beats, page)
+	return readFailure(op, follow(ctx, parts, beats, page))
+}
+
+// readFailure classifies how a read ended, once.
+func readFailure(op string, err error) error {
 	var own errTaker
 	var said *ReadError
 	switch {
