@@ -47,9 +47,7 @@ func TestNoSecretLeavesTheWorker(t *testing.T) {
 	if !strings.Contains(seen, `"client_secret":"[redacted]"`) || !strings.Contains(seen, `"n":"public"`) {
 		t.Error("no client crossed the broker: the test sees nothing")
 	}
-	for _, token := range carried.tokens() {
-		secrets = append(secrets, token)
-	}
+	secrets = append(secrets, carried.tokens()...)
 	if len(secrets) < 8 {
 		t.Errorf("%d secrets: no token was seen", len(secrets))
 	}
