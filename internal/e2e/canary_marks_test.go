@@ -19,6 +19,7 @@ type marks struct {
 	mu    sync.Mutex
 	names map[string]string // by secret
 	forms map[uint64][]form // by their first eight bytes
+	begin [1 << 16]bool     // whether any form begins with these two bytes
 }
 
 type form struct {
@@ -42,6 +43,7 @@ func (m *marks) add(name, secret string) {
 	for _, text := range formsOf(secret) {
 		first := binary.LittleEndian.Uint64([]byte(text))
 		m.forms[first] = append(m.forms[first], form{name, text})
+		m.begin[uint16(first)] = true
 	}
 }
 
@@ -63,7 +65,11 @@ func (m *marks) find(data []byte) []string {
 	defer m.mu.Unlock()
 	found := map[string]bool{}
 	for i := 0; i+8 <= len(data); i++ {
-		for _, f := range m.forms[binary.LittleEndian.Uint64(data[i:])] {
+		first := binary.LittleEndian.Uint64(data[i:])
+		if !m.begin[uint16(first)] {
+			continue
+		}
+		for _, f := range m.forms[first] {
 			if bytes.HasPrefix(data[i:], []byte(f.text)) {
 				found[f.name] = true
 			}

@@ -198,8 +198,9 @@ func (w *world) records(t *testing.T, seen map[string]string) {
 	n := 0
 	if err := w.ledger.Range(t.Context(), ledger.Everything(), time.Time{}, func(rec ledger.Record) error {
 		n++
-		b.WriteString(printed(rec))
-		return nil
+		data, err := json.Marshal(rec)
+		fmt.Fprintf(&b, "%+v %s\n", rec, data)
+		return err
 	}); err != nil || n < 50 {
 		t.Errorf("%d records, %v", n, err)
 	}
