@@ -159,13 +159,17 @@ func (c *code) kind(t *testing.T, name string) map[string]bool {
 func (c *code) resource(t *testing.T, provider, name string) map[string]bool {
 	t.Helper()
 	var found ast.Node
-	list := c.packages[module+"internal/reads"].Scope().Lookup(provider + "Resources")
-	ast.Inspect(c.decls[list], func(n ast.Node) bool {
-		if lit, ok := n.(*ast.CompositeLit); ok && opens(lit, name) {
-			found = lit
+	for o, d := range c.decls { // oktaResources, and what it is put together from
+		if f := nameOf(o); !strings.HasPrefix(f, "reads."+provider) || !strings.HasSuffix(f, "Resources") {
+			continue
 		}
-		return found == nil
-	})
+		ast.Inspect(d, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.CompositeLit); ok && opens(lit, name) {
+				found = lit
+			}
+			return found == nil
+		})
+	}
 	if found == nil {
 		t.Fatalf("no resource %s of %s", name, provider)
 	}
