@@ -24,10 +24,8 @@ func (r *Runner) finish(ctx context.Context, a events.Action, rec ledger.Record)
 	if err != nil {
 		return r.lookAgain(err)
 	}
-	if rec.State == ledger.Dead || rec.State == ledger.Contested {
-		if err := r.bury(ctx, plan, a, rec); err != nil {
-			return r.lookAgain(err)
-		}
+	if err := r.mark(ctx, plan, a, rec); err != nil {
+		return r.lookAgain(err)
 	}
 	if len(plan.Actions) > 0 {
 		if err := r.follow(ctx, plan, a.ID); err != nil {
@@ -61,6 +59,33 @@ func (r *Runner) plan(ctx context.Context, caseID string) (events.Plan, error) {
 	return p, nil
 }
 
+// mark has a letter stand for the action if it is dead, and none if it is not, by its last record rec. Of two who work
+// off copies of one message one may be late: it buries what was redriven meanwhile, or what is done by now. Therefore
+// the record is read again behind every change; only an action that was begun more than once can have been dead.
+func (r *Runner) mark(ctx context.Context, plan events.Plan, a events.Action, rec ledger.Record) error {
+	for range lifecycleTries {
+		var err error
+		switch {
+		case rec.State == ledger.Dead, rec.State == ledger.Contested:
+			err = r.bury(ctx, plan, a, rec)
+		case rec.State == ledger.Cancelled, rec.Tries > 1:
+			err = r.Morgue.Unbury(ctx, a.ID)
+		default:
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		// Dying here: what stands may be out of date; the message comes again, and so does this.
+		last, err := r.Ledger.Last(ctx, rec.Subject)
+		if err != nil || last.Hash == rec.Hash {
+			return err
+		}
+		rec = last
+	}
+	return fmt.Errorf("dead letter %s: %w, %d times", a.ID, ledger.ErrConflict, lifecycleTries)
+}
+
 // bury keeps the dead action for a person. All that it says comes from the ledger, so that a repeat says the same.
 func (r *Runner) bury(ctx context.Context, plan events.Plan, a events.Action, rec ledger.Record) error {
 	original, err := json.Marshal(a)
@@ -75,7 +100,7 @@ func (r *Runner) bury(ctx context.Context, plan events.Plan, a events.Action, re
 		f := rec.Evidence.Failure
 		d.Cause, d.Status, d.RequestID, d.Error, d.Suggestion = f.Cause, f.Status, f.RequestID, f.Error, f.Suggestion
 	}
-	return r.Queue.Bury(ctx, d)
+	return r.Morgue.Bury(ctx, d)
 }
 
 // follow publishes successors and moves the lifecycle. after limits the successors to those of one action; empty

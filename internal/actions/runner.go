@@ -16,10 +16,16 @@ import (
 type Queue interface {
 	// PublishAction sends an action to its lane; repeating it is harmless.
 	PublishAction(ctx context.Context, a events.Action) error
-	// Bury keeps a dead letter for a person; repeating it is harmless.
-	Bury(ctx context.Context, d events.DeadLetter) error
 	// Barrier returns when everything that this process wrote is on disk.
 	Barrier(ctx context.Context) error
+}
+
+// Morgue keeps what is dead for a person. Package stream implements it.
+type Morgue interface {
+	// Bury keeps a dead letter; repeating it is harmless.
+	Bury(ctx context.Context, d events.DeadLetter) error
+	// Unbury removes it; one that is not there is no error.
+	Unbury(ctx context.Context, id string) error
 }
 
 // Limits bound what the runner does. A zero field takes the default named beside it.
@@ -63,6 +69,7 @@ func (l Limits) withDefaults() Limits {
 type Runner struct {
 	Ledger *ledger.Ledger
 	Queue  Queue
+	Morgue Morgue
 	// Build makes the kind of an action; pins are the provider's ids that an earlier observation fixed.
 	Build  func(a events.Action, pins map[string]string) (Kind, error)
 	Worker string        // who writes the records

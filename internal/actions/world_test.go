@@ -99,7 +99,7 @@ func clone[V any](m map[string]V) map[string]V {
 	return c
 }
 
-// PublishAction, Bury and Barrier make the world the runner's queue.
+// PublishAction and Barrier make the world the runner's queue, Bury and Unbury its morgue.
 func (w *world) PublishAction(_ context.Context, a events.Action) error {
 	if err := w.point("before publish " + a.Step); err != nil {
 		return err
@@ -114,6 +114,14 @@ func (w *world) Bury(_ context.Context, d events.DeadLetter) error {
 	}
 	w.dead[d.ID] = d
 	return w.point("after bury " + d.ID)
+}
+
+func (w *world) Unbury(_ context.Context, id string) error {
+	if err := w.point("before unbury " + id); err != nil {
+		return err
+	}
+	delete(w.dead, id)
+	return w.point("after unbury " + id)
 }
 
 func (w *world) Barrier(context.Context) error {
@@ -161,7 +169,7 @@ func (w *world) begin(as ...events.Action) {
 // runner makes the runner of the worker's present life.
 func (w *world) runner() *actions.Runner {
 	return &actions.Runner{
-		Ledger: w.ledger(), Queue: w, Worker: fmt.Sprint("worker-", w.epoch), Epoch: w.epoch, Limits: w.limits,
+		Ledger: w.ledger(), Queue: w, Morgue: w, Worker: fmt.Sprint("worker-", w.epoch), Epoch: w.epoch, Limits: w.limits,
 		Build:  w.build,
 		NewID:  func() string { w.ids++; return fmt.Sprint("attempt-", w.ids) },
 		Now:    func() time.Time { return w.now },

@@ -172,7 +172,7 @@ func (r *rig) worker(holder string, bus lane.Bus, concurrency int) *worker {
 				queue = own
 			}
 			return &actions.Runner{
-				Ledger: ledger.New(queue.Log(), nil), Queue: queue, Worker: holder, Epoch: t.Epoch, Denied: t.Denied,
+				Ledger: ledger.New(queue.Log(), nil), Queue: queue, Morgue: queue, Worker: holder, Epoch: t.Epoch, Denied: t.Denied,
 				NewID: func() string { return fmt.Sprintf("%s-%d", holder, r.ids.Add(1)) },
 				Build: func(a events.Action, _ map[string]string) (actions.Kind, error) { return kind{r, a, t.Gate(a)}, nil },
 			}

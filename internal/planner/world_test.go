@@ -102,7 +102,7 @@ func (w *world) planner() *planner.Planner {
 // runner is the lane's.
 func (w *world) runner() *actions.Runner {
 	return &actions.Runner{
-		Ledger: w.ledger(), Queue: w, Build: func(a events.Action, _ map[string]string) (actions.Kind, error) {
+		Ledger: w.ledger(), Queue: w, Morgue: w, Build: func(a events.Action, _ map[string]string) (actions.Kind, error) {
 			return provider{w, a}, nil
 		},
 		Worker: "lane-1", Epoch: 1, NewID: w.newID, Now: w.time,

@@ -69,7 +69,7 @@ func Playbooks(p config.Playbooks) (*playbook.Set, error) {
 func New(o Options) (*Worker, error) {
 	records := ledger.New(o.Bus.Log(), time.Now)
 	runner := actions.Runner{
-		Ledger: records, Queue: o.Bus, Worker: o.Name, NewID: uuid.NewString, Log: o.Log, Limits: o.Limits,
+		Ledger: records, Queue: o.Bus, Morgue: o.Bus, Worker: o.Name, NewID: uuid.NewString, Log: o.Log, Limits: o.Limits,
 	}
 	w := &Worker{bus: o.Bus, log: o.Log, planner: &planner.Planner{
 		Ledger: records, Queue: o.Bus, Timetable: o.Bus, Morgue: o.Bus, Plans: o.Playbooks, Keyer: o.Keyer,
