@@ -2,8 +2,8 @@ package planner
 
 import (
 	"context"
+	"slices"
 
-	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 )
 
@@ -20,7 +20,7 @@ func (t *turn) displace(ctx context.Context, key string, old entry, newer Decisi
 		if d, err = Decode(rec); err != nil {
 			return nil, err
 		}
-		if t.Keyer.Key(events.Person(d.Event)) != key {
+		if !slices.Contains(t.keys(d.Event), key) {
 			return nil, nil // the place was that of content which lost its case to another person's
 		}
 	}

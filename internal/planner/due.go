@@ -16,6 +16,9 @@ func (p *Planner) Due(ctx context.Context, e events.Event, stored time.Time) eve
 	return p.work(ctx, "due", t, func() error { return t.due(ctx, e, stored) })
 }
 
+// rescheduleAfter is how early an event must come back to be scheduled anew instead of being given back for the rest.
+const rescheduleAfter = 30 * time.Second
+
 func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error {
 	t.note(slog.String("case", e.Case()), slog.String("event", e.Name()), slog.String("principal", e.Subject))
 	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case()))
@@ -35,7 +38,13 @@ func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error 
 		t.tell(rec, d)
 		return t.follow(ctx, rec, d)
 	}
-	if rest := d.EffectiveAt.Sub(t.now()); rest > 0 {
+	switch rest := d.EffectiveAt.Sub(t.now()); {
+	case rest > rescheduleAfter:
+		// Far too early: the timetable cannot tell that time, or a clock stepped. Held here, it would take one of the
+		// places of its class until then.
+		e.EffectiveAt = d.EffectiveAt
+		return t.Timetable.Schedule(ctx, e)
+	case rest > 0:
 		t.early = rest
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"keyturn/internal/events"
@@ -26,6 +27,9 @@ type entry struct {
 	Hash     string       `json:"hash"`
 	Accepted time.Time    `json:"accepted"`
 	Event    events.Event `json:"event"` // without its data
+	// Proper are the person's identifiers that are given once and never again, as kind:value: of two events that meet
+	// under a shared name (a reused e-mail), these tell two people apart.
+	Proper []string `json:"proper,omitempty"`
 }
 
 // maxEntries bounds the order. What falls out is the oldest: an event that comes so late finds newer ones and is
@@ -48,11 +52,48 @@ func ordered(e events.Event) bool {
 	return false
 }
 
+// clockSkew is how far the time of an event may lie behind its acceptance and still count. A rescind that says it
+// happens tonight (a local time sent as UTC) must not swallow the terminations of the hours until then.
+const clockSkew = 5 * time.Minute
+
 // entryOf is the place of a decision's event.
 func entryOf(d Decision) entry {
-	e := d.Event
-	e.Data = nil
-	return entry{Case: d.Case, Hash: d.Hash, Accepted: d.Accepted, Event: e}
+	e := entry{Case: d.Case, Hash: d.Hash, Accepted: d.Accepted, Event: d.Event}
+	e.Event.Data = nil
+	if latest := d.Accepted.Add(clockSkew); !d.Accepted.IsZero() && e.Event.Time.After(latest) {
+		e.Event.Time = latest
+	}
+	for _, id := range events.PersonIdentifiers(d.Event) {
+		if id.Kind == events.OktaID || id.Kind == events.EmployeeNumber {
+			e.Proper = append(e.Proper, id.String())
+		}
+	}
+	return e
+}
+
+// stranger reports whether e is of another person than o: both hold a proper identifier of one kind, and it differs.
+func (e entry) stranger(o entry) bool {
+	for _, a := range e.Proper {
+		kind, _, _ := strings.Cut(a, ":")
+		for _, b := range o.Proper {
+			if a != b && strings.HasPrefix(b, kind+":") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// keys are the keys of every name that an event gives its person, the principal's first: a termination may come by
+// employee number and its rescind by e-mail.
+func (t *turn) keys(e events.Event) []string {
+	keys := []string{t.Keyer.Key(events.Person(e))}
+	for _, id := range events.PersonIdentifiers(e) {
+		if key := t.Keyer.Key(id.Principal()); !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // returns reports whether the event takes a termination back.
@@ -101,18 +142,19 @@ func (o *order) index(caseID string) int {
 	return slices.IndexFunc(o.Entries, func(e entry) bool { return e.Case == caseID })
 }
 
-// newer gives the newest event after e, if there is one.
+// newer gives the newest event of the same person after e, if there is one.
 func (o *order) newer(e entry) (entry, bool) {
-	if len(o.Entries) == 0 {
-		return entry{}, false
+	for _, last := range slices.Backward(o.Entries) {
+		if !last.stranger(e) {
+			return last, last.compare(e) > 0
+		}
 	}
-	last := o.Entries[len(o.Entries)-1]
-	return last, last.compare(e) > 0
+	return entry{}, false
 }
 
-// older gives the events before e.
+// older gives the events of the same person before e.
 func (o *order) older(e entry) []entry {
-	return slices.DeleteFunc(slices.Clone(o.Entries), func(x entry) bool { return x.compare(e) >= 0 })
+	return slices.DeleteFunc(slices.Clone(o.Entries), func(x entry) bool { return x.compare(e) >= 0 || x.stranger(e) })
 }
 
 // loadOrder reads a person's order and the record that holds it.
@@ -156,7 +198,16 @@ func (t *turn) disown(ctx context.Context, e events.Event, decided Decision) err
 	if !ordered(e) {
 		return nil
 	}
-	key := t.Keyer.Key(events.Person(e))
+	for _, key := range t.keys(e) {
+		if err := t.disownUnder(ctx, key, e, decided); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// disownUnder does so under one name of the person.
+func (t *turn) disownUnder(ctx context.Context, key string, e events.Event, decided Decision) error {
 	rec, o, err := t.loadOrder(ctx, key)
 	if err != nil {
 		return err
@@ -165,7 +216,7 @@ func (t *turn) disown(ctx context.Context, e events.Event, decided Decision) err
 	if i < 0 || o.Entries[i].Hash != e.ContentHash() {
 		return nil
 	}
-	if ordered(decided.Event) && t.Keyer.Key(events.Person(decided.Event)) == key {
+	if ordered(decided.Event) && slices.Contains(t.keys(decided.Event), key) {
 		o.put(entryOf(decided))
 	} else {
 		o.Entries = slices.Delete(o.Entries, i, i+1)

@@ -227,3 +227,55 @@ func TestPlanThatNoRecordTakesGoesToAPerson(t *testing.T) {
 	w.want("too large", e.Case(), "", needs)
 	w.wantRest(e.Case())
 }
+
+// known gives the event other words for the person.
+func known(w *world, e events.Event, subject, user string) events.Event {
+	e.Subject, e.Data = subject, json.RawMessage(`{"user":`+user+`}`)
+	return w.overWire(e)
+}
+
+func TestRescindUnderAnotherNameOfThePersonCancels(t *testing.T) {
+	w := newWorld(t)
+	leave := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(time.Hour)) // by number and e-mail
+	back := known(w, w.happening("user.termination_rescinded", "2", "maria", w.clock.Add(time.Minute), time.Time{}),
+		"user:maria@acme.example", `{"email":"maria@acme.example"}`)
+	w.send(leave, back)
+	w.settle()
+	w.want("termination", leave.Case(), cancelled, closed)
+}
+
+func TestPeopleWhoShareANameAreNotTakenForOne(t *testing.T) {
+	w := newWorld(t)
+	leave := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(time.Hour))
+	back := known(w, w.happening("user.rehired", "2", "maria", w.clock.Add(time.Minute), time.Time{}),
+		"user:n-other", `{"employee_number":"n-other","email":"maria@acme.example"}`)
+	w.send(leave, back)
+	w.settle()
+	w.want("termination", leave.Case(), ledger.Scheduled, ledger.Open)
+}
+
+func TestEventFromTheFutureDoesNotSwallowWhatComesBefore(t *testing.T) {
+	w := newWorld(t)
+	back := w.happening("user.termination_rescinded", "1", "maria", w.clock.Add(9*time.Hour), time.Time{})
+	w.send(back)
+	w.settle()
+	w.advance(time.Hour)
+	leave := w.happening("user.terminated", "2", "maria", w.clock, time.Time{})
+	w.send(leave)
+	w.settle()
+	w.want("termination", leave.Case(), planned, closed)
+}
+
+func TestDueEventThatComesFarTooEarlyIsScheduledAnew(t *testing.T) {
+	w := newWorld(t)
+	e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(24*time.Hour))
+	w.send(e)
+	w.settle()
+	out := w.planner().Due(context.Background(), w.overWire(e), w.clock)
+	if out.Verdict != events.Done || out.Delay != 0 {
+		t.Errorf("outcome %+v: it holds a place of its class until it is due", out)
+	}
+	w.advance(25 * time.Hour)
+	w.settle()
+	w.want("due", e.Case(), planned, closed)
+}
