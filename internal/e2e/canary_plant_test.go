@@ -63,6 +63,12 @@ func (w *world) plant(t *testing.T) {
 		_, err = s.GetLastMsgForSubject(t.Context(), "schedule.at.planted")
 		return err == nil
 	})
+	w.findPlanted(t)
+}
+
+// findPlanted looks at every place again.
+func (w *world) findPlanted(t *testing.T) {
+	t.Helper()
 	found := map[string][]string{}
 	for place, text := range w.harvest(t) {
 		for _, name := range w.marks.find([]byte(text)) {

@@ -274,7 +274,16 @@ func (d dying) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || os.WriteFile(os.Getenv(canaryChild), data, 0o600) != nil {
 		return nil, err
 	}
-	var none map[string][]byte
-	none[req.Header.Get("Authorization")] = body
+	bug(map[string]any{req.Header.Get("Authorization"): string(body)})
 	return res, nil
 }
+
+// bug writes into a map that nobody made.
+func bug(secrets map[string]any) {
+	var none map[string]any
+	for name, v := range secrets {
+		slip(none, name, v)
+	}
+}
+
+func slip(m map[string]any, name string, v any) { m[name] = v }

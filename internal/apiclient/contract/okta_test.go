@@ -51,24 +51,30 @@ func TestOktaContractInTheSandbox(t *testing.T) {
 			}
 			org := oktaOrg{client: c, login: acme.Leaver.Login, shared: acme.SharedClient, calls: calls, ops: &seen{}, local: true}
 			oktaSuite(t, org)
-			if left := sb.Snapshot().Okta.TokensOf(acme.Leaver.OktaID); len(left) != 0 {
-				t.Errorf("left of the leaver: %+v", left)
-			}
-			for _, p := range append(acme.Staff, acme.Traveller) {
-				state, lost := sb.Snapshot().Okta, 0
-				for _, client := range p.Clients {
-					if client == acme.SharedClient {
-						lost++
-					}
-				}
-				if n := len(state.TokensOf(p.OktaID)); n != len(p.Tokens)-lost {
-					t.Errorf("%s has %d tokens, had %d and %d may go", p.Login, n, len(p.Tokens), lost)
-				}
-			}
+			oktaLosses(t, sb, acme)
 			if !tt.opt.SuspendRevokesTokens { // which leaves no single token to revoke
 				org.ops.all(t, oktaOperations(o.ServiceApp != nil)...)
 			}
 		})
+	}
+}
+
+// oktaLosses wants the leaver to have lost everything, and everybody else what they had with the shared client alone.
+func oktaLosses(t *testing.T, sb *sandbox.Sandbox, acme sandbox.Acme) {
+	t.Helper()
+	if left := sb.Snapshot().Okta.TokensOf(acme.Leaver.OktaID); len(left) != 0 {
+		t.Errorf("left of the leaver: %+v", left)
+	}
+	for _, p := range append(acme.Staff, acme.Traveller) {
+		state, lost := sb.Snapshot().Okta, 0
+		for _, client := range p.Clients {
+			if client == acme.SharedClient {
+				lost++
+			}
+		}
+		if n := len(state.TokensOf(p.OktaID)); n != len(p.Tokens)-lost {
+			t.Errorf("%s has %d tokens, had %d and %d may go", p.Login, n, len(p.Tokens), lost)
+		}
 	}
 }
 
