@@ -37,7 +37,7 @@ build: ## static binaries in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
 bench: ## intake rates for group, always and non-durable in one run, with ratios
-	$(GO) run ./tools/bench -count $(COUNT)
+	$(GO) run ./internal/bench -count $(COUNT)
 
 fuzz: ## every fuzz target for FUZZTIME each (default 10s)
 	@for pkg in $$($(GO) list ./...); do \

@@ -232,8 +232,10 @@ func (e *environ) nats(n NATS, external bool) {
 			}
 		}
 	}
-	if n.Monitor != "" && !hasScheme(n.Monitor, "http", "https") {
-		e.fault("KEYTURN_NATS_MONITOR", "is no address of a monitoring port: write http://host:8222")
+	for server := range strings.SplitSeq(n.Monitor, ",") {
+		if n.Monitor != "" && !hasScheme(strings.TrimSpace(server), "http", "https") {
+			e.fault("KEYTURN_NATS_MONITOR", "has an entry that is no address of a monitoring port: write http://host:8222 for every server, separated by commas")
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ type NATS struct {
 	Creds         string `split_words:"true" desc:"path of a credentials file (JWT and seed)"`
 	Nkey          string `split_words:"true" desc:"path of an nkey seed file"`
 	Context       string `split_words:"true" desc:"name of a context of the nats command line tool, instead of the rest"`
-	Monitor       string `split_words:"true" desc:"address of the server's monitoring port, from which its durability is read: http://host:8222"`
+	Monitor       string `split_words:"true" desc:"monitoring ports of every server, comma-separated, from which their durability is read: http://host:8222"`
 	AssertDurable bool   `split_words:"true" default:"false" desc:"vouch that every server runs with sync_interval: always"`
 	TLS           TLS
 }
