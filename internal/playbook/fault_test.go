@@ -64,6 +64,7 @@ func TestFaults(t *testing.T) {
 `},
 		{"guards", `playbooks: []
 guards:
+  protected: ["user:*@acme.example", "user:breakglass@acme.example", "client:0oa?"]
   brake:
     - {on: [user.terminated, device.lost], max: 1, per: 1h, then: hold}
     - {on: [device.lost, user.terminated], max: 2, per: 60m, then: hold}

@@ -33,6 +33,9 @@ type eventBrake struct {
 func (c *compiler) guards(g config.Guards) guards {
 	compiled := guards{approvers: map[string]int{}}
 	for _, p := range g.Protected {
+		if strings.ContainsAny(p.Value, "*?") {
+			c.fault(p.At, "a pattern protects nobody: write every principal out in full")
+		}
 		compiled.protected = append(compiled.protected, p.Value)
 	}
 	for name, k := range c.kinds {
@@ -112,6 +115,14 @@ func (g guards) protects(p events.Plan) string {
 	for _, a := range p.Actions {
 		ids = append(ids, identifiers(a.With)...)
 	}
+	return g.protectedOf(ids)
+}
+
+// Protects gives the protected principal, as the file writes it, that one of these identifiers is; empty = none. It is
+// for those who learn at a provider what else an account is called.
+func (s *Set) Protects(ids []events.Identifier) string { return s.guards.protectedOf(ids) }
+
+func (g guards) protectedOf(ids []events.Identifier) string {
 	for _, name := range g.protected {
 		if slices.ContainsFunc(ids, func(id events.Identifier) bool { return same(name, id) }) {
 			return name

@@ -67,6 +67,26 @@ func TestProtected(t *testing.T) {
 	}
 }
 
+// TestProtects: an account is protected by any of its names, each by the rules of its kind.
+func TestProtects(t *testing.T) {
+	set := rules(t, guarded)
+	for _, c := range []struct {
+		ids  []events.Identifier
+		want string
+	}{
+		{nil, ""},
+		{events.UserRef{OktaID: "00u1", Login: "maria@acme.example"}.Identifiers(), ""},
+		{events.UserRef{OktaID: "00uAdmin", Login: "maria@acme.example"}.Identifiers(), "user:00uAdmin"},
+		{events.UserRef{OktaID: "00uadmin"}.Identifiers(), ""},
+		{events.UserRef{OktaID: "00u1", Email: "BREAKGLASS@acme.example"}.Identifiers(), "user:Breakglass@acme.example "},
+		{[]events.Identifier{{Kind: events.ClientID, Value: "0oaPinned"}}, "client:0oaPinned"},
+	} {
+		if got := set.Protects(c.ids); got != c.want {
+			t.Errorf("%v: got %q, want %q", c.ids, got, c.want)
+		}
+	}
+}
+
 func TestApprovalsAndBrakes(t *testing.T) {
 	set := rules(t, guarded)
 	hourly := Brake{Name: "user.terminated per 1h0m0s", Max: 25, Per: time.Hour}
