@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +28,10 @@ import (
 
 // sweepEvery is how often actions that are done are purged from the broker.
 const sweepEvery = time.Minute
+
+// streamsWait is how long a starting worker goes on trying to create the streams. One request that was lost with the
+// broker takes ten seconds of it.
+const streamsWait = time.Minute
 
 // Options are what a worker is made of. All but Transport and Limits are needed.
 type Options struct {
@@ -90,7 +95,9 @@ func New(o Options) (*Worker, error) {
 // newLane makes the lane of a connection.
 func newLane(c config.Connection, o Options, runner actions.Runner) (*lane.Lane, error) {
 	fresh := func() (actions.Clients, error) {
-		return clients(c, apiclient.Wiring{Transport: o.Transport, Version: o.Version})
+		made, err := clients(c, apiclient.Wiring{Transport: o.Transport, Version: o.Version})
+		made.Protected = o.Playbooks.Protects
+		return made, err
 	}
 	made, err := fresh()
 	if err != nil {
@@ -117,7 +124,7 @@ func newLane(c config.Connection, o Options, runner actions.Runner) (*lane.Lane,
 
 // Run works until ctx ends; its error is then nil. It creates or updates the streams first.
 func (w *Worker) Run(ctx context.Context) error {
-	if err := w.bus.CreateTopology(ctx); err != nil {
+	if err := w.createStreams(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped while it started: the next start makes what is missing
 		}
@@ -130,6 +137,22 @@ func (w *Worker) Run(ctx context.Context) error {
 		g.Go(func() error { return l.Run(ctx) })
 	}
 	return g.Wait()
+}
+
+// createStreams creates or updates the streams. A broker that goes away meanwhile, or that has no leader yet, is waited
+// for.
+func (w *Worker) createStreams(ctx context.Context) error {
+	once := func() error {
+		err := w.bus.CreateTopology(ctx)
+		if err != nil && !errors.Is(err, stream.ErrUnavailable) {
+			return backoff.Permanent(err)
+		}
+		return err
+	}
+	policy := backoff.NewExponentialBackOff(backoff.WithMaxElapsedTime(streamsWait))
+	return backoff.RetryNotify(once, backoff.WithContext(policy, ctx), func(err error, d time.Duration) {
+		w.log.WarnContext(ctx, "streams not created yet", "error", err, "retry_in", d)
+	})
 }
 
 // Checks are the worker's part of /readyz: a lane that stands still because its credential was refused.
