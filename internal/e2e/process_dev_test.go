@@ -34,7 +34,12 @@ func devOnce(t *testing.T, store string, earlier []string) string {
 	})
 	dev.start(t)
 	await(t, patience, "dev to say what to do", func() bool { return strings.Contains(dev.said(), "Interrupt to stop") || !dev.alive() })
-	answer := paste(t, dev.said())
+	var answer []byte
+	await(t, patience, "dev to take the line that it prints", func() bool {
+		var status int
+		status, answer = paste(t, dev.said())
+		return status == http.StatusAccepted
+	})
 	var accepted struct{ Cases []string }
 	if err := json.Unmarshal(answer, &accepted); err != nil || len(accepted.Cases) != 1 {
 		t.Fatalf("the printed line was answered %s: %v", answer, err)
@@ -76,8 +81,8 @@ func wantProven(t *testing.T, store, id string) {
 	}
 }
 
-// paste does what a shell and curl do with the command line that stands in a text, and gives the answer.
-func paste(t *testing.T, text string) []byte {
+// paste does what a shell and curl do with the command line that stands in a text.
+func paste(t *testing.T, text string) (status int, answer []byte) {
 	t.Helper()
 	_, line, found := strings.Cut(text, "curl ")
 	if !found {
@@ -111,11 +116,10 @@ func paste(t *testing.T, text string) []byte {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusAccepted {
-		t.Fatalf("%s: %s, %v", resp.Status, answer, err)
+	if answer, err = io.ReadAll(resp.Body); err != nil {
+		t.Fatal(err)
 	}
-	return answer
+	return resp.StatusCode, answer
 }
 
 // shellWords splits a command line as POSIX says: single quotes, backslashes, and the end of the line.

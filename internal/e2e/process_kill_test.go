@@ -38,6 +38,7 @@ type plant struct {
 	nats    *proc
 	ingest  *proc
 	workers [2]*proc
+	running []*proc // ours that are to run at this moment
 	sender  *sender
 }
 
@@ -63,6 +64,7 @@ func newPlant(t *testing.T) *plant {
 		p.workers[i] = p.process(t, fmt.Sprintf("worker-%d", i+1), append(slices.Clone(common), "KEYTURN_CONFIG_DIR="+config,
 			"KEYTURN_DEPLOYMENT_KEY_FILE="+key, "KEYTURN_REPLICAS=1"))
 	}
+	p.running = []*proc{p.ingest, p.workers[0], p.workers[1]}
 	return p
 }
 
@@ -76,18 +78,21 @@ func (p *plant) process(t *testing.T, name string, settings []string) *proc {
 	return made
 }
 
-// ours are the processes of ours.
-func (p *plant) ours() []*proc { return []*proc{p.ingest, p.workers[0], p.workers[1]} }
+// tend starts again what gave up.
+func (p *plant) tend(t *testing.T) {
+	t.Helper()
+	for _, one := range p.running {
+		one.tend(t)
+	}
+}
 
 // settled waits until all processes say that they can do their job.
 func (p *plant) settled(t *testing.T) {
 	t.Helper()
-	for _, one := range p.ours() {
-		await(t, patience, one.name+" to be ready", func() bool {
-			one.tend(t)
-			return one.ready()
-		})
-	}
+	await(t, patience, "all to be ready", func() bool {
+		p.tend(t)
+		return !slices.ContainsFunc(p.running, func(one *proc) bool { return !one.ready() })
+	})
 }
 
 // TestNothingLostNothingTwiceUnderSIGKILL runs the real commands, kills them at random moments, and asks the providers
@@ -107,7 +112,7 @@ func TestNothingLostNothingTwiceUnderSIGKILL(t *testing.T) {
 	all := p.company.deliveries(t, rng)
 
 	p.broker.start(t, p.nats)
-	for _, one := range p.ours() {
+	for _, one := range p.running {
 		one.start(t)
 	}
 	p.settled(t)
@@ -123,10 +128,8 @@ func TestNothingLostNothingTwiceUnderSIGKILL(t *testing.T) {
 	sent()
 	p.judge(t, before, all)
 
-	for _, one := range append(p.ours(), p.nats) {
-		if one.alive() {
-			one.stop(t)
-		}
+	for _, one := range append(p.running, p.nats) {
+		one.stop(t)
 	}
 }
 
@@ -137,7 +140,7 @@ const share = 20
 // sent. It gives the deliveries that are left.
 func (p *plant) mayhem(t *testing.T, rng *rand.Rand, queue chan<- delivery, list []delivery) (rest []delivery) {
 	t.Helper()
-	victims := append(slices.Repeat(append(p.ours(), p.nats), 2), p.ingest)
+	victims := append(slices.Repeat(append(p.running, p.nats), 2), p.ingest)
 	rng.Shuffle(len(victims), func(i, j int) { victims[i], victims[j] = victims[j], victims[i] })
 	began := time.Now()
 	for _, victim := range victims {
@@ -146,9 +149,7 @@ func (p *plant) mayhem(t *testing.T, rng *rand.Rand, queue chan<- delivery, list
 		}
 		list = list[share:]
 		over := p.moment(rng, victim)
-		for _, one := range p.ours() {
-			one.tend(t)
-		}
+		p.tend(t)
 		victim.kill()
 		t.Logf("%6.2f s: %s is killed, %d calls so far", time.Since(began).Seconds(), victim.name, p.calls.count())
 		over()
@@ -157,14 +158,18 @@ func (p *plant) mayhem(t *testing.T, rng *rand.Rand, queue chan<- delivery, list
 	return list
 }
 
-// moment waits for the moment at which the victim dies: for an intake in the middle of a delivery, for the others in
-// the middle of a call to a provider, before it has its effect or after. Where nothing happens for a while it comes all
-// the same. What is under way stands still until over is called.
+// moment waits for the moment at which the victim dies: for an intake in the middle of a delivery, for a worker in the
+// middle of a call to a provider, before it has its effect or after, for the NATS server either. Where nothing happens for
+// a while it comes all the same. A call that is under way stands still until over is called.
 func (p *plant) moment(rng *rand.Rand, victim *proc) (over func()) {
 	count, most, limit := &p.calls.counter, 400, time.Second
 	switch victim {
 	case p.ingest:
 		count, most, limit = &p.sender.counter, share, 500*time.Millisecond
+	case p.nats:
+		if rng.IntN(2) == 0 {
+			count, most = &p.sender.counter, share
+		}
 	case p.workers[0], p.workers[1]:
 		// A lane whose worker died stands still for some ten seconds.
 		limit = time.Duration(1+rng.IntN(9)) * time.Second
@@ -187,16 +192,23 @@ func (p *plant) handOver(t *testing.T) {
 	}
 	var holder, heir *proc
 	await(t, patience, "a worker to hold the lanes", func() bool {
+		p.tend(t)
 		holder, heir = p.workers[0], p.workers[1]
 		if lanes(heir) > lanes(holder) {
 			holder, heir = heir, holder
 		}
 		return lanes(holder)+lanes(heir) == 3
 	})
+	p.running = []*proc{p.ingest, heir}
 	began := time.Now()
 	holder.stop(t)
-	await(t, patience, heir.name+" to hold every lane", func() bool { return lanes(heir) == 3 })
-	t.Logf("%s stopped, and %s holds every lane after %s", holder.name, heir.name, time.Since(began).Round(time.Millisecond))
+	stopped := time.Now()
+	await(t, patience, heir.name+" to hold every lane", func() bool {
+		p.tend(t)
+		return lanes(heir) == 3
+	})
+	t.Logf("%s stopped within %s, and %s held every lane %s later", holder.name, stopped.Sub(began).Round(time.Millisecond),
+		heir.name, time.Since(stopped).Round(time.Millisecond))
 }
 
 // judge compares what was answered with what the ledger tells and the providers show.
@@ -260,6 +272,7 @@ func (p *plant) rested(t *testing.T, reader *view.Reader) map[string]view.CaseRo
 		if resting == len(p.sender.cases) || time.Now().After(deadline) {
 			return rows // those that do not rest are named by the judge
 		}
+		p.tend(t)
 		<-look.C
 	}
 }
