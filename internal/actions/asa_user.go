@@ -15,6 +15,7 @@ import (
 // asaUser finds the one ASA user that an action is about. ASA's names are its own: they need be neither the login nor
 // the e-mail at Okta. They are never given again, yet the id is fixed beside the name.
 type asaUser struct {
+	all      Clients
 	client   *asa.Client
 	ref      events.UserRef
 	name, id string // fixed by an earlier observation; empty = not yet
@@ -25,7 +26,7 @@ const pinUserID = "user_id"
 
 // newASAUser reads the parameter user.
 func newASAUser(p parameters, c Clients, pins map[string]string) (asaUser, error) {
-	u := asaUser{client: c.ASA, name: pins[pinUser], id: pins[pinUserID]}
+	u := asaUser{all: c, client: c.ASA, name: pins[pinUser], id: pins[pinUserID]}
 	if err := p.into("user", &u.ref); err != nil {
 		return u, err
 	}
@@ -44,26 +45,23 @@ type foundASAUser struct {
 	pins map[string]string
 }
 
-// find reads the user.
+// find reads the user. One that is protected, under whatever name, is an error.
 func (u *asaUser) find(ctx context.Context) (foundASAUser, error) {
 	var f foundASAUser
 	var err error
-	switch {
-	case u.name != "":
+	if u.name == "" {
+		f, err = u.resolve(ctx)
+	} else {
 		f.User, err = u.client.GetUser(ctx, u.name)
 		if missing(err) {
 			// The name was there once: it is gone, not mistaken.
 			f.User, f.gone, err = asa.User{Name: u.name, ID: u.id}, true, nil
 		}
-	case strings.TrimSpace(u.ref.ASAUsername) != "":
-		f.User, err = u.client.GetUser(ctx, u.ref.ASAUsername)
-		if missing(err) {
-			return f, advise(errors.New("no ASA user has this asa_username"), "check the asa_username and the connection in the event")
-		}
-	default:
-		f, err = u.byEmail(ctx)
 	}
 	if err != nil || f.none {
+		return f, err
+	}
+	if err := u.all.spare(f.Name, u.name != "", asaNames(f.User)); err != nil {
 		return f, err
 	}
 	if u.id != "" && f.ID != "" && f.ID != u.id {
@@ -80,6 +78,26 @@ func (u *asaUser) find(ctx context.Context) (foundASAUser, error) {
 	}
 	f.seen = append(f.seen, ledger.Fact{What: "user " + f.Name + " status", Value: status})
 	return f, nil
+}
+
+// resolve finds the user by the name of the event, or else by its e-mail, and refuses one that contradicts the other.
+func (u *asaUser) resolve(ctx context.Context) (foundASAUser, error) {
+	if strings.TrimSpace(u.ref.ASAUsername) == "" {
+		return u.byEmail(ctx)
+	}
+	found, err := u.client.GetUser(ctx, u.ref.ASAUsername)
+	if missing(err) {
+		err = advise(errors.New("no ASA user has this asa_username"), "check the asa_username and the connection in the event")
+	}
+	if err != nil {
+		return foundASAUser{}, err
+	}
+	return foundASAUser{User: found}, contradicts(found.Name, "asa_username", u.ref, asaNames(found))
+}
+
+// asaNames are the identifiers of a user at ASA.
+func asaNames(u asa.User) events.UserRef {
+	return events.UserRef{ASAUsername: u.Name, Email: u.Details.Email}
 }
 
 // byEmail finds the user whose e-mail is exactly the event's. Deleted users do not count beside another.

@@ -24,6 +24,46 @@ type Clients struct {
 	Sink       Sink             // where secrets of created clients go; nil = nowhere, and then nothing is created
 	Sweeps     *Sweeps          // shared verification of the connection; nil = each action for itself
 	Now        func() time.Time // nil = time.Now
+	// Protected gives the protected principal that one of these identifiers is, empty = none; nil = nobody is protected.
+	// The kinds about a person ask it of the account that they found: an event may name a protected person by an
+	// identifier that the list does not.
+	Protected func(ids []events.Identifier) string
+}
+
+// spare refuses an account that is protected under any name that the provider has for it. begun says that an earlier
+// observation found the account not protected, so that changes may have been made.
+func (c Clients) spare(account string, begun bool, names events.UserRef) error {
+	if c.Protected == nil {
+		return nil
+	}
+	principal := c.Protected(names.Identifiers())
+	if principal == "" {
+		return nil
+	}
+	changed := "nothing was changed"
+	if begun {
+		changed = "nothing more is changed"
+	}
+	return advise(fmt.Errorf("the user %s is the protected principal %s", account, principal),
+		"protected principal: "+changed+"; find out who is meant and why the event names this account")
+}
+
+// contradicts refuses an account that has another identifier than the event says: the others may have been given to
+// someone else. What either of them leaves empty contradicts nothing. It names the kinds of identifiers only.
+func contradicts(account, by string, said, has events.UserRef) error {
+	var kinds []string
+	for _, want := range said.Identifiers() {
+		others := slices.DeleteFunc(has.Identifiers(), func(id events.Identifier) bool { return id.Kind != want.Kind })
+		if len(others) > 0 && !slices.Contains(others, want) {
+			kinds = append(kinds, string(want.Kind))
+		}
+	}
+	if len(kinds) == 0 {
+		return nil
+	}
+	list := strings.Join(kinds, ", ")
+	return advise(fmt.Errorf("the user %s, found by %s, has another %s than the event", account, by, list),
+		"find out who is meant: by "+by+" the event names one account, by "+list+" another or none; correct the event and send it anew")
 }
 
 // now is the clock by which residual access is bounded.

@@ -22,6 +22,7 @@ var userParameter = Parameter{Name: "user", Required: true, About: "the person, 
 // oktaUser finds the one user that an action is about. The first find fixes the id: a login can be given to someone
 // else between two attempts.
 type oktaUser struct {
+	all    Clients
 	client *okta.Client
 	ref    events.UserRef
 	id     string // fixed by an earlier observation; empty = not yet
@@ -29,7 +30,7 @@ type oktaUser struct {
 
 // newOktaUser reads the parameter user.
 func newOktaUser(p parameters, c Clients, pins map[string]string) (oktaUser, error) {
-	u := oktaUser{client: c.Okta, id: pins[pinUser]}
+	u := oktaUser{all: c, client: c.Okta, id: pins[pinUser]}
 	if err := p.into("user", &u.ref); err != nil {
 		return u, err
 	}
@@ -48,7 +49,7 @@ type foundUser struct {
 	pins map[string]string
 }
 
-// find reads the user.
+// find reads the user. One that is protected, under whatever name, is an error.
 func (u *oktaUser) find(ctx context.Context) (foundUser, error) {
 	var f foundUser
 	var err error
@@ -63,6 +64,9 @@ func (u *oktaUser) find(ctx context.Context) (foundUser, error) {
 		}
 	}
 	if err != nil {
+		return f, err
+	}
+	if err := u.all.spare(f.ID, u.id != "", oktaNames(f.User)); err != nil {
 		return f, err
 	}
 	if f.TransitioningToStatus != "" {
@@ -126,15 +130,21 @@ func living(users []okta.User) []okta.User {
 	return users
 }
 
-// contradiction refuses a user whose employee number is another than the event's: the address was given to somebody
-// else.
+// contradiction refuses a user of whom another identifier of the event is not true: a search goes on to the next
+// identifier when one finds nobody, and who is found then need not be who is meant. An e-mail that is the user's login
+// is theirs, whatever the profile says is their e-mail: the login is unique.
 func (u *oktaUser) contradiction(found okta.User, by string) error {
-	want, have := strings.TrimSpace(u.ref.EmployeeNumber), strings.TrimSpace(found.Profile.EmployeeNumber)
-	if want == "" || have == "" || want == have {
-		return nil
+	has := oktaNames(found)
+	if events.Normalize(events.Email, u.ref.Email) == events.Normalize(events.Login, has.Login) {
+		has.Email = u.ref.Email
 	}
-	return advise(fmt.Errorf("the user %s found by %s has another employee number than the event", found.ID, by),
-		"find out who is meant: the "+by+" may have been given to someone else")
+	return contradicts(found.ID, by, u.ref, has)
+}
+
+// oktaNames are the identifiers of a user at Okta.
+func oktaNames(u okta.User) events.UserRef {
+	p := u.Profile
+	return events.UserRef{OktaID: u.ID, EmployeeNumber: p.EmployeeNumber, Email: p.Email, Login: p.Login}
 }
 
 func (u *oktaUser) byID(ctx context.Context, id string) ([]okta.User, error) {
