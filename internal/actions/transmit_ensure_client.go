@@ -128,8 +128,17 @@ func (k *transmitEnsureClient) Observe(ctx context.Context) (Observation, error)
 	obs := Observation{Pins: map[string]string{}, Seen: []ledger.Fact{{What: "clients of the app listed", Value: fmt.Sprint(len(listed))}}}
 	mine := k.marked(listed)
 	obs.Seen = append(obs.Seen, ledger.Fact{What: "clients with the mark " + k.mark, Value: fmt.Sprint(len(mine))})
+	if k.id != "" && (len(mine) == 0 || mine[0].ClientID != k.id) {
+		unlisted, there, err := k.unlisted(ctx, &obs)
+		if err != nil {
+			return obs, err
+		}
+		if there {
+			mine = slices.Insert(mine, 0, unlisted)
+		}
+	}
 	if len(mine) == 0 {
-		return k.none(ctx, listed, obs)
+		return k.none(listed, obs)
 	}
 	kept := mine[0]
 	for _, other := range mine[1:] {
@@ -138,15 +147,12 @@ func (k *transmitEnsureClient) Observe(ctx context.Context) (Observation, error)
 	return k.found(ctx, kept, obs)
 }
 
-// marked gives the clients with the mark, the fixed one first and then the oldest.
+// marked gives the clients with the mark, the fixed one first if it is among them, and then the oldest.
 func (k *transmitEnsureClient) marked(listed []transmit.AppClient) []transmit.AppClient {
 	mine := marked(listed, k.mark)
-	if k.id == "" {
-		return mine
-	}
 	i := slices.IndexFunc(mine, func(c transmit.AppClient) bool { return c.ClientID == k.id })
 	if i < 0 {
-		return nil // the fixed one is not among them: read it before anything else is concluded
+		return mine
 	}
 	fixed := mine[i]
 	return slices.Insert(slices.Delete(mine, i, i+1), 0, fixed)
@@ -172,23 +178,27 @@ func (k *transmitEnsureClient) found(ctx context.Context, c transmit.AppClient, 
 	return obs, nil
 }
 
-// none decides what it means that no client has the mark.
-func (k *transmitEnsureClient) none(ctx context.Context, listed []transmit.AppClient, obs Observation) (Observation, error) {
-	if k.id != "" {
-		c, err := k.client.GetClient(ctx, k.id)
-		if err == nil { // the listing lags behind, or the description is not what was sent
-			obs.Seen = append(obs.Seen, ledger.Fact{
-				What: "client " + k.id + " has the mark", Value: fmt.Sprint(strings.Contains(c.Description, k.mark)),
-			})
-			return k.found(ctx, c, obs)
-		}
-		if !missing(err) {
-			return obs, err
-		}
-		// It was ours and is gone: the id is free to be another one.
+// unlisted reads the fixed client, which is not among those with the mark, before anything else is concluded: the
+// listing lags behind, or the description is not what was sent, or it is not there any more.
+func (k *transmitEnsureClient) unlisted(ctx context.Context, obs *Observation) (c transmit.AppClient, there bool, err error) {
+	c, err = k.client.GetClient(ctx, k.id)
+	if missing(err) {
+		// It was ours and is gone: the id is free to be another one, the oldest other with the mark before a new one.
 		obs.Seen = append(obs.Seen, ledger.Fact{What: "client " + k.id, Value: "gone (404)"})
 		obs.Pins[pinDevice] = ""
+		return c, false, nil
 	}
+	if err != nil {
+		return c, false, err
+	}
+	obs.Seen = append(obs.Seen, ledger.Fact{
+		What: "client " + k.id + " has the mark", Value: fmt.Sprint(strings.Contains(c.Description, k.mark)),
+	})
+	return c, true, nil
+}
+
+// none decides what it means that no client has the mark, and that the fixed one is not there either.
+func (k *transmitEnsureClient) none(listed []transmit.AppClient, obs Observation) (Observation, error) {
 	for _, c := range listed {
 		if c.Name == k.app.Name && k.sameName == "fail" {
 			return obs, advise(fmt.Errorf("client %s of another origin has the name", c.ClientID),

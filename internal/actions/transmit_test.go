@@ -166,6 +166,31 @@ func TestClientThatSomebodyDeleted(t *testing.T) {
 	}
 }
 
+// TestDeletedClientLeavesAnother: the fixed client is gone, another one with the mark takes its place, and no third is
+// made.
+func TestDeletedClientLeavesAnother(t *testing.T) {
+	o := newOrg(t, 0, sandbox.Options{})
+	o.run(ensure("first", wiki()))
+	made := o.sb.Snapshot().Mosaic.Named("Wiki")[0]
+	o.now = o.now.Add(time.Hour)
+	other := o.sb.AddMosaicClient(sandbox.MosaicClientSpec{Name: "Wiki", Description: made.Description})
+	if _, err := o.clients.Transmit.DeleteClient(t.Context(), made.ID); err != nil {
+		t.Fatal(err)
+	}
+	k, err := o.clients.Build(act("again", "transmit.ensure_client", map[string]any{"app": wiki(), "same_name": "create"}),
+		map[string]string{"client": made.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	obs, err := k.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(obs.Needed) != 1 || obs.Needed[0].Call != "sink.store" || obs.Pins["client"] != other.ClientID {
+		t.Errorf("needed %+v with %v, want the secret of %s in the sink", obs.Needed, obs.Pins, other.ClientID)
+	}
+}
+
 func TestParametersAreStrict(t *testing.T) {
 	o := newOrg(t, 0, sandbox.Options{})
 	app := func(change func(*events.App)) string {
