@@ -297,9 +297,11 @@ func cmdBury(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	original, err := json.Marshal(a)
 	ts.Check(err)
+	died, err := s.ledger.Last(context.Background(), ledger.ActionSubject(a.Case, a.ID))
+	ts.Check(err)
 	ts.Check(s.bus.Bury(context.Background(), events.DeadLetter{ID: a.ID, Kind: events.DeadAction, Case: a.Case, Connection: a.Connection,
 		Do: a.Do, Principal: a.Target, Cause: "permanent", Status: 403, Error: "suspend user 00u1: not allowed",
-		Suggestion: "grant okta.users.manage", Attempts: 1, Time: time.Now().UTC(), Original: original}))
+		Suggestion: "grant okta.users.manage", Attempts: 1, Time: died.Time, Original: original}))
 }
 
 // cmdStop stops the site cleanly.
