@@ -24,7 +24,7 @@ type place struct{ store, server, context, creds string }
 
 // flags adds the flags that say where the broker is. They win over the environment.
 func (p *place) flags(f *pflag.FlagSet) {
-	f.StringVar(&p.store, "store", "", "store of a broker that `keyturn serve` or `dev` runs on this machine (KEYTURN_STORE)")
+	f.StringVar(&p.store, "store", "", "`directory` of the store that keyturn serve or dev runs over on this machine (KEYTURN_STORE)")
 	f.StringVar(&p.server, "server", "", "NATS servers (KEYTURN_NATS_URL)")
 	f.StringVar(&p.context, "context", "", "context of the nats command (KEYTURN_NATS_CONTEXT)")
 	f.StringVar(&p.creds, "creds", "", "credentials file for --server (KEYTURN_NATS_CREDS)")

@@ -50,6 +50,9 @@ func (a *app) dev(ctx context.Context, sandboxAddr string) (err error) {
 	if err != nil {
 		return usage(err)
 	}
+	if err := ownBroker(settings); err != nil {
+		return err
+	}
 	sb, err := sandbox.New(sandbox.Options{JournalSize: 10_000}).Listen(sandboxAddr)
 	if err != nil {
 		return err

@@ -175,6 +175,9 @@ func (s *screen) effect(v view.CaseView, e ledger.Effect) string {
 	if e.Blind {
 		text += ", nobody can read it back"
 	}
+	if e.NoReply {
+		text += ", found made: no reply to it was recorded"
+	}
 	return text
 }
 

@@ -57,6 +57,15 @@ func (a *app) serve(ctx context.Context) (err error) {
 	return m.run(ctx)
 }
 
+// ownBroker refuses settings of a NATS server: serve and dev bring their own broker, and would not use it.
+func ownBroker(s config.Local) error {
+	if s.NATS != (config.NATS{}) {
+		return usage(errors.New("KEYTURN_NATS_… names a NATS server, which serve and dev do not use: unset it, or run ingest " +
+			"and worker on that server"))
+	}
+	return nil
+}
+
 // localOptions fills in what serve and dev take from the environment alike.
 func (a *app) localOptions(s config.Local, o machineOptions) machineOptions {
 	o.Store, o.MaxStore, o.DeploymentKey = s.Store, int64(s.StoreMaxBytes), s.DeploymentKey

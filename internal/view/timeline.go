@@ -71,6 +71,9 @@ func changes(of Moment, rec ledger.Record, told *ledger.Evidence) []Moment {
 		if e.RequestID != "" {
 			text += " (request " + e.RequestID + ")"
 		}
+		if e.NoReply {
+			text += " (found made: no reply to it was recorded)"
+		}
 		out = append(out, Moment{Time: utc(e.Time), About: of.About, Action: of.Action, State: change, By: rec.By, Text: text})
 		told.Applied = append(told.Applied, e)
 	}
@@ -87,6 +90,8 @@ func explain(rec ledger.Record, told *ledger.Evidence) string {
 			text = Explain(*e.Failure)
 		case rec.State.Achieved():
 			text = seen(e.Seen)
+		case e.Pending != "" && e.Pending == told.Pending:
+			text = "looks first: it is not known whether it made " + e.Pending
 		case e.Pending != "":
 			text = "about to " + e.Pending
 		case len(e.Applied) > len(told.Applied):
@@ -97,6 +102,7 @@ func explain(rec ledger.Record, told *ledger.Evidence) string {
 		if len(e.Pins) > 0 {
 			told.Pins = e.Pins
 		}
+		told.Pending = e.Pending
 	}
 	switch {
 	case text == "":
