@@ -26,7 +26,8 @@ const (
 
 // Marshal gives the wire form of an event: data in canonical form, times in UTC. It refuses an event that Unmarshal
 // would not give back with the same identity: one that is not a valid CloudEvent, has no valid class, is not of the
-// catalogue, has attributes with space around them, or a source that is not a URI-reference in its normal form.
+// catalogue, has attributes with space around them, a source that is not a URI-reference in its normal form, or a time
+// outside the years 0 to 9999. What it gives has been read back.
 func Marshal(e Event) ([]byte, error) {
 	ce, err := toCloudEvent(e)
 	if err != nil {
@@ -36,7 +37,24 @@ func Marshal(e Event) ([]byte, error) {
 	if err := event.WriteJson(&ce, &b); err != nil {
 		return nil, fmt.Errorf("marshal event: %w", err)
 	}
+	if err := readsBack(b.Bytes(), e); err != nil {
+		return nil, fmt.Errorf("marshal event: %w", err)
+	}
 	return b.Bytes(), nil
+}
+
+// readsBack makes sure of a wire form before anybody relies on it: what is stored and cannot be read is lost.
+func readsBack(wire []byte, e Event) error {
+	back, err := Unmarshal(wire)
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot be read back: %w", err)
+	case back.Case() != e.Case() || back.Subject != e.Subject || back.TraceParent != e.TraceParent:
+		return errors.New("cannot be read back: another identity")
+	case !back.Time.Equal(e.Time) || !back.EffectiveAt.Equal(e.EffectiveAt):
+		return errors.New("cannot be read back: another time")
+	}
+	return nil
 }
 
 // Unmarshal reads the wire form. It takes any valid CloudEvent of the catalogue in JSON format with a valid class, and

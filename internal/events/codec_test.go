@@ -51,7 +51,46 @@ func drawEvent(t *rapid.T) Event {
 }
 
 func drawTime(t *rapid.T, label string) time.Time {
+	if rapid.Bool().Draw(t, label+" at an edge") {
+		return rapid.SampledFrom(edges()).Draw(t, label).UTC()
+	}
 	return time.Unix(rapid.Int64Range(1, 4e9).Draw(t, label), rapid.Int64Range(0, 999999999).Draw(t, label+" ns")).UTC()
+}
+
+// edges are the outermost times that an RFC 3339 text can give.
+func edges() []time.Time {
+	return []time.Time{
+		time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC),
+		time.Date(FirstYear, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(LastYear, 12, 31, 23, 59, 59, 999999999, time.UTC),
+		time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", 12*3600)),
+	}
+}
+
+// Whatever the time and its zone: the event comes back as it was, or is not written.
+func TestMarshalWritesNoTimeThatCannotBeRead(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := rapid.SampledFrom([]int{-292277022399, -1, 0, 1, 2, 1969, 1970, 2200, 2262, 9998, 9999, 10000, 292277026596}).Draw(t, "year")
+		zone := time.FixedZone("", rapid.IntRange(-86399, 86399).Draw(t, "zone"))
+		when := time.Date(at, time.Month(rapid.SampledFrom([]int{1, 12}).Draw(t, "month")), rapid.SampledFrom([]int{1, 31}).Draw(t, "day"),
+			rapid.IntRange(0, 23).Draw(t, "hour"), 59, 59, 999999999, zone)
+		e := drawEvent(t)
+		if rapid.Bool().Draw(t, "effective") {
+			e.EffectiveAt = when
+		} else {
+			e.Time = when
+		}
+		wire, err := Marshal(e)
+		if readable := when.UTC().Year() >= 0 && when.UTC().Year() <= 9999; (err == nil) != readable {
+			t.Fatalf("%s: %v", when.UTC(), err)
+		}
+		if err != nil {
+			return
+		}
+		back, err := Unmarshal(wire)
+		if err != nil || !back.Time.Equal(e.Time) || !back.EffectiveAt.Equal(e.EffectiveAt) || back.ContentHash() != e.ContentHash() {
+			t.Fatalf("%s: %+v %v", when, back, err)
+		}
+	})
 }
 
 func TestCodecGivesBackWhatItTook(t *testing.T) {

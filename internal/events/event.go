@@ -71,9 +71,10 @@ func (e Event) Name() string {
 func (e Event) Case() string { return CaseID(e.Scope, e) }
 
 // ContentHash identifies what the event says: 16 hex digits of SHA-256 over the length-prefixed type, subject and
-// data in canonical form (data that has none is taken as it is). Two events of one case with different hashes are a
-// conflict (a weak sender must neither pre-empt nor swallow a real event). The time is no part of it: a sender that
-// gives none gets the time of receipt, which a resend changes.
+// data in canonical form (data that has none is taken as it is), and the time of effect in UTC where the data does not
+// say it already. Two events of one case with different hashes are a conflict (a weak sender must neither pre-empt nor
+// swallow a real event). The time is no part of it: a sender that gives none gets the time of receipt, which a resend
+// changes.
 func (e Event) ContentHash() string {
 	data, err := Canonical(e.Data)
 	if err != nil {
@@ -81,6 +82,9 @@ func (e Event) ContentHash() string {
 	}
 	h := sha256.New()
 	writeParts(h, e.Type, e.Subject, string(data))
+	if !e.EffectiveAt.IsZero() && !EffectiveAtOf(e).Equal(e.EffectiveAt) {
+		writeParts(h, e.EffectiveAt.UTC().Format(time.RFC3339Nano))
+	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 

@@ -2,6 +2,7 @@ package events
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -23,6 +24,30 @@ func TestContentHashIsFixed(t *testing.T) {
 	const want = "374a8e3c56e750b5"
 	if got := e.ContentHash(); got != want {
 		t.Errorf("content hash %s, want %s", got, want)
+	}
+}
+
+// The time of effect is part of what an event says, wherever it says it, and counts once.
+func TestContentHashKnowsTheTimeOfEffect(t *testing.T) {
+	first := time.Date(2026, 12, 1, 17, 0, 0, 0, time.UTC)
+	bare := Event{ID: "1", Type: "dev.keyturn.user.terminated.v1", Subject: "user:m", Data: []byte(`{"user":{"login":"m"}}`)}
+	with := func(e Event, at time.Time) Event { e.EffectiveAt = at; return e }
+	inData := bare
+	inData.Data = []byte(`{"effective_at":"2026-12-01T17:00:00Z","user":{"login":"m"}}`)
+	if inData.ContentHash() != with(inData, first.In(time.FixedZone("", 3600))).ContentHash() {
+		t.Error("saying it twice changes the hash")
+	}
+	if with(bare, first).ContentHash() != with(bare, first.In(time.FixedZone("", 3600))).ContentHash() {
+		t.Error("the zone changes the hash")
+	}
+	hashes := map[string]bool{}
+	for _, e := range []Event{bare, with(bare, first), with(bare, first.Add(time.Nanosecond)), inData, with(inData, first.Add(time.Hour))} {
+		if hashes[e.ContentHash()] = true; e.Case() != bare.Case() {
+			t.Error("another case")
+		}
+	}
+	if len(hashes) != 5 {
+		t.Errorf("%d hashes of 5 contents", len(hashes))
 	}
 }
 

@@ -63,6 +63,9 @@ func Inspect(name string, data []byte) (Inspected, []Violation) {
 	if err := set[name].Validate(tree); err != nil {
 		return Inspected{}, violations(err)
 	}
+	if faults := checkDated(tree); len(faults) > 0 {
+		return Inspected{}, faults
+	}
 	canonical, err := json.Marshal(tree)
 	if err != nil {
 		return Inspected{}, []Violation{{Rule: "json: cannot be encoded"}}

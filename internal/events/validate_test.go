@@ -20,7 +20,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 			{"/user/email", "format: email"}, {"/user/login", "type: want string"},
 		}},
 		"a date without a zone":  {"user.terminated", `{"user":{"login":"m"},"effective_at":"2026-12-01T10:00:00"}`, []Violation{{"/effective_at", "format: date-time"}}},
-		"a lower-case date":      {"user.terminated", `{"user":{"login":"m"},"effective_at":"2026-12-01t10:00:00z"}`, []Violation{{"", "format: date-time"}}},
+		"a lower-case date":      {"user.terminated", `{"user":{"login":"m"},"effective_at":"2026-12-01t10:00:00z"}`, []Violation{{"/effective_at", "format: date-time"}}},
 		"a date where none goes": {"user.compromised", `{"user":{"login":"m"},"effective_at":"2026-12-01T10:00:00Z"}`, []Violation{{"/effective_at", "not allowed in this event"}}},
 		"blank":                  {"user.rehired", `{"user":{"login":"` + "\u3000" + `"}}`, []Violation{{"", "principal: every identifier is blank"}}},
 		"control character":      {"device.lost", `{"user":{"login":"m"},"device":{"hostname":"a\u0007b"}}`, []Violation{{"/device/hostname", `pattern: ^[^\p{Cc}]*[^\s\p{Cc}][^\p{Cc}]*$`}}},

@@ -211,6 +211,17 @@ func TestAttributes(t *testing.T) {
 		"effective by extension":    {`{` + base + `,"effectiveat":"2026-12-01T00:00:00Z","data":` + user + `}`, func(e events.Event) bool { return e.EffectiveAt.Day() == 1 }, ""},
 		"effective twice, agreed":   {`{` + base + `,"effectiveat":"2026-12-01T00:00:00Z","data":{"user":{"login":"m"},"effective_at":"2026-12-01T01:00:00+01:00"}}`, func(e events.Event) bool { return e.EffectiveAt.Day() == 1 }, ""},
 		"effective twice, at odds":  {`{` + base + `,"effectiveat":"2026-12-01T00:00:00Z","data":{"user":{"login":"m"},"effective_at":"2026-12-02T00:00:00Z"}}`, nil, "contradicts /data/effective_at"},
+		"time at the last edge":     {`{` + base + `,"time":"9999-12-31T23:59:59-12:00","data":` + user + `}`, nil, "/time: year: at most 2200, in UTC"},
+		"time at the first edge":    {`{` + base + `,"time":"0000-01-01T00:00:00+23:59","data":` + user + `}`, nil, "/time: year: at least 1970, in UTC"},
+		"time in 1969 by its zone":  {`{` + base + `,"time":"1970-01-01T00:00:00+01:00","data":` + user + `}`, nil, "/time: year: at least 1970, in UTC"},
+		"time as a zero":            {`{` + base + `,"time":"0001-01-01T00:00:00Z","data":` + user + `}`, nil, "/time: year: at least 1970, in UTC"},
+		"time at the beginning":     {`{` + base + `,"time":"1970-01-01T00:00:00Z","data":` + user + `}`, func(e events.Event) bool { return e.Time.Unix() == 0 }, ""},
+		"effective at the end":      {`{` + base + `,"effectiveat":"2200-12-31T23:59:59.999999999Z","data":` + user + `}`, func(e events.Event) bool { return e.EffectiveAt.Year() == 2200 }, ""},
+		"effective after the end":   {`{` + base + `,"effectiveat":"2200-12-31T23:59:59-01:00","data":` + user + `}`, nil, "/effectiveat: year: at most 2200, in UTC: use an earlier date, or leave the event out until it is known"},
+		"effective as a zero":       {`{` + base + `,"effectiveat":"0001-01-01T00:00:00Z","data":` + user + `}`, nil, "/effectiveat: year: at least 1970, in UTC"},
+		"data effective never":      {`{` + base + `,"data":{"user":{"login":"m"},"effective_at":"9999-12-31T00:00:00Z"}}`, nil, "/data/effective_at: year: at most 2200, in UTC: use an earlier date"},
+		"data effective at an edge": {`{` + base + `,"data":{"user":{"login":"m"},"effective_at":"9999-12-31T23:59:59-12:00"}}`, nil, "/data/effective_at: year: at most 2200"},
+		"data effective as a zero":  {`{` + base + `,"data":{"user":{"login":"m"},"effective_at":"0001-01-01T00:00:00Z"}}`, nil, "/data/effective_at: year: at least 1970, in UTC"},
 		"effective, malformed":      {`{` + base + `,"effectiveat":"tomorrow","data":` + user + `}`, nil, "format: date-time"},
 		"effective, not for this":   {strings.Replace(`{`+base+`,"effectiveat":"2026-12-01T00:00:00Z","data":`+user+`}`, "terminated", "rehired", 1), nil, "not allowed in this event"},
 		"trace of the event":        {`{` + base + `,"traceparent":"` + trace + `","data":` + user + `}`, func(e events.Event) bool { return e.TraceParent == trace }, ""},
@@ -224,8 +235,9 @@ func TestAttributes(t *testing.T) {
 		}
 		list, err := complete(drafts, &Source{scope: "s"}, d)
 		if c.rule != "" {
-			if err == nil || !strings.Contains(err.Error(), c.rule) {
-				t.Errorf("%s: %v, want %s", name, err, c.rule)
+			faults, _ := errors.AsType[Invalid](err)
+			if len(faults) == 0 || !strings.Contains(faults[0].Field+": "+faults[0].Rule, c.rule) {
+				t.Errorf("%s: %+v, want %s", name, faults, c.rule)
 			}
 			continue
 		}

@@ -68,7 +68,7 @@ func (d Draft) event(scope string, del Delivery) (events.Event, []events.Violati
 	if u, err := url.Parse(d.Source); d.Source != "" && (err != nil || u.String() != d.Source) {
 		c.add("/source", "format: uri-reference, in normal form")
 	}
-	e.Time = c.time("/time", d.Time, del.Received)
+	e.Time = c.time("/time", d.Time, del.Received, events.CheckYear)
 	if e.Time.After(del.Received.Add(maxAhead)) {
 		c.add("/time", "more than 24 hours ahead")
 	}
@@ -118,14 +118,18 @@ func (c *checker) required(field string) {
 	c.add(field, "required")
 }
 
-// time reads an RFC 3339 time with a zone, in UTC; fallback when none is given.
-func (c *checker) time(field, value string, fallback time.Time) time.Time {
+// time reads an RFC 3339 time with a zone that keeps the rule, in UTC; fallback when none is given.
+func (c *checker) time(field, value string, fallback time.Time, rule func(time.Time) string) time.Time {
 	if value == "" {
 		return fallback.UTC()
 	}
 	t, err := time.Parse(time.RFC3339Nano, value)
 	if err != nil {
 		c.add(field, "format: date-time")
+		return fallback.UTC()
+	}
+	if broken := rule(t); broken != "" {
+		c.add(field, broken)
 		return fallback.UTC()
 	}
 	return t.UTC()
@@ -169,8 +173,8 @@ func (c *checker) effectiveAt(extension string, said events.Inspected, row event
 		c.add("/effectiveat", "not allowed in this event")
 		return time.Time{}
 	}
-	given := c.time("/effectiveat", extension, time.Time{})
-	if !said.EffectiveAt.IsZero() && !given.Equal(said.EffectiveAt) {
+	given := c.time("/effectiveat", extension, time.Time{}, events.CheckEffective)
+	if !given.IsZero() && !said.EffectiveAt.IsZero() && !given.Equal(said.EffectiveAt) {
 		c.add("/effectiveat", "contradicts /data/effective_at")
 	}
 	return given
