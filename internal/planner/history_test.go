@@ -41,6 +41,9 @@ func (m *model) arrive(e events.Event, now time.Time) {
 		return
 	}
 	future := e.EffectiveAt.After(now)
+	if latest := now.Add(5 * time.Minute); e.Time.After(latest) {
+		e.Time = latest // no clock is ahead by more
+	}
 	m.events = append(m.events, e)
 	for _, o := range m.events {
 		if newerThan(o, e) {
@@ -74,8 +77,9 @@ func (m *model) pass(now time.Time) {
 	}
 }
 
-// newHistory makes up a person's events: of any kind, some at the same time, some for the future, in any order.
-func newHistory(r *rapid.T, w *world, person string) []events.Event {
+// newHistory makes up a person's events: of any kind, some at the same time, some for the future, in any order, and
+// some with times that are so many hours ahead.
+func newHistory(r *rapid.T, w *world, person string, ahead int) []events.Event {
 	var all []events.Event
 	for i := range rapid.IntRange(1, 6).Draw(r, "events") {
 		name := rapid.SampledFrom([]string{"user.terminated", "user.terminated", "user.termination_rescinded", "user.rehired"}).Draw(r, "name")
@@ -83,7 +87,7 @@ func newHistory(r *rapid.T, w *world, person string) []events.Event {
 		if name == "user.terminated" && rapid.Bool().Draw(r, "dated") {
 			effective = w.clock.Add(time.Duration(draw(r, 72, "effective")-10) * time.Hour)
 		}
-		at := w.clock.Add(time.Duration(draw(r, 8, "at")) * time.Hour)
+		at := w.clock.Add(time.Duration(draw(r, 8, "at")-7+ahead) * time.Hour)
 		all = append(all, w.happening(name, fmt.Sprintf("%s-%d", person, i), person, at, effective))
 	}
 	return all
@@ -109,7 +113,7 @@ func insist(w *world, m *mail) {
 func TestHistoryAgreesWithModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		w := newWorld(t)
-		history := newHistory(r, w, "maria")
+		history := newHistory(r, w, "maria", 2)
 		m := model{state: map[string]ledger.State{}, off: map[string]bool{}, done: map[string]bool{}}
 		for range rapid.IntRange(1, 16).Draw(r, "happenings") {
 			switch draw(r, 4, "what") {
@@ -186,7 +190,7 @@ func checkRest(r *rapid.T, w *world) {
 func TestHistoriesInterleave(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		w := newWorld(t)
-		people := [][]events.Event{newHistory(r, w, "maria"), newHistory(r, w, "peter")}
+		people := [][]events.Event{newHistory(r, w, "maria", 0), newHistory(r, w, "peter", 0)}
 		sent := map[string]bool{}
 		for range rapid.IntRange(2, 30).Draw(r, "happenings") {
 			switch draw(r, 6, "what") {
