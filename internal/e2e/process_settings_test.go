@@ -198,7 +198,7 @@ func TestStopIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = slow.Close() }()
-	if _, err := io.WriteString(slow, "POST /hooks/siem HTTP/1.1\r\nHost: acme.example\r\nContent-Length: 1000\r\n\r\n{"); err != nil {
+	if _, err := io.WriteString(slow, "POST /hooks/siem HTTP/1.1\r\nHost: acme.example\r\nX-Signature: sha256=0\r\nX-Timestamp: 1\r\nContent-Length: 1000\r\n\r\n{"); err != nil {
 		t.Fatal(err)
 	}
 	await(t, patience, "the delivery to be under way", func() bool { return strings.Contains(metrics(), "keyturn_ingest_in_flight 1") })

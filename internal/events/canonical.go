@@ -22,7 +22,7 @@ const (
 // same have the same canonical form, and it survives being embedded in other JSON, so that ContentHash does not
 // change on the way.
 //
-// It refuses what two readers could read differently: text that is not UTF-8, a member that is given twice or in two
+// It refuses what two readers could read differently: text that is not UTF-8, half a surrogate pair, a member that is given twice or in two
 // spellings of upper and lower case, and numbers outside the range of a float64. The error is a Violation.
 func Canonical(data []byte) (json.RawMessage, error) {
 	tree, err := parse(data)
@@ -57,11 +57,17 @@ func Members(data []byte) (map[string]json.RawMessage, error) {
 		if err := r.dec.Decode(&raw); err != nil {
 			return r.syntax()
 		}
+		if halfPair(raw) {
+			return r.fault(ruleHalfPair)
+		}
 		members[name] = raw
 		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if halfPair(data) { // in a name
+		return nil, Violation{Rule: ruleHalfPair}
 	}
 	return members, r.end()
 }
@@ -70,6 +76,9 @@ func Members(data []byte) (map[string]json.RawMessage, error) {
 func parse(data []byte) (any, error) {
 	if !utf8.Valid(data) {
 		return nil, Violation{Rule: "json: not UTF-8"}
+	}
+	if halfPair(data) {
+		return nil, Violation{Rule: ruleHalfPair}
 	}
 	r := reader{dec: json.NewDecoder(bytes.NewReader(data))}
 	r.dec.UseNumber()

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -59,7 +60,9 @@ func unavailable(wait time.Duration) answer {
 
 // with adds a header.
 func (a answer) with(name, value string) answer {
-	a.header = map[string]string{name: value}
+	header := map[string]string{name: value}
+	maps.Copy(header, a.header)
+	a.header = header
 	return a
 }
 
@@ -75,6 +78,7 @@ func (a answer) write(w http.ResponseWriter) {
 		h.Set(name, value)
 	}
 	w.WriteHeader(a.status)
-	// A sender that is gone learns nothing: it will repeat.
+	// The line feed that Encode puts at the end is for people at a terminal. A sender that is gone learns nothing: it will
+	// repeat.
 	_ = json.NewEncoder(w).Encode(a.body)
 }

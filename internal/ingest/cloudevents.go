@@ -42,8 +42,14 @@ func (p cloudEvents) Map(d Delivery, v Verified) ([]Draft, error) {
 	return p.mapBinary(d, v, media)
 }
 
-// contentType gives the media type in lower case, and refuses what would have to be decoded first.
+// contentType gives the media type in lower case, and refuses what would have to be decoded first. Of two headers, this
+// side and a proxy could each believe another one.
 func contentType(h http.Header) (string, error) {
+	for _, name := range []string{"Content-Type", "Content-Encoding"} {
+		if len(h.Values(name)) > 1 {
+			return "", &Unsupported{"the header " + name + " is given twice"}
+		}
+	}
 	if enc := h.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
 		return "", &Unsupported{"a content encoding is not taken"}
 	}
@@ -73,6 +79,9 @@ func mapBatch(body []byte) ([]Draft, error) {
 	// null is no array, though encoding/json takes it for one.
 	if err := json.Unmarshal(body, &list); err != nil || list == nil {
 		return nil, Invalid{{Rule: "json: want an array of events"}}
+	}
+	if len(list) > MaxEvents {
+		return nil, &TooMany{len(list)}
 	}
 	drafts := make([]Draft, len(list))
 	for i, one := range list {

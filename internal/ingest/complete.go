@@ -23,11 +23,15 @@ const (
 // traceParent is the form of a W3C trace context (Trace Context, section 3.2).
 var traceParent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
-// complete makes events of drafts. It is all or none: the error is Invalid and lists every fault of every event.
+// complete makes events of drafts. It is all or none: the error is *TooMany, or Invalid, which lists
+// every fault of every event.
 //
 // The subject is computed from the data; the class is the catalogue's unless the sender raises it (a sender that could
 // lower it could also delay a revocation); an event without a time gets the time of receipt.
 func complete(drafts []Draft, s *Source, d Delivery) ([]events.Event, error) {
+	if len(drafts) > MaxEvents {
+		return nil, &TooMany{len(drafts)}
+	}
 	var invalid Invalid
 	var list []events.Event
 	first := map[string]place{}

@@ -21,6 +21,9 @@ type Delivery struct {
 type Verifier interface {
 	// Verify checks the raw bytes. Its error says in a word why not, for the log; the sender is told nothing.
 	Verify(d Delivery) (Verified, error)
+	// Glance refuses by the headers alone what Verify would refuse for a missing signature, so that no body is read
+	// of a stranger who does not even claim to be the sender.
+	Glance(h http.Header) error
 }
 
 // Verified is what a good signature proves.

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,10 +20,11 @@ import (
 const (
 	MaxBody     = 1 << 20   // bytes of a request body
 	MaxEvent    = 900 << 10 // bytes of one encoded event: a NATS message of 1 MiB less its headers, with room
+	MaxEvents   = 5_000     // events of one delivery: what a broker stores well within publishTimeout
 	concurrency = 256       // deliveries at once, unless Options says otherwise
 	pathPrefix  = "/hooks/"
 
-	announcedBody  = 64 << 10         // bytes set aside on the word of Content-Length
+	announcedBody  = 4 << 10          // bytes set aside on the word of Content-Length
 	publishTimeout = 10 * time.Second // a broker that needs longer is away
 	retryAfter     = 5 * time.Second  // when the publisher does not say
 	retryBusy      = time.Second      // when too many deliveries are under way
@@ -46,7 +46,7 @@ type Options struct {
 
 	Now            func() time.Time // default time.Now
 	MaxEvent       int              // bytes of one encoded event; default and upper bound MaxEvent
-	Concurrency    int              // deliveries at once, above which the answer is 503; default 256
+	Concurrency    int              // deliveries read and being worked on at once, above which the answer is 503; default 256
 	PublishTimeout time.Duration    // default 10 s
 	TooLarge       func(error) bool // reports that the publisher will never take an event, for its size: 413
 }
@@ -61,6 +61,7 @@ type Handler struct {
 	now       func() time.Time
 	maxEvent  int
 	slots     chan struct{}
+	bodies    budget
 	timeout   time.Duration
 	tooLarge  func(error) bool
 }
@@ -73,7 +74,7 @@ func NewHandler(o Options) (*Handler, error) {
 	o = o.withDefaults()
 	h := &Handler{
 		sources: map[string]*Source{}, publisher: o.Publisher, log: o.Log, now: o.Now, maxEvent: o.MaxEvent,
-		slots: make(chan struct{}, o.Concurrency), timeout: o.PublishTimeout, tooLarge: o.TooLarge,
+		slots: make(chan struct{}, o.Concurrency), bodies: budget{most: int64(o.Concurrency) * MaxBody}, timeout: o.PublishTimeout, tooLarge: o.TooLarge,
 	}
 	for _, s := range o.Sources {
 		if _, twice := h.sources[s.name]; twice {
@@ -128,21 +129,28 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, start time.Time
 	if r.Method != http.MethodPost {
 		return refuse(http.StatusMethodNotAllowed, "").with("Allow", http.MethodPost)
 	}
+	if err := s.verifier.Glance(r.Header); err != nil {
+		rec.err = err
+		// The body is not waited for, and what may still come of it ends with the connection.
+		return refuse(http.StatusUnauthorized, "").with("Connection", "close")
+	}
+	h.metrics.inFlight.Inc()
+	defer h.metrics.inFlight.Dec()
+	body, done, err := h.bodies.read(w, r)
+	defer done()
+	if err != nil {
+		rec.err = err
+		return bodyFailed(err)
+	}
+	rec.bytes = len(body)
+	// Only now: whoever sends a body slowly would otherwise keep everybody else out, and nobody has proven anything
+	// yet. How long a body may take is the server's read time-out.
 	select {
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	default:
 		return unavailable(retryBusy)
 	}
-	h.metrics.inFlight.Inc()
-	defer h.metrics.inFlight.Dec()
-
-	body, err := readBody(w, r)
-	if err != nil {
-		rec.err = err
-		return refuse(bodyStatus(err), "")
-	}
-	rec.bytes = len(body)
 	d := Delivery{Received: start.UTC(), Method: r.Method, URL: r.URL, Header: r.Header, Body: body}
 	verified, err := s.verifier.Verify(d)
 	if err != nil {
@@ -194,6 +202,9 @@ func (h *Handler) mapFailed(ctx context.Context, s *Source, d Delivery, err erro
 	if u, ok := errors.AsType[*Unsupported](err); ok {
 		return refuse(http.StatusUnsupportedMediaType, u.Detail)
 	}
+	if many, ok := errors.AsType[*TooMany](err); ok {
+		return refuse(http.StatusRequestEntityTooLarge, many.Error())
+	}
 	if faults, ok := errors.AsType[Invalid](err); ok {
 		return invalid(faults)
 	}
@@ -234,23 +245,6 @@ func (h *Handler) tooBig(list []events.Event) int {
 		}
 	}
 	return -1
-}
-
-// readBody reads the body whole, and stops the connection when it is over MaxBody. Room is made for what the request
-// announces, up to what a stranger may make us set aside for nothing.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	var body bytes.Buffer
-	body.Grow(int(min(max(r.ContentLength, 0), announcedBody)) + bytes.MinRead)
-	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, MaxBody))
-	return body.Bytes(), err
-}
-
-// bodyStatus tells a body that is too large from one that did not come.
-func bodyStatus(err error) int {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return http.StatusRequestEntityTooLarge
-	}
-	return http.StatusRequestTimeout
 }
 
 // waitOf is how long a sender should wait before it repeats.

@@ -265,6 +265,58 @@ func TestConcurrencyCap(t *testing.T) {
 	}
 }
 
+func TestTooManyEvents(t *testing.T) {
+	f := open(t, Options{}, hrSpec())
+	batch := "[" + strings.Repeat("{},", MaxEvents) + "{}]"
+	got := f.post(hrSpec(), "application/cloudevents-batch+json", batch)
+	if got.status != 413 || !strings.Contains(got.body, "5001 events in one delivery, at most 5000 are taken: send them in several") {
+		t.Errorf("%d %.300s", got.status, got.body)
+	}
+	if got := f.post(hrSpec(), "application/cloudevents-batch+json", strings.TrimSuffix(batch, ",{}]")+"]"); got.status != 400 {
+		t.Errorf("one fewer: %d", got.status)
+	}
+}
+
+func TestHeadersGivenTwice(t *testing.T) {
+	f := open(t, Options{}, hrSpec())
+	for name, value := range map[string]string{"Content-Type": structured, "Content-Encoding": "identity"} {
+		req := f.request(hrSpec(), structured, terminated("e1", "m@acme.example"), "Content-Encoding", "identity")
+		req.Header.Add(name, value)
+		if got := f.do(req); got.status != 415 || !strings.Contains(got.body, name) {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+	if n := len(f.store.stored()); n != 0 {
+		t.Errorf("stored %d", n)
+	}
+}
+
+// Two ids that differ in half a surrogate pair only would become one.
+func TestHalfASurrogatePairIsNoText(t *testing.T) {
+	f := open(t, Options{}, hrSpec())
+	good := terminated("e1", "m@acme.example")
+	for name, c := range map[string]struct {
+		old, new string
+		want     int
+		field    string
+	}{
+		"high":     {`"id":"e1"`, `"id":"e\ud800"`, 400, "/id"},
+		"low":      {`"id":"e1"`, `"id":"\uDC00e"`, 400, "/id"},
+		"reversed": {`"id":"e1"`, `"id":"\udc00\ud800"`, 400, "/id"},
+		"source":   {`"source":"https://hr`, `"subject":"\ud800","source":"https://hr`, 400, "/subject"},
+		"data":     {`"data":{`, `"data":{"note":"\udfff",`, 400, "/data"},
+		"a name":   {`"data":{`, `"\udfff":1,"data":{`, 400, ""},
+		"a pair":   {`"id":"e1"`, `"id":"\ud83d\ude00"`, 202, ""},
+		"no such":  {`"id":"e1"`, `"id":"\\ud800"`, 202, ""},
+	} {
+		body := strings.Replace(good, c.old, c.new, 1)
+		got := f.post(hrSpec(), structured, body)
+		if got.status != c.want || got.status == 400 && (len(got.Errors) != 1 || got.Errors[0].Field != c.field) {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+}
+
 // oddPreset finds every delivery genuine and odd.
 type oddPreset struct{}
 

@@ -140,6 +140,20 @@ func checkParts(parts []string, stamped bool, at string, faults *SpecFaults) {
 	}
 }
 
+// Glance wants the signature, and the timestamp where one is configured.
+func (v *hmacVerifier) Glance(h http.Header) error {
+	if _, ok := single(h, v.header); !ok {
+		return errNoSignature
+	}
+	if v.stamp == "" {
+		return nil
+	}
+	if _, ok := single(h, v.stamp); !ok {
+		return errNoTimestamp
+	}
+	return nil
+}
+
 // Verify takes the delivery when any of the secrets made its signature and the timestamp, where one is configured, is
 // within the tolerance.
 func (v *hmacVerifier) Verify(d Delivery) (Verified, error) {

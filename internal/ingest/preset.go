@@ -8,7 +8,7 @@ import (
 
 // Preset turns a verified delivery of one kind of sender into drafts of events.
 type Preset interface {
-	// Map reads the delivery. Its error is *Unsupported (415), Invalid (400), or *Unmapped: genuine and stored as a
+	// Map reads the delivery. Its error is *Unsupported (415), Invalid (400), *TooMany (413), or *Unmapped: genuine and stored as a
 	// fault for a person to look at (202, because repeating it would not help).
 	Map(d Delivery, v Verified) ([]Draft, error)
 }
@@ -47,6 +47,14 @@ type Problem struct {
 
 // Error counts the faults and gives the rule of the first: the field may hold words of the sender's.
 func (v Invalid) Error() string { return fmt.Sprintf("%d faults, the first: %s", len(v), v[0].Rule) }
+
+// TooMany says that a delivery holds more than MaxEvents.
+type TooMany struct{ Events int }
+
+// Error says what to do; the sender is shown it.
+func (t *TooMany) Error() string {
+	return fmt.Sprintf("%d events in one delivery, at most %d are taken: send them in several", t.Events, MaxEvents)
+}
 
 // Unmapped says that a genuine delivery fits no event of the catalogue.
 type Unmapped struct{ Reason string }

@@ -169,8 +169,8 @@ func (f *face) do(req *http.Request) reply {
 		f.t.Fatal(err)
 	}
 	r := reply{status: resp.StatusCode, header: resp.Header, body: string(body)}
-	if err := json.Unmarshal(body, &r); err != nil {
-		f.t.Fatalf("answer is not JSON: %q", body)
+	if err := json.Unmarshal(body, &r); err != nil || !bytes.HasSuffix(body, []byte("}\n")) {
+		f.t.Fatalf("answer is not a line of JSON: %q", body)
 	}
 	return r
 }

@@ -66,6 +66,21 @@ func (s *Server) Ready(context.Context) error {
 	return nil
 }
 
+// wait goes on serving for the drain, or until a listener fails. A second signal needs nothing here: it ends the process.
+func (s *Server) wait(failed <-chan error) error {
+	if s.drain <= 0 {
+		return nil
+	}
+	over := time.NewTimer(s.drain)
+	defer over.Stop()
+	select {
+	case <-over.C:
+		return nil
+	case err := <-failed:
+		return fmt.Errorf("serve public listener: %w", err)
+	}
+}
+
 // Serve answers on the listeners until ctx ends, then stops in order: not ready, wait Drain, take no new connection,
 // let every delivery under way be answered. The caller closes the publisher after Serve has returned, not before. The
 // error is nil after an orderly stop.
@@ -82,8 +97,8 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.ready.Store(false)
-	if err == nil && s.drain > 0 {
-		time.Sleep(s.drain)
+	if err == nil {
+		err = s.wait(failed)
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
 	defer cancel()

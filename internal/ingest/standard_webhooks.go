@@ -61,6 +61,20 @@ func newStandardWebhooks(spec StandardWebhooksSpec, at string, faults *SpecFault
 	return v
 }
 
+// Glance wants all three headers.
+func (v *standardWebhooks) Glance(h http.Header) error {
+	if _, ok := single(h, headerWebhookID); !ok {
+		return errNoID
+	}
+	if _, ok := single(h, headerWebhookTimestamp); !ok {
+		return errNoTimestamp
+	}
+	if _, ok := single(h, headerWebhookSignature); !ok {
+		return errNoSignature
+	}
+	return nil
+}
+
 // Verify takes the delivery when any v1 entry of the signature header was made by any of the secrets, and the
 // timestamp is within the tolerance. Entries of other versions are ignored, as the specification says.
 func (v *standardWebhooks) Verify(d Delivery) (Verified, error) {
