@@ -78,13 +78,15 @@ func serve(ctx context.Context, settings config.Ingest, list config.Sources, std
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for health and metrics: %w", err), public.Close())
 	}
-	server := ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: log})
+	server := ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: log, Drain: settings.Drain})
 	log.InfoContext(ctx, "ingest listens", "version", version, "public", public.Addr().String(),
 		"admin", private.Addr().String(), "sources", len(sources))
+	// Probes are answered until the public listener has stopped: while it drains, they learn that it does.
+	probed, stopped := context.WithCancel(context.WithoutCancel(ctx))
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return server.Serve(ctx, public) })
+	g.Go(func() error { defer stopped(); return server.Serve(ctx, public) })
 	g.Go(func() error {
-		return admin.Serve(ctx, private, admin.Handler(reg,
+		return admin.Serve(probed, private, admin.Handler(reg,
 			admin.Check{Name: "listener", Run: server.Ready}, process.BrokerCheck(bus)))
 	})
 	return g.Wait()

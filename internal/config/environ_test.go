@@ -39,6 +39,26 @@ func TestLocalDefaults(t *testing.T) {
 	}
 }
 
+// A drain is a part of the stop.
+func TestDrainFitsIntoTheStop(t *testing.T) {
+	for _, c := range []struct{ drain, shutdown, want string }{
+		{"0s", "20s", ""},
+		{"19s", "20s", ""},
+		{"20s", "20s", "KEYTURN_DRAIN: must be shorter than KEYTURN_SHUTDOWN"},
+		{"-1s", "20s", "KEYTURN_DRAIN: must not be negative"},
+		{"soon", "20s", "KEYTURN_DRAIN: cannot be read"},
+	} {
+		clearSettings(t)
+		t.Setenv("KEYTURN_NATS_URL", "nats://a:1")
+		t.Setenv("KEYTURN_DRAIN", c.drain)
+		t.Setenv("KEYTURN_SHUTDOWN", c.shutdown)
+		_, err := IngestFromEnv()
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.drain, err)
+		}
+	}
+}
+
 func TestEverySettingIsRead(t *testing.T) {
 	clearSettings(t)
 	set := map[string]string{

@@ -15,6 +15,7 @@ type Ingest struct {
 	ConfigDir   string        `split_words:"true" default:"/etc/keyturn" desc:"directory with sources.yaml"`
 	Listen      string        `split_words:"true" default:"127.0.0.1:8480" desc:"address of the public listener, host:port"`
 	AdminListen string        `split_words:"true" default:"127.0.0.1:8481" desc:"address of health and metrics, host:port; never public"`
+	Drain       time.Duration `split_words:"true" default:"5s" desc:"how long deliveries are still taken after /readyz says no: at least the period of the readiness probe; 0s = not at all"`
 	Shutdown    time.Duration `split_words:"true" default:"20s" desc:"the longest a clean stop may take"`
 	NATS        NATS
 	Log         Log
@@ -78,8 +79,19 @@ func IngestFromEnv() (Ingest, error) {
 	e.listen("KEYTURN_LISTEN", s.Listen)
 	e.listen("KEYTURN_ADMIN_LISTEN", s.AdminListen)
 	e.positive("KEYTURN_SHUTDOWN", s.Shutdown)
+	e.drain(s.Drain, s.Shutdown)
 	e.nats(s.NATS, true)
 	return s, e.err()
+}
+
+// drain wants room for the rest of a stop after the drain: a stop that cannot be in time is cut off.
+func (e *environ) drain(d, shutdown time.Duration) {
+	switch {
+	case d < 0:
+		e.fault("KEYTURN_DRAIN", "must not be negative: write it as 5s, or 0s to stop at once")
+	case shutdown > 0 && d >= shutdown:
+		e.fault("KEYTURN_DRAIN", "must be shorter than KEYTURN_SHUTDOWN, of which it is a part")
+	}
 }
 
 // WorkerFromEnv reads the settings of a worker. The error is Faults.

@@ -54,7 +54,7 @@ func newPlant(t *testing.T) *plant {
 	common := []string{"KEYTURN_NATS_URL=nats://" + p.broker.Client, "KEYTURN_NATS_MONITOR=http://" + p.broker.Monitor}
 
 	sources, public := intakeConfig(t), address(t)
-	p.ingest = p.process(t, "ingest", append(slices.Clone(common), "KEYTURN_CONFIG_DIR="+sources, "KEYTURN_LISTEN="+public))
+	p.ingest = p.process(t, "ingest", append(slices.Clone(common), "KEYTURN_CONFIG_DIR="+sources, "KEYTURN_LISTEN="+public, "KEYTURN_DRAIN=100ms"))
 	p.sender = &sender{url: "http://" + public, specs: signers(t, sources), cases: map[string]map[string]bool{}}
 
 	config, sink := workerConfig(t, provider.URL, p.sandbox.Credentials())

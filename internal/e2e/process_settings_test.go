@@ -188,7 +188,7 @@ func TestStopIsBounded(t *testing.T) {
 	dir, public, admin := intakeConfig(t), address(t), address(t)
 	intake := newProc(t, "ingest", func() *exec.Cmd {
 		return command(t, "ingest", []string{"KEYTURN_CONFIG_DIR=" + dir, "KEYTURN_LISTEN=" + public, "KEYTURN_ADMIN_LISTEN=" + admin,
-			"KEYTURN_SHUTDOWN=200ms", "KEYTURN_NATS_URL=nats://" + b.Client, "KEYTURN_NATS_ASSERT_DURABLE=true"})
+			"KEYTURN_SHUTDOWN=200ms", "KEYTURN_DRAIN=0s", "KEYTURN_NATS_URL=nats://" + b.Client, "KEYTURN_NATS_ASSERT_DURABLE=true"})
 	})
 	intake.start(t)
 	metrics := func() string { _, text := get("http://" + admin + "/metrics"); return text }

@@ -61,7 +61,7 @@ type Handler struct {
 	now       func() time.Time
 	maxEvent  int
 	slots     chan struct{}
-	bodies    budget
+	bodies    *budget
 	timeout   time.Duration
 	tooLarge  func(error) bool
 }
@@ -74,7 +74,7 @@ func NewHandler(o Options) (*Handler, error) {
 	o = o.withDefaults()
 	h := &Handler{
 		sources: map[string]*Source{}, publisher: o.Publisher, log: o.Log, now: o.Now, maxEvent: o.MaxEvent,
-		slots: make(chan struct{}, o.Concurrency), bodies: budget{most: int64(o.Concurrency) * MaxBody}, timeout: o.PublishTimeout, tooLarge: o.TooLarge,
+		slots: make(chan struct{}, o.Concurrency), bodies: &budget{most: int64(o.Concurrency) * MaxBody}, timeout: o.PublishTimeout, tooLarge: o.TooLarge,
 	}
 	for _, s := range o.Sources {
 		if _, twice := h.sources[s.name]; twice {
