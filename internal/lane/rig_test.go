@@ -100,6 +100,9 @@ func (k kind) make(ctx context.Context, call string) error {
 	r := k.rig
 	r.enter(k.a)
 	defer r.leave(k.a)
+	if err := ctx.Err(); err != nil {
+		return &apiclient.Error{Op: call, Err: err}
+	}
 	if r.isDenied() {
 		return &apiclient.Error{Op: call, Status: 401, Cause: apiclient.Denied}
 	}

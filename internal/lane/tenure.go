@@ -78,7 +78,12 @@ func (t *Tenure) serve(stop, lease context.Context) error {
 	pulling, halt := context.WithCancel(pulling)
 	defer halt()
 	defer context.AfterFunc(stop, halt)()
-	context.AfterFunc(pulling, t.gate.finish)
+	defer t.gate.finish()
+	context.AfterFunc(pulling, func() {
+		if lease.Err() == nil { // else work ends at once, and nothing may be written of those that wait
+			t.gate.finish()
+		}
+	})
 	group.Go(func() error { t.breaker.run(pulling); return nil })
 	for _, class := range events.Classes() {
 		group.Go(func() error { return t.pull(pulling, work, lease, class) })
