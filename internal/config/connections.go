@@ -16,7 +16,7 @@ type Connection struct {
 	Team        string // asa: the team
 	Auth        Auth
 	SecretSink  SecretSink // transmit: where a created client's secret goes; without it nothing could be created
-	Concurrency int        // actions that may be in flight at once
+	Concurrency int        // calls that may be in flight at once; two more for the urgent alone
 }
 
 // Auth is the credential of a connection. Exactly one field is set.
@@ -71,7 +71,7 @@ const (
 // Providers lists the providers.
 func Providers() []string { return []string{ProviderOkta, ProviderASA, ProviderTransmit} }
 
-// DefaultConcurrency is how many actions of one connection are in flight at once when the file does not say.
+// DefaultConcurrency is how many calls of one connection are in flight at once when the file does not say.
 const DefaultConcurrency = 4
 
 // Find gives the connection of that name.
