@@ -27,6 +27,7 @@ type entry struct {
 	Hash     string       `json:"hash"`
 	Accepted time.Time    `json:"accepted"`
 	Event    events.Event `json:"event"` // without its data
+	At       time.Time    `json:"at"`    // its time, or the latest that its acceptance allows: what orders it
 	// Proper are the person's identifiers that are given once and never again, as kind:value: of two events that meet
 	// under a shared name (a reused e-mail), these tell two people apart.
 	Proper []string `json:"proper,omitempty"`
@@ -60,8 +61,9 @@ const clockSkew = 5 * time.Minute
 func entryOf(d Decision) entry {
 	e := entry{Case: d.Case, Hash: d.Hash, Accepted: d.Accepted, Event: d.Event}
 	e.Event.Data = nil
-	if latest := d.Accepted.Add(clockSkew); !d.Accepted.IsZero() && e.Event.Time.After(latest) {
-		e.Event.Time = latest
+	e.At = e.Event.Time
+	if latest := d.Accepted.Add(clockSkew); !d.Accepted.IsZero() && e.At.After(latest) {
+		e.At = latest
 	}
 	for _, id := range events.PersonIdentifiers(d.Event) {
 		if id.Kind == events.OktaID || id.Kind == events.EmployeeNumber {
@@ -108,7 +110,8 @@ func (e entry) compare(o entry) int {
 		}
 		return 0
 	}
-	return cmp.Or(e.Event.Time.Compare(o.Event.Time), cmp.Compare(rank(e), rank(o)), cmp.Compare(e.Case, o.Case))
+	return cmp.Or(e.At.Compare(o.At), e.Event.Time.Compare(o.Event.Time), cmp.Compare(rank(e), rank(o)),
+		cmp.Compare(e.Case, o.Case))
 }
 
 // put gives the event its place and reports whether the order changed. A case that is in it already keeps its place,
