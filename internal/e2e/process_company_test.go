@@ -13,12 +13,12 @@ import (
 
 // How much happens in the company. Every resend is of one of the events.
 const (
-	leaving   = 60
-	losing    = 80
+	leaving   = 40
+	losing    = 90
 	staying   = 40
 	leaking   = 10
 	onboarded = 60
-	resends   = 90
+	resends   = 100
 )
 
 // colleague is a person at Okta and ASA.

@@ -42,8 +42,8 @@ func TestMain(m *testing.M) {
 // built builds our commands when the first test asks for one, and gives their directory.
 var built = sync.OnceValues(func() (string, error) {
 	dir := os.Getenv(binEnv)
-	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", dir+string(filepath.Separator),
-		"keyturn/cmd/ingest", "keyturn/cmd/worker", "keyturn/cmd/keyturn").CombinedOutput()
+	args := append([]string{"build", "-buildvcs=false", "-o", dir + string(filepath.Separator)}, buildFlags()...)
+	out, err := exec.Command("go", append(args, "keyturn/cmd/ingest", "keyturn/cmd/worker", "keyturn/cmd/keyturn")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -59,7 +59,8 @@ func command(t *testing.T, name string, settings []string, args ...string) *exec
 	}
 	cmd := exec.Command(filepath.Join(dir, name), args...)
 	cmd.Dir = t.TempDir()
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "TMPDIR=" + os.TempDir()}, settings...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "TMPDIR=" + os.TempDir(),
+		"GORACE=atexit_sleep_ms=20"}, settings...) // the race detector lets every process end a second later
 	return cmd
 }
 
