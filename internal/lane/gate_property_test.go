@@ -163,78 +163,97 @@ func TestAPlaceGivenToOneWhoLeaves(t *testing.T) {
 	})
 }
 
+// op is one thing that may happen to a gate.
+type op struct {
+	Do      string
+	Class   events.Class
+	Wait    time.Duration
+	Said    int
+	Limited bool
+}
+
+func drawOp(rt *rapid.T) op {
+	return op{
+		Do:      rapid.SampledFrom([]string{"ask", "ask", "learn", "sleep", "leave", "stop"}).Draw(rt, "do"),
+		Class:   rapid.SampledFrom(events.Classes()).Draw(rt, "class"),
+		Wait:    time.Duration(rapid.IntRange(0, 70_000).Draw(rt, "ms")) * time.Millisecond,
+		Said:    rapid.IntRange(0, 4).Draw(rt, "said"),
+		Limited: rapid.Bool().Draw(rt, "limited"),
+	}
+}
+
+// turmoil is a gate to which anything happens.
+type turmoil struct {
+	gate  *gate
+	calls sync.WaitGroup
+	leave []context.CancelFunc // of the calls that were asked for
+
+	mu  sync.Mutex
+	out []*pass // calls in flight
+}
+
+// do lets o happen, as number i.
+func (u *turmoil) do(ctx context.Context, i int, o op) {
+	switch o.Do {
+	case "ask":
+		ctx, leave := context.WithCancel(ctx)
+		if o.Limited {
+			ctx, leave = context.WithTimeout(ctx, o.Wait)
+		}
+		u.leave = append(u.leave, leave)
+		p := u.gate.pass(o.Class)
+		u.calls.Go(func() {
+			if p.Admit(ctx, "b") == nil {
+				u.mu.Lock()
+				defer u.mu.Unlock()
+				u.out = append(u.out, p)
+			}
+		})
+	case "learn":
+		u.learn([]apiclient.Budget{
+			nothing, told(5, i%5, i/8, time.Minute), {Wait: o.Wait}, {Crowded: true, Wait: time.Second}, told(3, 0, i/8, o.Wait),
+		}[o.Said])
+	case "sleep":
+		time.Sleep(o.Wait)
+	case "leave": // while a place comes free
+		if len(u.leave) > 0 {
+			u.calls.Go(u.leave[i%len(u.leave)])
+			u.calls.Go(func() { u.learn(nothing) })
+		}
+	case "stop":
+		u.gate.stop(o.Limited)
+	}
+}
+
+// learn ends a call that is in flight, if one is.
+func (u *turmoil) learn(said apiclient.Budget) (ended bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.out) == 0 {
+		return false
+	}
+	i := len(u.out) / 2
+	p := u.out[i]
+	u.out = slices.Delete(u.out, i, i+1)
+	p.Learn("b", said)
+	return true
+}
+
 // TestNoPlaceIsLost: whatever comes between asking and learning, in the end all places are there.
 func TestNoPlaceIsLost(t *testing.T) {
-	type op struct {
-		Do      int // what is done
-		Class   events.Class
-		Wait    time.Duration
-		Said    int
-		Limited bool
-	}
-	ops := rapid.SliceOf(rapid.Custom(func(rt *rapid.T) op {
-		return op{
-			rapid.IntRange(0, 5).Draw(rt, "do"), rapid.SampledFrom(events.Classes()).Draw(rt, "class"),
-			time.Duration(rapid.IntRange(0, 70_000).Draw(rt, "ms")) * time.Millisecond, rapid.IntRange(0, 4).Draw(rt, "said"),
-			rapid.Bool().Draw(rt, "limited"),
-		}
-	}))
 	check(t, func(rt *rapid.T) func(*testing.T) error {
-		list, most := ops.Draw(rt, "ops"), rapid.IntRange(1, 4).Draw(rt, "most")
+		list, most := rapid.SliceOf(rapid.Custom(drawOp)).Draw(rt, "ops"), rapid.IntRange(1, 4).Draw(rt, "most")
 		return func(t *testing.T) error {
 			g := newGate(most)
-			var mu sync.Mutex
-			var out []*pass // calls in flight
-			var stops []context.CancelFunc
-			learn := func(said apiclient.Budget) {
-				mu.Lock()
-				defer mu.Unlock()
-				if len(out) > 0 {
-					p := out[len(out)/2]
-					out = slices.DeleteFunc(out, func(q *pass) bool { return q == p })
-					p.Learn("b", said)
-				}
-			}
-			var wg sync.WaitGroup
+			u := &turmoil{gate: g}
 			for i, o := range list {
-				switch o.Do {
-				case 0, 1:
-					ctx, stop := context.WithCancel(t.Context())
-					if o.Limited {
-						ctx, stop = context.WithTimeout(t.Context(), o.Wait)
-					}
-					stops = append(stops, stop)
-					p := g.pass(o.Class)
-					wg.Go(func() {
-						if p.Admit(ctx, "b") == nil {
-							mu.Lock()
-							defer mu.Unlock()
-							out = append(out, p)
-						}
-					})
-				case 2:
-					said := []apiclient.Budget{
-						nothing, told(5, i%5, i/8, time.Minute), {Wait: o.Wait}, {Crowded: true, Wait: time.Second}, told(3, 0, i/8, o.Wait),
-					}[o.Said]
-					learn(said)
-				case 3:
-					time.Sleep(o.Wait)
-				case 4:
-					if len(stops) > 0 {
-						stop := stops[i%len(stops)]
-						wg.Go(func() { stop() })
-						wg.Go(func() { learn(nothing) })
-					}
-				case 5:
-					g.stop(o.Limited)
-				}
+				u.do(t.Context(), i, o)
 			}
-			for _, stop := range stops {
-				stop()
+			for _, leave := range u.leave {
+				leave()
 			}
-			wg.Wait()
-			for len(out) > 0 {
-				learn(nothing)
+			u.calls.Wait()
+			for u.learn(nothing) {
 			}
 			if g.inFlight != 0 || g.bucket("b").inFlight != 0 || len(g.waiting) != 0 {
 				return fmt.Errorf("%d in flight, %d of the bucket, %d wait", g.inFlight, g.bucket("b").inFlight, len(g.waiting))
