@@ -75,7 +75,7 @@ func (a *app) dev(ctx context.Context, sandboxAddr string) (err error) {
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
 	// The store outlives the sandbox: the event's id must be new in each run, or it would be an event of the last one.
-	curl, err := m.curl(devEvent(acme, fmt.Sprintf("siem-%d", a.now().Unix())))
+	curl, err := m.curl(devEvent(acme, fmt.Sprintf("siem-%d", a.now().UnixMilli())))
 	if err != nil {
 		return err
 	}

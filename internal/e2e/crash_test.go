@@ -44,7 +44,7 @@ func newScale(t *testing.T) scale {
 	case testing.Short():
 		s.broken, s.pairs, s.twins = 0.1, 50, 20
 	case raceDetector:
-		s.broken, s.pairs, s.twins = 0.2, 200, 60
+		s.broken, s.pairs, s.twins = 0.1, 100, 30
 	}
 	if all := os.Getenv("KEYTURN_CRASH_PAIRS"); all == "all" {
 		s.pairs = -1

@@ -107,6 +107,9 @@ func newProc(t *testing.T, name string, life func() *exec.Cmd) *proc {
 	}
 	p := &proc{name: name, life: life, log: log}
 	t.Cleanup(func() {
+		if p.alive() && t.Failed() {
+			p.lastWords()
+		}
 		if p.alive() {
 			p.kill()
 		}
@@ -156,6 +159,15 @@ func (p *proc) alive() bool {
 func (p *proc) kill() {
 	_ = p.cmd.Process.Kill() // it may have ended by itself
 	<-p.ended
+}
+
+// lastWords lets a process that is to be killed end by itself, and say why it was about to.
+func (p *proc) lastWords() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(stopLimit):
+	}
 }
 
 // stop ends a life as an operator does. It wants an orderly end, in time.
