@@ -86,9 +86,7 @@ func (tr *trial) issue(word, state string) (id, deleted string) {
 
 // castTermination: someone leaves.
 func castTermination(tr *trial) {
-	tr.want = append(tr.want, tr.hire(2)...)
-	tr.want = append(tr.want, tr.grant("wiki")...)
-	tr.want = append(tr.want, tr.grant("chat")...)
+	tr.want = append(tr.hire(2), tr.grant("wiki")...)
 	_, laptop := tr.issue("laptop", sandbox.ASAActive)
 	_, tablet := tr.issue("tablet", sandbox.ASAPending)
 	tr.want = append(tr.want, laptop, tablet, "okta.user.suspended "+tr.oktaID, "okta.devices.forgotten "+tr.oktaID)

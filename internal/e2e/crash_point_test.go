@@ -119,13 +119,22 @@ type stop struct {
 	through bool // it went on behind it: what was to be written was written
 }
 
-// modes are what can happen there.
-func (s stop) modes() []mode {
-	if s.through {
-		return []mode{dieBefore, dieAfter, refused, lost}
+// last reports whether nothing of the same visit comes behind it. Elsewhere, dying behind a point leaves the same to
+// find as dying before the next one.
+func (p point) last() bool {
+	switch k := p.kind(); {
+	case k == string(stream.OpAck), k == string(stream.OpNak):
+		return true
+	default:
+		return k == string(stream.OpBarrier) && (strings.HasPrefix(p.name, intake) || strings.HasPrefix(p.name, operator))
 	}
-	return []mode{dieBefore, refused} // whoever wrote was told that somebody else had
 }
+
+// intake and operator begin the names of what is not done by a worker.
+const (
+	intake   = "intake"
+	operator = "operator"
+)
 
 // newBody begins a first life.
 func newBody(script []strike) *body {

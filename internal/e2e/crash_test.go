@@ -25,26 +25,30 @@ const (
 type plot struct {
 	flow   flow
 	script []strike
-	echo   bool // everything that is sent or published comes a second time, as beyond the dedup window
+	copies bool // after a death the actions that were published come a second time, as beyond the dedup window
+	echo   bool // and not after a death alone
 }
 
-// scale says how much is tried. Every point is always struck, before and behind it.
+// scale says how much is tried. Each flow is always let die at every point.
 type scale struct {
 	rand   *rand.Rand
+	behind float64 // the part of the points at which it dies behind them too, though that is like before the next
 	broken float64 // the part of the points at which a write or call is refused, or its answer lost
-	pairs  int     // pairs of strikes, drawn at random; below nothing: all there are
-	twins  int     // strikes at two cases at once
+	copies float64 // the part of the trials with copies
+	pairs  int     // pairs of deaths, drawn at random; below nothing: all that differ
+	twins  int     // deaths at two cases at once
+	each   int     // trials of each flow where nothing is drawn
 }
 
 // newScale reads the scale from the environment: KEYTURN_CRASH_PAIRS is a number or "all", KEYTURN_CRASH_SEED repeats
 // a run.
 func newScale(t *testing.T) scale {
-	s := scale{broken: 1, pairs: 1000, twins: 200}
+	s := scale{behind: 1, broken: 1, copies: 1, pairs: 1000, twins: 200, each: 8}
 	switch {
 	case testing.Short():
-		s.broken, s.pairs, s.twins = 0.1, 50, 20
+		s = scale{copies: 0.3, pairs: 20, twins: 10, each: 2}
 	case raceDetector:
-		s.broken, s.pairs, s.twins = 0.1, 100, 30
+		s = scale{behind: 0.05, broken: 0.05, copies: 0.3, pairs: 60, twins: 20, each: 3}
 	}
 	if all := os.Getenv("KEYTURN_CRASH_PAIRS"); all == "all" {
 		s.pairs = -1
@@ -59,6 +63,9 @@ func newScale(t *testing.T) scale {
 	s.rand = rand.New(rand.NewPCG(seed, 0))
 	return s
 }
+
+// some is true for such a part of all questions.
+func (s scale) some(part float64) bool { return s.rand.Float64() < part }
 
 // TestCrash lets the worker, the intake and the tool die at every write and every call of every flow, once and in
 // pairs, and be refused or not answered there.
@@ -76,7 +83,7 @@ func TestCrash(t *testing.T) {
 		w.close(t)
 		missed += len(not)
 	}
-	t.Logf("%d of %d pairs of strikes in %s; the second of %d was not met", len(pairs), total, since(began), missed)
+	t.Logf("%d of %d pairs of deaths in %s; the second of %d was not met", len(pairs), total, since(began), missed)
 }
 
 // strikeOnce strikes each flow at every point that a quiet run comes by, and gives all pairs that could follow.
@@ -88,7 +95,7 @@ func (s scale) strikeOnce(t *testing.T) (pairs []plot) {
 	var singles []plot
 	for _, tr := range w.run(t, quiet(flows()), crowd) {
 		t.Logf("%s: %d points", tr.flow.name, len(tr.seen()))
-		singles = append(singles, s.singles(tr)...)
+		singles = append(singles, s.follow(tr)...)
 	}
 	made, missed := w.strike(t, singles, crowd)
 	for range 3 {
@@ -109,7 +116,9 @@ func (s scale) strikeOnce(t *testing.T) (pairs []plot) {
 	w.close(t)
 	t.Logf("%d single strikes in %s", len(singles), since(began))
 	for _, tr := range made {
-		pairs = append(pairs, s.pairsOf(tr)...)
+		if tr.differs() {
+			pairs = append(pairs, s.deaths().follow(tr)...)
+		}
 	}
 	return pairs
 }
@@ -125,30 +134,43 @@ func quiet(flows []flow) []plot {
 
 func since(began time.Time) time.Duration { return time.Since(began).Round(time.Second) }
 
-// singles are the trials that strike a flow once, at any point that a quiet run came by.
-func (s scale) singles(quiet *trial) []plot {
+// modes are what is to happen at a point that a case came by.
+func (s scale) modes(p stop) []mode {
+	modes := []mode{dieBefore}
+	if p.through && (p.last() || s.some(s.behind)) {
+		modes = append(modes, dieAfter)
+	}
+	if s.some(s.broken) {
+		modes = append(modes, refused)
+	}
+	if p.through && s.some(s.broken) { // else whoever wrote was told that somebody else had
+		modes = append(modes, lost)
+	}
+	return modes
+}
+
+// deaths is the scale of those trials alone that differ: the worker dies before each point, and behind the last.
+func (s scale) deaths() scale {
+	s.behind, s.broken = 0, 0
+	return s
+}
+
+// follow are the trials that strike at any point that a case came by, quiet or since its first strike.
+func (s scale) follow(tr *trial) []plot {
 	var all []plot
-	for _, p := range quiet.seen() {
-		for _, m := range p.modes() {
-			if m.dies() || s.rand.Float64() < s.broken {
-				all = append(all, plot{flow: quiet.flow, script: []strike{{p.point, m}}})
-			}
+	for _, p := range tr.seen() {
+		for _, m := range s.modes(p) {
+			script := slices.Concat(tr.plot.script, []strike{{p.point, m}})
+			all = append(all, plot{flow: tr.flow, script: script, copies: s.some(s.copies)})
 		}
 	}
 	return all
 }
 
-// pairsOf are the trials that strike a second time after a restart, at any point that the restarted flow came by.
-func (s scale) pairsOf(single *trial) []plot {
-	var all []plot
-	for _, p := range single.seen() {
-		for _, m := range p.modes() {
-			if single.plot.script[0].mode.dies() && m.dies() {
-				all = append(all, plot{flow: single.flow, script: []strike{single.plot.script[0], {p.point, m}}})
-			}
-		}
-	}
-	return all
+// differs reports whether a trial that died is like no other one: dying behind a point is dying before the next.
+func (tr *trial) differs() bool {
+	s := tr.plot.script[0]
+	return s.mode == dieBefore || s.mode == dieAfter && s.at.last()
 }
 
 // draw takes one pair of each two kinds of points, then one of each two kinds of strikes, and fills up with others.

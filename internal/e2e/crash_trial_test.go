@@ -196,7 +196,7 @@ func (tr *trial) post(ctx context.Context, d delivery, h http.Handler) (code int
 			rescue(v)
 		}
 	}()
-	ctx = tr.body.enter(ctx, visit{trial: tr, where: "intake of " + tr.say(d.caseID)})
+	ctx = tr.body.enter(ctx, visit{trial: tr, where: intake + " of " + tr.say(d.caseID)})
 	req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/hooks/"+sourceName, bytes.NewReader(d.body))
 	req.Header.Set("Content-Type", "application/cloudevents+json")
 	if err := ingest.Sign(sourceSpec(), req, d.body, d.id, time.Now()); err != nil {
@@ -227,14 +227,14 @@ func (tr *trial) order(ctx context.Context, bus *stream.Bus, c events.Command) (
 			rescue(v)
 		}
 	}()
-	ctx = tr.body.enter(ctx, visit{trial: tr, where: "operator"})
+	ctx = tr.body.enter(ctx, visit{trial: tr, where: operator})
 	return bus.PublishCommand(ctx, c) == nil
 }
 
-// repeat is what comes again after a death: the sender's events, and, as if the window in which copies are known had
-// passed, whatever was published.
+// repeat is what comes again after a death: the sender's events, as if the window in which they are known again had
+// passed, and whatever was published.
 func (tr *trial) repeat(ctx context.Context) error {
-	if err := tr.each(ctx, tr.side); err != nil {
+	if err := tr.each(ctx, tr.side); err != nil || !tr.copies {
 		return err
 	}
 	tr.hands.Lock()
@@ -262,7 +262,7 @@ func (tr *trial) await(ctx context.Context, what string, reached func(context.Co
 		}
 		select {
 		case <-tr.changed:
-			if tr.echo {
+			if tr.echo { // what came a second time does not come a third time
 				err = tr.repeat(ctx)
 			}
 		case <-look.C:

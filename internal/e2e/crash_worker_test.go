@@ -19,8 +19,8 @@ func TestCrashWorker(t *testing.T) {
 	for i := range workers {
 		h := w.employ(fmt.Sprint("worker-", i), limits())
 		w.held(t, h)
-		began := w.launch(t, 8)
-		h.fuse.Store(200 + s.rand.Int64N(800))
+		began := w.launch(t, s.each)
+		h.fuse.Store(int64(s.each) * (50 + s.rand.Int64N(150))) // of some 300 for each
 		select {
 		case <-h.died:
 		case <-time.After(patience):
