@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,7 +55,7 @@ type Options struct {
 // Handler answers POST /hooks/<source>, with or without a slash behind it. It never redirects: senders do not sign
 // again, and many do not follow.
 type Handler struct {
-	sources   map[string]*Source
+	sources   atomic.Pointer[map[string]*Source] // by name; never changed, only replaced
 	publisher Publisher
 	log       *slog.Logger
 	metrics   *metrics
@@ -73,20 +74,32 @@ func NewHandler(o Options) (*Handler, error) {
 	}
 	o = o.withDefaults()
 	h := &Handler{
-		sources: map[string]*Source{}, publisher: o.Publisher, log: o.Log, now: o.Now, maxEvent: o.MaxEvent,
+		publisher: o.Publisher, log: o.Log, now: o.Now, maxEvent: o.MaxEvent,
 		slots: make(chan struct{}, o.Concurrency), bodies: &budget{most: int64(o.Concurrency) * MaxBody}, timeout: o.PublishTimeout, tooLarge: o.TooLarge,
 	}
-	for _, s := range o.Sources {
-		if _, twice := h.sources[s.name]; twice {
-			return nil, fmt.Errorf("ingest handler: source %s given twice", s.name)
-		}
-		h.sources[s.name] = s
-	}
 	var err error
-	if h.metrics, err = newMetrics(o.Metrics, o.Sources); err != nil {
+	if h.metrics, err = newMetrics(o.Metrics); err != nil {
 		return nil, fmt.Errorf("ingest handler: %w", err)
 	}
+	if err := h.Replace(o.Sources); err != nil {
+		return nil, err
+	}
 	return h, nil
+}
+
+// Replace makes these the sources from now on; it may be called at any time. A delivery that is under way is answered
+// by the source that it began with. On an error nothing has changed.
+func (h *Handler) Replace(list []*Source) error {
+	named := make(map[string]*Source, len(list))
+	for _, s := range list {
+		if _, twice := named[s.name]; twice {
+			return fmt.Errorf("ingest handler: source %s given twice", s.name)
+		}
+		named[s.name] = s
+	}
+	h.metrics.begin(list)
+	h.sources.Store(&named)
+	return nil
 }
 
 func (o Options) withDefaults() Options {
@@ -231,7 +244,7 @@ func (h *Handler) find(r *http.Request) *Source {
 	if !ok {
 		return nil
 	}
-	return h.sources[strings.TrimSuffix(name, "/")]
+	return (*h.sources.Load())[strings.TrimSuffix(name, "/")]
 }
 
 // tooBig gives the index of an event whose wire form is over the limit, or -1.

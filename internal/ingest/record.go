@@ -69,9 +69,8 @@ type metrics struct {
 	inFlight   prometheus.Gauge
 }
 
-// newMetrics registers the figures and sets every series to zero, so that a rate over the first of its kind is right.
-// All labels are closed sets: configured names, the catalogue, the statuses.
-func newMetrics(reg prometheus.Registerer, sources []*Source) (*metrics, error) {
+// newMetrics registers the figures. All labels are closed sets: configured names, the catalogue, the statuses.
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "keyturn_ingest_deliveries_total",
 			Help: "HTTP requests answered, by source and status."}, []string{"source", "status"}),
@@ -90,6 +89,12 @@ func newMetrics(reg prometheus.Registerer, sources []*Source) (*metrics, error) 
 		}
 	}
 	m.deliveries.WithLabelValues(unknownSource, strconv.Itoa(http.StatusNotFound))
+	return m, nil
+}
+
+// begin sets every series of the sources to zero, unless it counts already, so that a rate over the first of its kind
+// is right.
+func (m *metrics) begin(sources []*Source) {
 	for _, s := range sources {
 		for _, status := range statuses() {
 			m.deliveries.WithLabelValues(s.name, strconv.Itoa(status))
@@ -101,7 +106,6 @@ func newMetrics(reg prometheus.Registerer, sources []*Source) (*metrics, error) 
 			m.signed.WithLabelValues(s.name, strconv.Itoa(key))
 		}
 	}
-	return m, nil
 }
 
 func (m *metrics) observe(r record) {
