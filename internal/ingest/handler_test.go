@@ -324,7 +324,7 @@ func (oddPreset) Map(Delivery, Verified) ([]Draft, error) { return nil, &Unmappe
 
 func TestUnmappedIsStoredAsAFault(t *testing.T) {
 	f := open(t, Options{}, hrSpec())
-	f.handle.sources["hr-relay"].preset = oddPreset{}
+	(*f.handle.sources.Load())["hr-relay"].preset = oddPreset{}
 	first, again := f.post(hrSpec(), structured, "{}"), f.post(hrSpec(), structured, "{}")
 	if first.status != 202 || first.Fault == "" || first.Fault != again.Fault || len(first.Cases) != 0 {
 		t.Errorf("%d %s, %s", first.status, first.body, again.body)
