@@ -150,6 +150,15 @@ func TestRulesNamePackages(t *testing.T) {
 	}
 }
 
+// Zones are found in images and on machines that have no tz database.
+func TestCommandsBringTheirZones(t *testing.T) {
+	for _, p := range list(t) {
+		if strings.HasPrefix(p.ImportPath, module+"cmd/") && !slices.Contains(p.Deps, "time/tzdata") {
+			t.Errorf("%s does not link time/tzdata", p.ImportPath)
+		}
+	}
+}
+
 // parent is the path above a package.
 func parent(name string) string { return name[:max(strings.LastIndexByte(name, '/'), 0)] }
 
