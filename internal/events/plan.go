@@ -14,8 +14,17 @@ type Plan struct {
 	Accepted    time.Time `json:"accepted"`
 	Class       Class     `json:"class"`
 	EffectiveAt time.Time `json:"effective_at,omitzero"` // zero = at once
-	Playbooks   []string  `json:"playbooks,omitempty"`   // names of those that matched
+	Playbooks   []string  `json:"playbooks,omitempty"`   // names of those that matched; their actions follow
 	Actions     []Action  `json:"actions,omitempty"`
+	DryRuns     []DryRun  `json:"dry_runs,omitempty"` // what playbooks on trial would have done
+}
+
+// DryRun is what a playbook that says dry_run would have done. It stands beside the plan's actions and never among
+// them: whatever publishes, guards, counts or runs actions does not see it.
+type DryRun struct {
+	Playbook string   `json:"playbook"`
+	Actions  []Action `json:"actions,omitempty"`
+	Fault    string   `json:"fault,omitempty"` // why it could not be applied to this event; then it has no actions
 }
 
 // Action is a desired end state at one connection.
