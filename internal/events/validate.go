@@ -66,10 +66,7 @@ func Inspect(name string, data []byte) (Inspected, []Violation) {
 	if faults := checkDated(tree); len(faults) > 0 {
 		return Inspected{}, faults
 	}
-	canonical, err := json.Marshal(tree)
-	if err != nil {
-		return Inspected{}, []Violation{{Rule: "json: cannot be encoded"}}
-	}
+	canonical := json.RawMessage(appendCanonical(nil, tree))
 	p, err := row.decode(canonical)
 	if err != nil {
 		return Inspected{}, []Violation{misfit(err)}

@@ -1,0 +1,322 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// parse reads one JSON value into maps, slices, strings, json.Numbers, bools and nil, in one pass over the text: every
+// delivery goes through here, and what a stranger sends decides how much work it is. Its errors are Violations.
+func parse(data []byte) (any, error) {
+	if !utf8.Valid(data) {
+		return nil, Violation{Rule: "json: not UTF-8"}
+	}
+	if halfPair(data) {
+		return nil, Violation{Rule: ruleHalfPair}
+	}
+	p := parser{text: data}
+	v, err := p.value()
+	if err != nil {
+		return nil, err
+	}
+	return v, p.end()
+}
+
+// parser reads JSON text (RFC 8259) and keeps the path to where it is as a stack, spelled only for a fault: spelled at
+// every step, a long member name above many members would cost its length for each.
+type parser struct {
+	text []byte
+	at   int // index of the next byte
+	path []string
+}
+
+// next gives the next byte that is no white space, without taking it; 0 at the end of the text.
+func (p *parser) next() byte {
+	for ; p.at < len(p.text); p.at++ {
+		switch c := p.text[p.at]; c {
+		case ' ', '\t', '\n', '\r':
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+func (p *parser) value() (any, error) {
+	c := p.next()
+	if len(p.path) > maxDepth {
+		return nil, p.fault(fmt.Sprintf("json: nested deeper than %d", maxDepth))
+	}
+	switch c {
+	case '{':
+		return p.object()
+	case '[':
+		return p.array()
+	case '"':
+		return p.str()
+	case 't':
+		return true, p.word("true")
+	case 'f':
+		return false, p.word("false")
+	case 'n':
+		return nil, p.word("null")
+	}
+	return p.number()
+}
+
+func (p *parser) object() (any, error) {
+	obj := map[string]any{}
+	err := p.members(func(name string) (err error) {
+		obj[name], err = p.value()
+		return err
+	})
+	return obj, err
+}
+
+// members reads an object to its end, each value by read.
+func (p *parser) members(read func(name string) error) error {
+	p.at++
+	var seen names
+	for first := true; ; first = false {
+		if more, err := p.more('}', first); err != nil || !more {
+			return err
+		}
+		if p.next() != '"' {
+			return p.syntax()
+		}
+		name, err := p.str()
+		if err != nil {
+			return err
+		}
+		p.path = append(p.path, name)
+		if !seen.add(fold(name)) {
+			return p.fault("json: member given twice (names differ in case only, or not at all)")
+		}
+		if p.next() != ':' {
+			return p.syntax()
+		}
+		p.at++
+		if err := read(name); err != nil {
+			return err
+		}
+		p.path = p.path[:len(p.path)-1]
+	}
+}
+
+func (p *parser) array() (any, error) {
+	p.at++
+	list := []any{}
+	for first := true; ; first = false {
+		if more, err := p.more(']', first); err != nil || !more {
+			return list, err
+		}
+		p.path = append(p.path, strconv.Itoa(len(list)))
+		v, err := p.value()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+		p.path = p.path[:len(p.path)-1]
+	}
+}
+
+// more takes the separator before another member or element, or the bracket that ends them.
+func (p *parser) more(end byte, first bool) (bool, error) {
+	switch c := p.next(); {
+	case c == end:
+		p.at++
+		return false, nil
+	case first:
+		return true, nil
+	case c == ',':
+		p.at++
+		return true, nil
+	}
+	return false, p.syntax()
+}
+
+// str reads a string. Escapes are left to encoding/json, which knows them all.
+func (p *parser) str() (string, error) {
+	begin := p.at
+	for i := p.at + 1; i < len(p.text); i++ {
+		switch c := p.text[i]; {
+		case c == '"':
+			p.at = i + 1
+			return string(p.text[begin+1 : i]), nil
+		case c == '\\':
+			return p.escapedString(begin, i)
+		case c < ' ':
+			p.at = i
+			return "", p.syntax()
+		}
+	}
+	p.at = len(p.text)
+	return "", p.syntax()
+}
+
+// escapedString reads a string that begins at begin and has its first escape at i.
+func (p *parser) escapedString(begin, i int) (string, error) {
+	for ; i < len(p.text) && p.text[i] != '"'; i++ {
+		if p.text[i] == '\\' {
+			i++
+		}
+	}
+	p.at = min(i+1, len(p.text))
+	var s string
+	if json.Unmarshal(p.text[begin:p.at], &s) != nil {
+		return "", p.syntax()
+	}
+	return s, nil
+}
+
+func (p *parser) word(w string) error {
+	if !bytes.HasPrefix(p.text[p.at:], []byte(w)) {
+		return p.syntax()
+	}
+	p.at += len(w)
+	return nil
+}
+
+func (p *parser) number() (any, error) {
+	n := numberLen(p.text[p.at:])
+	if n == 0 {
+		return nil, p.syntax()
+	}
+	literal := json.Number(p.text[p.at : p.at+n])
+	if !tame(literal.String()) {
+		return nil, p.fault("json: number out of range")
+	}
+	p.at += n
+	return literal, nil
+}
+
+// numberLen is how many bytes of text are a number (RFC 8259, section 6); 0 = it does not begin with one.
+func numberLen(text []byte) int {
+	digits := func(i int) int {
+		for i < len(text) && text[i] >= '0' && text[i] <= '9' {
+			i++
+		}
+		return i
+	}
+	i := 0
+	if i < len(text) && text[i] == '-' {
+		i++
+	}
+	whole := digits(i)
+	if whole == i || text[i] == '0' && whole > i+1 {
+		return 0
+	}
+	i = whole
+	if i < len(text) && text[i] == '.' {
+		fraction := digits(i + 1)
+		if fraction == i+1 {
+			return 0
+		}
+		i = fraction
+	}
+	if i < len(text) && (text[i] == 'e' || text[i] == 'E') {
+		i++
+		if i < len(text) && (text[i] == '+' || text[i] == '-') {
+			i++
+		}
+		exponent := digits(i)
+		if exponent == i {
+			return 0
+		}
+		i = exponent
+	}
+	return i
+}
+
+// end demands that nothing follows.
+func (p *parser) end() error {
+	p.next()
+	if p.at < len(p.text) {
+		return Violation{Rule: "json: more than one value"}
+	}
+	return nil
+}
+
+// raw takes the next value as it stands, once it is known to be JSON.
+func (p *parser) raw() (json.RawMessage, error) {
+	p.next()
+	end := p.at + valueLen(p.text[p.at:])
+	text := bytes.TrimRight(p.text[p.at:end], " \t\r\n")
+	if !json.Valid(text) {
+		return nil, p.syntax()
+	}
+	p.at = end
+	return text, nil
+}
+
+// valueLen is how far the value goes that text begins with, if it is one: to the bracket that ends it, or to what
+// separates it from the next.
+func valueLen(text []byte) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			depth++
+		case ',':
+			if depth == 0 {
+				return i
+			}
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(text)
+}
+
+// fault names the place that the parser has come to.
+func (p *parser) fault(rule string) error { return Violation{Field: pointer(p.path), Rule: rule} }
+
+// syntax says where the text stops being JSON, and nothing of what stands there.
+func (p *parser) syntax() error {
+	return p.fault(fmt.Sprintf("json: not JSON near byte %d", p.at))
+}
+
+// names are the names of one object. Most objects have few members, and then looking through them beats hashing.
+type names struct {
+	few  []string
+	many map[string]bool
+}
+
+const fewNames = 16
+
+// add takes a name and reports whether it is new.
+func (n *names) add(name string) bool {
+	switch {
+	case n.many != nil:
+		if n.many[name] {
+			return false
+		}
+		n.many[name] = true
+		return true
+	case slices.Contains(n.few, name):
+		return false
+	}
+	n.few = append(n.few, name)
+	if len(n.few) > fewNames {
+		n.many = make(map[string]bool, 2*fewNames)
+		for _, few := range n.few {
+			n.many[few] = true
+		}
+	}
+	return true
+}
