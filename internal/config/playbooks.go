@@ -1,23 +1,29 @@
 package config
 
-import (
-	"time"
-)
-
 // Playbooks are the rules and the guards of playbooks.yaml. Expressions are text here, with the place where they
 // stand; package playbook compiles them.
 type Playbooks struct {
-	List   []Playbook
-	Guards Guards
+	List    []Playbook
+	Guards  Guards
+	Version string // Version of the file: which configuration planned a case
 }
 
 // Playbook is a rule: event type and condition → steps.
 type Playbook struct {
+	Name      string
+	On        []Text     // catalogue names of events: "user.terminated"
+	Variables []Variable // in the order of the file: each may use those before it
+	When      *Expr      // nil: always
+	Class     Text       // overrides the event's class; empty: does not
+	DryRun    bool       // its actions are recorded and never sent
+	Steps     []Step
+	At        Position
+}
+
+// Variable is a named expression of a playbook, which other expressions call variables.NAME.
+type Variable struct {
 	Name  string
-	On    []Text // catalogue names of events: "user.terminated"
-	When  *Expr  // nil: always
-	Class Text   // overrides the event's class; empty: does not
-	Steps []Step
+	Value *Expr // nil when the file's text is no expression, which is a fault
 	At    Position
 }
 
@@ -55,34 +61,12 @@ type Value struct {
 	At      Position
 }
 
-// Guards are what stands between a plan and its actions.
-type Guards struct {
-	Protected []Text // principals that are never acted upon
-	Brakes    []Brake
-	Approve   []Approval
-}
-
-// Brake holds events above a number per window of time.
-type Brake struct {
-	On   []Text        // catalogue names of events that count together
-	Max  int           // how many may pass in a window
-	Per  time.Duration // the window
-	Then string        // "hold"
-	At   Position
-}
-
-// Approval holds plans with an action of these kinds until enough people approve.
-type Approval struct {
-	Do        []Text
-	Approvers int
-	At        Position
-}
-
 type playbookDoc struct {
-	Name  string   `json:"name"`
-	On    []string `json:"on"`
-	When  *string  `json:"when"`
-	Class string   `json:"class"`
+	Name   string   `json:"name"`
+	On     []string `json:"on"`
+	When   *string  `json:"when"`
+	Class  string   `json:"class"`
+	DryRun bool     `json:"dry_run"`
 }
 
 type stepDoc struct {
@@ -101,7 +85,8 @@ func readPlaybooks(d *document) Playbooks {
 		d.decode(at, &raw)
 		book := Playbook{
 			Name: raw.Name, On: d.texts(at.to("on"), raw.On),
-			Class: Text{Value: raw.Class, At: d.position(at.to("class"))}, At: d.position(at),
+			Class: Text{Value: raw.Class, At: d.position(at.to("class"))}, DryRun: raw.DryRun, At: d.position(at),
+			Variables: readVariables(d, at.to("variables")),
 		}
 		d.once(seen, at.to("name"), raw.Name, "playbook")
 		if raw.When != nil {
@@ -112,6 +97,20 @@ func readPlaybooks(d *document) Playbooks {
 	}
 	p.Guards = readGuards(d, path{"guards"})
 	return p
+}
+
+// readVariables reads the mapping at a path, whose order is the order in which they are defined.
+func readVariables(d *document, at path) []Variable {
+	var list []Variable
+	for _, name := range d.keys(at...) {
+		here := at.to(name)
+		v := Variable{Name: name, At: d.keyPosition(here)}
+		if source, ok := d.value(here).(string); ok {
+			v.Value = d.condition(here, source)
+		}
+		list = append(list, v)
+	}
+	return list
 }
 
 func readSteps(d *document, at path) []Step {
@@ -149,37 +148,6 @@ func checkNeeds(d *document, steps []Step) {
 			before = append(before, step.Name)
 		}
 	}
-}
-
-func readGuards(d *document, at path) Guards {
-	var raw struct {
-		Protected []string `json:"protected"`
-	}
-	d.decode(at, &raw)
-	g := Guards{Protected: d.texts(at.to("protected"), raw.Protected)}
-	for _, here := range d.items(at.to("brake")...) {
-		var b struct {
-			On   []string `json:"on"`
-			Max  int      `json:"max"`
-			Per  string   `json:"per"`
-			Then string   `json:"then"`
-		}
-		d.decode(here, &b)
-		g.Brakes = append(g.Brakes, Brake{On: d.texts(here.to("on"), b.On), Max: b.Max, Then: b.Then,
-			Per: d.duration(here.to("per"), b.Per, 0), At: d.position(here)})
-	}
-	for _, here := range d.items(at.to("approve")...) {
-		var a struct {
-			Do        []string `json:"do"`
-			Approvers int      `json:"approvers"`
-		}
-		d.decode(here, &a)
-		if a.Approvers == 0 {
-			a.Approvers = 1
-		}
-		g.Approve = append(g.Approve, Approval{Do: d.texts(here.to("do"), a.Do), Approvers: a.Approvers, At: d.position(here)})
-	}
-	return g
 }
 
 // checkConnections reports steps whose connection does not exist or belongs to another provider than the kind does.
