@@ -10,6 +10,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"path/filepath"
 )
 
@@ -53,11 +55,18 @@ func Read(dir string, refs Resolver) (Config, error) {
 	known := !r.faulty()
 	if doc, ok := r.open(filepath.Join(dir, PlaybooksFile), "playbooks.json"); ok {
 		c.Playbooks = readPlaybooks(doc)
+		c.Playbooks.Version = doc.version
 		if known || len(c.Connections) > 0 {
 			checkConnections(doc, c.Playbooks, c.Connections)
 		}
 	}
 	return c, r.err()
+}
+
+// Version is the short name of what stands in a file: the first 12 hex digits of its SHA-256, as sha256sum prints them.
+func Version(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:6])
 }
 
 func (r *reader) connections(dir string) Connections {

@@ -23,12 +23,13 @@ func (p path) to(steps ...string) path { return slices.Concat(p, steps) }
 // document is one file, parsed and checked against its schema. What reads it may assume nothing of a value that the
 // schema refuses: it gets the zero value there, and a second fault at the same path is not reported.
 type document struct {
-	file   string
-	lines  []string
-	root   *yaml.Node
-	tree   any
-	reader *reader
-	bad    map[string]bool // paths at which the schema found a fault
+	file    string
+	version string // Version of the file
+	lines   []string
+	root    *yaml.Node
+	tree    any
+	reader  *reader
+	bad     map[string]bool // paths at which the schema found a fault
 }
 
 // keys lists the keys of the mapping at a path, in the order of the file.

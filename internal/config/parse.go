@@ -55,7 +55,7 @@ func (r *reader) parse(file string, b []byte, schema string) (*document, bool) {
 	if !ok {
 		return nil, false
 	}
-	d := &document{file: file, lines: strings.Split(string(b), "\n"), root: root, reader: r, bad: map[string]bool{}}
+	d := &document{file: file, version: Version(b), lines: strings.Split(string(b), "\n"), root: root, reader: r, bad: map[string]bool{}}
 	c := converter{doc: d, left: maxNodes}
 	d.tree = c.convert(root, nil)
 	if c.left < 0 {

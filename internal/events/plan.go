@@ -14,6 +14,7 @@ type Plan struct {
 	Accepted    time.Time `json:"accepted"`
 	Class       Class     `json:"class"`
 	EffectiveAt time.Time `json:"effective_at,omitzero"` // zero = at once
+	Config      string    `json:"config,omitempty"`      // which playbooks made it: the short hash of their file; part of no id
 	Playbooks   []string  `json:"playbooks,omitempty"`   // names of those that matched; their actions follow
 	Actions     []Action  `json:"actions,omitempty"`
 	DryRuns     []DryRun  `json:"dry_runs,omitempty"` // what playbooks on trial would have done

@@ -104,7 +104,7 @@ func (t *turn) displaceAll(ctx context.Context, people []person, e entry, d *Dec
 
 // judge fills in the plan and says what becomes of it by the guards, the time and the brakes of this moment.
 func (t *turn) judge(ctx context.Context, d *Decision, plan events.Plan) (ledger.State, string, error) {
-	d.Actions, d.Playbooks = plan.Actions, plan.Playbooks
+	d.Actions, d.Playbooks, d.Config = plan.Actions, plan.Playbooks, plan.Config
 	if plan.Class.Valid() {
 		d.Class = plan.Class
 	}

@@ -77,7 +77,10 @@ type Planner struct {
 	Timetable Timetable
 	Morgue    Morgue
 	Plans     Plans
-	Keyer     Keyer
+	// Latest gives the Plans that are in force at this moment, where they may change while the planner runs; nil =
+	// Plans, for ever. It is asked once per message: one message is decided by one configuration.
+	Latest func() Plans
+	Keyer  Keyer
 	// Follow moves a case, and publishes what may go now, after an action of it was ended without being run. It may be
 	// repeated. actions.Runner implements it.
 	Follow func(ctx context.Context, caseID string) error
@@ -100,6 +103,7 @@ const rounds = 16
 // turn is the working off of one message. Its methods may be called any number of times for the same message.
 type turn struct {
 	*Planner
+	Plans   Plans  // in force when the turn began
 	by      string // who writes: the worker, or the operator of a command
 	attempt string // stands in every record of this turn: how it knows its own
 	line    []slog.Attr
@@ -136,7 +140,11 @@ func (p *Planner) work(ctx context.Context, what string, t *turn, f func() error
 
 // turn begins the working off of an event.
 func (p *Planner) turn() *turn {
-	return &turn{Planner: p, by: p.Worker, attempt: p.NewID()}
+	t := &turn{Planner: p, Plans: p.Plans, by: p.Worker, attempt: p.NewID()}
+	if p.Latest != nil {
+		t.Plans = p.Latest()
+	}
+	return t
 }
 
 // note adds to the turn's line in the log.
