@@ -2,6 +2,8 @@ package events
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -43,35 +45,24 @@ func Members(data []byte) (map[string]json.RawMessage, error) {
 		return nil, Violation{Rule: "json: not UTF-8"}
 	}
 	p := parser{text: data}
-	switch p.next() {
-	case '{':
-	case 0:
-		return nil, p.syntax()
-	default:
-		if !json.Valid(data) {
-			return nil, p.syntax()
-		}
-		return nil, Violation{Rule: "type: want object"}
-	}
-	members := map[string]json.RawMessage{}
-	err := p.members(func(name string) error {
-		raw, err := p.raw()
-		if err != nil {
-			return err
-		}
-		if halfPair(raw) {
-			return p.fault(ruleHalfPair)
-		}
-		members[name] = raw
-		return nil
-	})
-	if err != nil {
+	members, err := p.split()
+	switch {
+	case err != nil:
 		return nil, err
+	case halfPair(data):
+		return nil, halfPairOf(members)
 	}
-	if halfPair(data) { // in a name
-		return nil, Violation{Rule: ruleHalfPair}
+	return members, nil
+}
+
+// halfPairOf names the member that holds half a pair; none when a name does.
+func halfPairOf(members map[string]json.RawMessage) Violation {
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if halfPair(members[name]) {
+			return Violation{Field: pointer([]string{name}), Rule: ruleHalfPair}
+		}
 	}
-	return members, p.end()
+	return Violation{Rule: ruleHalfPair}
 }
 
 // tame reports whether a number's literal is short and its exponent within a float64's.

@@ -84,7 +84,7 @@ func into[T any, P interface {
 	Payload
 }](data []byte) (Payload, error) {
 	p := P(new(T))
-	if err := json.Unmarshal(data, p); err != nil {
+	if err := decodeInto(p, data); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -93,6 +93,9 @@ func into[T any, P interface {
 // misfit says that data does not fit its struct without repeating any of it: the errors of encoding/json and of time
 // quote values.
 func misfit(err error) Violation {
+	if v, ok := errors.AsType[Violation](err); ok {
+		return v
+	}
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return Violation{Field: "/" + strings.ReplaceAll(t.Field, ".", "/"), Rule: "type: want " + t.Type.String()}
 	}

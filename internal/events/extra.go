@@ -16,8 +16,12 @@ type Extra map[string]json.RawMessage
 // gives the rest to extra. encoding/json alone would also take "USER" for "user", and could then show another value
 // than the one that the schema checked.
 func decodeKeeping(data []byte, v any, extra *Extra) error {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(data, &members); err != nil {
+	if string(data) == "null" {
+		return nil
+	}
+	p := parser{text: data, lax: true}
+	members, err := p.split()
+	if err != nil {
 		return err
 	}
 	target := reflect.ValueOf(v).Elem()
@@ -28,7 +32,7 @@ func decodeKeeping(data []byte, v any, extra *Extra) error {
 			continue
 		}
 		delete(members, name)
-		if err := json.Unmarshal(raw, target.FieldByIndex(f.Index).Addr().Interface()); err != nil {
+		if err := decodeInto(target.FieldByIndex(f.Index).Addr().Interface(), raw); err != nil {
 			return within(name, err)
 		}
 	}
@@ -39,8 +43,19 @@ func decodeKeeping(data []byte, v any, extra *Extra) error {
 	return nil
 }
 
-// within puts the member's name before the field of a type error.
+// decodeInto reads one JSON value. What reads itself is not read a first time only to see whether it can be.
+func decodeInto(v any, raw []byte) error {
+	if u, ok := v.(json.Unmarshaler); ok {
+		return u.UnmarshalJSON(raw)
+	}
+	return json.Unmarshal(raw, v)
+}
+
+// within puts the member's name before the field of an error.
 func within(name string, err error) error {
+	if v, ok := errors.AsType[Violation](err); ok {
+		return Violation{Field: "/" + pointerEscape(name) + v.Field, Rule: v.Rule}
+	}
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		t.Field = strings.TrimSuffix(name+"."+t.Field, ".")
 	}

@@ -32,6 +32,7 @@ type parser struct {
 	text []byte
 	at   int // index of the next byte
 	path []string
+	lax  bool // a member may be given twice, and the last counts
 }
 
 // next gives the next byte that is no white space, without taking it; 0 at the end of the text.
@@ -93,7 +94,7 @@ func (p *parser) members(read func(name string) error) error {
 			return err
 		}
 		p.path = append(p.path, name)
-		if !seen.add(fold(name)) {
+		if !p.lax && !seen.add(fold(name)) {
 			return p.fault("json: member given twice (names differ in case only, or not at all)")
 		}
 		if p.next() != ':' {
@@ -239,6 +240,25 @@ func (p *parser) end() error {
 		return Violation{Rule: "json: more than one value"}
 	}
 	return nil
+}
+
+// split reads the members of the object that is the text, their values as they stand.
+func (p *parser) split() (map[string]json.RawMessage, error) {
+	if p.next() != '{' {
+		if !json.Valid(p.text) {
+			return nil, p.syntax()
+		}
+		return nil, Violation{Rule: "type: want object"}
+	}
+	members := map[string]json.RawMessage{}
+	err := p.members(func(name string) (err error) {
+		members[name], err = p.raw()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return members, p.end()
 }
 
 // raw takes the next value as it stands, once it is known to be JSON.
