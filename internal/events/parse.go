@@ -32,7 +32,11 @@ type parser struct {
 	text []byte
 	at   int // index of the next byte
 	path []string
+	deep int  // how many objects and arrays it is in
 	lax  bool // a member may be given twice, and the last counts
+
+	// blind: only whether it is JSON counts. Nothing is kept, and the path stays where it was.
+	blind bool
 }
 
 // next gives the next byte that is no white space, without taking it; 0 at the end of the text.
@@ -49,14 +53,20 @@ func (p *parser) next() byte {
 
 func (p *parser) value() (any, error) {
 	c := p.next()
-	if len(p.path) > maxDepth {
+	if p.deep > maxDepth {
 		return nil, p.fault(fmt.Sprintf("json: nested deeper than %d", maxDepth))
 	}
 	switch c {
 	case '{':
-		return p.object()
+		p.deep++
+		v, err := p.object()
+		p.deep--
+		return v, err
 	case '[':
-		return p.array()
+		p.deep++
+		v, err := p.array()
+		p.deep--
+		return v, err
 	case '"':
 		return p.str()
 	case 't':
@@ -70,6 +80,12 @@ func (p *parser) value() (any, error) {
 }
 
 func (p *parser) object() (any, error) {
+	if p.blind {
+		return nil, p.members(func(string) error {
+			_, err := p.value()
+			return err
+		})
+	}
 	obj := map[string]any{}
 	err := p.members(func(name string) (err error) {
 		obj[name], err = p.value()
@@ -93,8 +109,8 @@ func (p *parser) members(read func(name string) error) error {
 		if err != nil {
 			return err
 		}
-		p.path = append(p.path, name)
-		if !p.lax && !seen.add(fold(name)) {
+		p.enter(name)
+		if !p.lax && !p.blind && !seen.add(fold(name)) {
 			return p.fault("json: member given twice (names differ in case only, or not at all)")
 		}
 		if p.next() != ':' {
@@ -104,7 +120,7 @@ func (p *parser) members(read func(name string) error) error {
 		if err := read(name); err != nil {
 			return err
 		}
-		p.path = p.path[:len(p.path)-1]
+		p.leave()
 	}
 }
 
@@ -115,12 +131,26 @@ func (p *parser) array() (any, error) {
 		if more, err := p.more(']', first); err != nil || !more {
 			return list, err
 		}
-		p.path = append(p.path, strconv.Itoa(len(list)))
+		p.enter(strconv.Itoa(len(list)))
 		v, err := p.value()
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, v)
+		if p.leave(); !p.blind {
+			list = append(list, v)
+		}
+	}
+}
+
+// enter and leave keep the path to a member or element.
+func (p *parser) enter(name string) {
+	if !p.blind {
+		p.path = append(p.path, name)
+	}
+}
+
+func (p *parser) leave() {
+	if !p.blind {
 		p.path = p.path[:len(p.path)-1]
 	}
 }
@@ -147,6 +177,9 @@ func (p *parser) str() (string, error) {
 		switch c := p.text[i]; {
 		case c == '"':
 			p.at = i + 1
+			if p.blind {
+				return "", nil
+			}
 			return string(p.text[begin+1 : i]), nil
 		case c == '\\':
 			return p.escapedString(begin, i)
@@ -186,6 +219,10 @@ func (p *parser) number() (any, error) {
 	n := numberLen(p.text[p.at:])
 	if n == 0 {
 		return nil, p.syntax()
+	}
+	if p.blind {
+		p.at += n
+		return nil, nil
 	}
 	literal := json.Number(p.text[p.at : p.at+n])
 	if !tame(literal.String()) {
@@ -261,46 +298,14 @@ func (p *parser) split() (map[string]json.RawMessage, error) {
 	return members, p.end()
 }
 
-// raw takes the next value as it stands, once it is known to be JSON.
+// raw takes the next value as it stands: it is JSON, and nothing else is asked of it.
 func (p *parser) raw() (json.RawMessage, error) {
 	p.next()
-	end := p.at + valueLen(p.text[p.at:])
-	text := bytes.TrimRight(p.text[p.at:end], " \t\r\n")
-	if !json.Valid(text) {
-		return nil, p.syntax()
-	}
-	p.at = end
-	return text, nil
-}
-
-// valueLen is how far the value goes that text begins with, if it is one: to the bracket that ends it, or to what
-// separates it from the next.
-func valueLen(text []byte) int {
-	depth := 0
-	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case '"':
-			for i++; i < len(text) && text[i] != '"'; i++ {
-				if text[i] == '\\' {
-					i++
-				}
-			}
-		case '{', '[':
-			depth++
-		case ',':
-			if depth == 0 {
-				return i
-			}
-		case '}', ']':
-			if depth == 0 {
-				return i
-			}
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		}
-	}
-	return len(text)
+	begin := p.at
+	p.blind = true
+	_, err := p.value()
+	p.blind = false
+	return p.text[begin:p.at], err
 }
 
 // fault names the place that the parser has come to.
