@@ -71,6 +71,9 @@ func (k *asaApproveClient) Observe(ctx context.Context) (Observation, error) {
 	if err != nil {
 		return obs, err
 	}
+	if err := k.user.all.spareDevice(d.ID, d.Hostname, false); err != nil {
+		return obs, err
+	}
 	k.client = d.ID
 	obs.Pins[pinDevice] = d.ID
 	obs.Seen = append(obs.Seen,

@@ -120,6 +120,11 @@ func (k *asaRevokeClients) listed(ctx context.Context, u foundASAUser, obs *Obse
 		}
 	}
 	for _, d := range wanted {
+		if err := k.user.all.spareDevice(d.ID, d.Hostname, len(k.clients) > 0); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range wanted {
 		k.clients[d.ID] = true
 		live[d.ID] = d.Live()
 	}

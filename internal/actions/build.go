@@ -25,18 +25,38 @@ type Clients struct {
 	Sweeps     *Sweeps          // shared verification of the connection; nil = each action for itself
 	Now        func() time.Time // nil = time.Now
 	// Protected gives the protected principal that one of these identifiers is, empty = none; nil = nobody is protected.
-	// The kinds about a person ask it of the account that they found: an event may name a protected person by an
-	// identifier that the list does not.
+	// The kinds ask it of the account, the device or the client that they found: an event may name a protected one by
+	// an identifier that the list does not.
 	Protected func(ids []events.Identifier) string
 }
 
 // spare refuses an account that is protected under any name that the provider has for it. begun says that an earlier
 // observation found the account not protected, so that changes may have been made.
 func (c Clients) spare(account string, begun bool, names events.UserRef) error {
+	return c.spareAny("user "+account, begun, names.Identifiers())
+}
+
+// spareClient refuses a client that is protected by its id. begun says that an earlier observation found it not
+// protected.
+func (c Clients) spareClient(id string, begun bool) error {
+	return c.spareAny("client "+id, begun, []events.Identifier{{Kind: events.ClientID, Value: id}})
+}
+
+// spareDevice refuses an ASA client that is protected by its id or by its host name.
+func (c Clients) spareDevice(id, hostname string, begun bool) error {
+	names := []events.Identifier{{Kind: events.ClientID, Value: id}}
+	if host, ok := events.NewIdentifier(events.DeviceHost, hostname); ok {
+		names = append(names, host)
+	}
+	return c.spareAny("device "+id, begun, names)
+}
+
+// spareAny refuses what is protected under one of these names.
+func (c Clients) spareAny(what string, begun bool, names []events.Identifier) error {
 	if c.Protected == nil {
 		return nil
 	}
-	principal := c.Protected(names.Identifiers())
+	principal := c.Protected(names)
 	if principal == "" {
 		return nil
 	}
@@ -44,8 +64,8 @@ func (c Clients) spare(account string, begun bool, names events.UserRef) error {
 	if begun {
 		changed = "nothing more is changed"
 	}
-	return advise(fmt.Errorf("the user %s is the protected principal %s", account, principal),
-		"protected principal: "+changed+"; find out who is meant and why the event names this account")
+	return advise(fmt.Errorf("the %s is the protected principal %s", what, principal),
+		"protected principal: "+changed+"; find out who is meant and why the event names it")
 }
 
 // contradicts refuses an account that has another identifier than the event says: the others may have been given to

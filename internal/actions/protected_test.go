@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"keyturn/internal/actions"
 	"keyturn/internal/config"
 	"keyturn/internal/events"
@@ -152,4 +154,52 @@ func TestContradictionAtASA(t *testing.T) {
 	o.sb.AddASAUser(sandbox.ASAUserSpec{Name: "Old.Hand"})
 	o.run(act("s", "asa.revoke_clients", map[string]any{"user": events.UserRef{ASAUsername: "Old.Hand", Email: "old.hand@acme.example"}}))
 	o.ends("s", ledger.Verified)
+}
+
+// TestProtectedClientIsSpared: a client that the list names by its id is found by the mark of an app, or by an id that
+// only the playbook's parameters give. The deletion of all stops at a protected one, and its own client does not stop it.
+func TestProtectedClientIsSpared(t *testing.T) {
+	for _, k := range actions.Kinds() {
+		if k.Provider != "transmit" {
+			continue
+		}
+		t.Run(k.Name, func(t *testing.T) {
+			o := newOrg(t, 0, sandbox.Options{})
+			id := o.addWiki(nil)
+			o.clients.Protected = protecting(t, "client:"+id)
+			app := wiki()
+			app.Resources = []string{"r1"}
+			with := map[string]any{"app": app}
+			if k.Name == "transmit.delete_all_clients" {
+				with = map[string]any{"app_id": application(t)}
+			}
+			before := o.sb.Snapshot()
+			o.run(act("s", k.Name, with))
+			f := o.ends("s", ledger.Dead).Evidence.Failure
+			if !strings.HasPrefix(f.Suggestion, "protected principal: nothing was changed") {
+				t.Errorf("%+v", f)
+			}
+			if diff := cmp.Diff(before.Mosaic, o.sb.Snapshot().Mosaic); diff != "" {
+				t.Errorf("changed: %s", diff)
+			}
+		})
+	}
+}
+
+// TestProtectedDeviceIsSpared: the list names a device by its host name, and the event its owner.
+func TestProtectedDeviceIsSpared(t *testing.T) {
+	o := newOrg(t, 0, sandbox.Options{})
+	before := o.sb.Snapshot()
+	host := ""
+	for _, c := range before.ASA.Clients {
+		if c.UserName == o.acme.Leaver.ASAName {
+			host = c.Hostname
+		}
+	}
+	o.clients.Protected = protecting(t, "device:"+strings.ToUpper(host))
+	o.run(act("s", "asa.revoke_clients", map[string]any{"user": ref(o.acme.Leaver)}))
+	if f := o.ends("s", ledger.Dead).Evidence.Failure; !strings.HasPrefix(f.Suggestion, "protected principal: nothing was changed") {
+		t.Errorf("%+v", f)
+	}
+	o.onlyDeleted(before)
 }

@@ -16,6 +16,7 @@ import (
 // appClient finds the one Mosaic client that an action about an app is about: by its id, or by the mark that
 // transmit.ensure_client put into its description.
 type appClient struct {
+	all    Clients
 	client *transmit.Client
 	key    string // of the app; empty when only an id is given
 	mark   string // of the app's client
@@ -31,7 +32,7 @@ var appClientIDParameter = Parameter{
 // newAppClient reads the parameters app and client_id.
 func newAppClient(p parameters, c Clients, pins map[string]string) (appClient, error) {
 	var app events.App
-	a := appClient{client: c.Transmit}
+	a := appClient{all: c, client: c.Transmit}
 	if err := p.into("app", &app); err != nil {
 		return a, err
 	}
@@ -59,7 +60,7 @@ type foundAppClient struct {
 	pins  map[string]string
 }
 
-// find reads the client. What it finds is fixed from then on.
+// find reads the client. What it finds is fixed from then on. One that is protected is an error.
 func (a *appClient) find(ctx context.Context) (foundAppClient, error) {
 	var f foundAppClient
 	by := "its id"
@@ -68,6 +69,9 @@ func (a *appClient) find(ctx context.Context) (foundAppClient, error) {
 			return f, err
 		}
 		by = "the mark " + a.mark
+	}
+	if err := a.all.spareClient(a.id, a.fixed && by == "its id"); err != nil {
+		return f, err
 	}
 	if a.fixed {
 		f.pins = map[string]string{pinDevice: a.id}

@@ -22,6 +22,7 @@ import (
 // be read any more, it is recorded as applied, for the refusal shows no more than that this connection's own client is
 // gone.
 type transmitDeleteAllClients struct {
+	all    Clients
 	client *transmit.Client
 	app    string // id of the application, as the playbook says it
 	began  bool   // an earlier observation saw its clients
@@ -44,7 +45,7 @@ func defineTransmitDeleteAllClients() definition {
 			}},
 		},
 		build: func(p parameters, c Clients, pins map[string]string) (Kind, error) {
-			k := &transmitDeleteAllClients{client: c.Transmit, now: c.now, began: pins[pinApplication] != ""}
+			k := &transmitDeleteAllClients{all: c, client: c.Transmit, now: c.now, began: pins[pinApplication] != ""}
 			if err := p.into("app_id", &k.app); err != nil {
 				return nil, err
 			}
@@ -76,6 +77,12 @@ func (k *transmitDeleteAllClients) Observe(ctx context.Context) (Observation, er
 		if c.AppID != k.app {
 			return Observation{}, advise(fmt.Errorf("client %s is of the application %q", c.ClientID, c.AppID),
 				"the connection speaks for another application than the playbook names: correct the one or the other")
+		}
+		if c.ClientID == k.client.ClientID() {
+			continue // that it goes too is what the playbook and whoever approved it asked for
+		}
+		if err := k.all.spareClient(c.ClientID, k.began); err != nil {
+			return Observation{}, err
 		}
 	}
 	k.began = true

@@ -26,6 +26,7 @@ import (
 // connection and the app's own key, says which client is ours. A client with the mark is adopted; without one it is
 // created, once; of several the oldest is kept and the others are left for a person.
 type transmitEnsureClient struct {
+	all      Clients
 	client   *transmit.Client
 	sink     Sink
 	app      events.App
@@ -45,7 +46,7 @@ func defineTransmitEnsureClient() definition {
 			},
 		},
 		build: func(p parameters, c Clients, pins map[string]string) (_ Kind, err error) {
-			k := &transmitEnsureClient{client: c.Transmit, sink: c.Sink, id: pins[pinDevice]}
+			k := &transmitEnsureClient{all: c, client: c.Transmit, sink: c.Sink, id: pins[pinDevice]}
 			if err = p.into("app", &k.app); err != nil {
 				return nil, err
 			}
@@ -160,6 +161,9 @@ func (k *transmitEnsureClient) marked(listed []transmit.AppClient) []transmit.Ap
 
 // found looks after the secret of the client that the app has.
 func (k *transmitEnsureClient) found(ctx context.Context, c transmit.AppClient, obs Observation) (Observation, error) {
+	if err := k.all.spareClient(c.ClientID, k.id == c.ClientID); err != nil {
+		return obs, err
+	}
 	k.id = c.ClientID
 	obs.Pins[pinDevice] = c.ClientID
 	obs.Seen = append(obs.Seen, ledger.Fact{What: "client " + c.ClientID + " name", Value: c.Name})

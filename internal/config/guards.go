@@ -4,9 +4,18 @@ import "time"
 
 // Guards are what stands between a plan and its actions.
 type Guards struct {
-	Protected []Text // principals that are never acted upon
+	Protected []Text           // principals that are never acted upon
+	Groups    []ProtectedGroup // who else is not, by expressions over the event
 	Brakes    []Brake
 	Approve   []Approval
+}
+
+// ProtectedGroup protects everybody and everything of whom an expression over the event is true.
+type ProtectedGroup struct {
+	When *Expr  // nil when the file's text is no expression, which is a fault
+	On   []Text // the events that it is about; empty = every one whose type has the fields
+	Why  string // for a person
+	At   Position
 }
 
 // Brake holds events above a number per window of time.
@@ -26,11 +35,8 @@ type Approval struct {
 }
 
 func readGuards(d *document, at path) Guards {
-	var raw struct {
-		Protected []string `json:"protected"`
-	}
-	d.decode(at, &raw)
-	g := Guards{Protected: d.texts(at.to("protected"), raw.Protected)}
+	var g Guards
+	readProtected(d, at.to("protected"), &g)
 	for _, here := range d.items(at.to("brake")...) {
 		var b struct {
 			On   []string `json:"on"`
@@ -54,4 +60,25 @@ func readGuards(d *document, at path) Guards {
 		g.Approve = append(g.Approve, Approval{Do: d.texts(here.to("do"), a.Do), Approvers: a.Approvers, At: d.position(here)})
 	}
 	return g
+}
+
+// readProtected reads who is never acted upon: texts, and groups.
+func readProtected(d *document, at path, g *Guards) {
+	for _, here := range d.items(at...) {
+		if name, ok := d.value(here).(string); ok {
+			g.Protected = append(g.Protected, Text{Value: name, At: d.position(here)})
+			continue
+		}
+		var raw struct {
+			When string   `json:"when"`
+			On   []string `json:"on"`
+			Why  string   `json:"why"`
+		}
+		d.decode(here, &raw)
+		group := ProtectedGroup{On: d.texts(here.to("on"), raw.On), Why: raw.Why, At: d.position(here)}
+		if raw.When != "" {
+			group.When = d.condition(here.to("when"), raw.When)
+		}
+		g.Groups = append(g.Groups, group)
+	}
 }

@@ -112,6 +112,18 @@ func guardedScenarios() []scenario {
 			w.wantDone(append(both(e.Case()), both(over.Case())...)...)
 			w.wantRest()
 		}},
+		{"held, protected meanwhile, then approved", func(w *world) {
+			w.rules.approvers = 1
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(e)
+			w.settle()
+			w.rules.protected[e.Subject] = true
+			w.send(w.command("c1", events.Approve, e.Case(), "ann"))
+			w.settle()
+			w.want("refused", e.Case(), ledger.Refused, closed)
+			w.wantDone()
+			w.wantRest()
+		}},
 		{"refused", func(w *world) {
 			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
 			w.rules.protected[e.Subject] = true

@@ -24,7 +24,11 @@ func (t *turn) decide(ctx context.Context, prev ledger.Record, d Decision) error
 		if err != nil {
 			return t.unplannable(ctx, prev.State, d, err)
 		}
-		if state, why, err = t.judge(ctx, &d, plan); err != nil {
+		state, why, err = t.judge(ctx, &d, plan)
+		if fault, ok := errors.AsType[unjudged](err); ok {
+			return t.unplannable(ctx, prev.State, d, fault.error)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -115,23 +119,7 @@ func (t *turn) judge(ctx context.Context, d *Decision, plan events.Plan) (ledger
 		}
 		return ledger.Planned, why + "no playbook asks for anything", nil
 	}
-	g := t.Plans.Guard(d.Plan)
-	switch {
-	case g.Protected != "":
-		t.alert = "asked to act on a protected principal"
-		return ledger.Refused, g.Protected + " is protected", nil
-	case t.future(*d):
-		return ledger.Scheduled, t.until(*d), nil
-	}
-	over, err := t.brake(ctx, d.Case, g.Brakes)
-	if err != nil {
-		return "", "", err
-	}
-	if hold := holdOf(g, over); hold != nil {
-		d.Hold, t.alert = hold, "waits for a person: "+hold.Why
-		return ledger.Held, hold.Why, nil
-	}
-	return ledger.Planned, why + fmt.Sprintf("%d actions", len(d.Actions)), nil
+	return t.guard(ctx, d, why)
 }
 
 // future reports whether the event takes effect later than now.
@@ -149,19 +137,6 @@ func (t *turn) listing(d Decision) string {
 	}
 	t.alert = fmt.Sprintf("%d actions of older events had begun and are not undone", len(d.Begun))
 	return t.alert + "; "
-}
-
-// holdOf joins what the guards and the brakes ask for; nil = the plan goes on.
-func holdOf(g Guard, over string) *Hold {
-	switch {
-	case g.Approvers > 0 && over != "":
-		return &Hold{Why: g.Why + "; " + over, Need: g.Approvers}
-	case g.Approvers > 0:
-		return &Hold{Why: g.Why, Need: g.Approvers}
-	case over != "":
-		return &Hold{Why: over, Need: 1}
-	}
-	return nil
 }
 
 // unplannable keeps an event that the playbooks could not be applied to for a person. Nothing is decided: sent again,

@@ -56,8 +56,9 @@ type Morgue interface {
 type Plans interface {
 	// Plan gives the actions of an event; none is a plan too. An error is a fault of the playbooks or of the event.
 	Plan(e events.Event) (events.Plan, error)
-	// Guard says what stands between the plan and its actions.
-	Guard(p events.Plan) Guard
+	// Guard says what stands between the plan and its actions. An error is a fault of the playbooks or of the event:
+	// nobody knows then whether it may be done.
+	Guard(p events.Plan) (Guard, error)
 }
 
 // Guard and Brake are the playbooks' own forms of what stands between a plan and its actions.

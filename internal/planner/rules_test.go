@@ -54,7 +54,7 @@ func (r *rules) Plan(e events.Event) (events.Plan, error) {
 	return p, nil
 }
 
-func (r *rules) Guard(p events.Plan) playbook.Verdict {
+func (r *rules) Guard(p events.Plan) (playbook.Verdict, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	g := playbook.Verdict{Approvers: r.approvers, Brakes: r.brakes}
@@ -64,7 +64,7 @@ func (r *rules) Guard(p events.Plan) playbook.Verdict {
 	if r.protected[p.Event.Subject] {
 		g.Protected = p.Event.Subject
 	}
-	return g
+	return g, nil
 }
 
 // happening makes an event of a person. at orders it; a zero effective takes effect at once.

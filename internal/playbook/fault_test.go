@@ -72,6 +72,15 @@ guards:
   approve:
     - {do: [okta.deactivate_users, nothing]}
 `},
+		{"protected groups", `playbooks: []
+guards:
+  protected:
+    - {when: "event.data.user.departmnt == 'board'"}
+    - {when: "event.data.user.email == ''", on: [user.terminated, client.compromised, user.left]}
+    - {when: "event.subject"}
+    - {when: "${{ true }}", on: [user.terminated]}
+    - {when: "event.data.client_id == 'x'"}
+`},
 		{"faults of both readings", "playbooks:\n  - {name: a, on: [user.terminated], wen: x, when: evnt, actions: [{step: s, do: okta.suspend, at: okt}]}\n"},
 	} {
 		_, err := compile(c.text)

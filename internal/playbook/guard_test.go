@@ -2,6 +2,7 @@ package playbook
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +36,19 @@ guards:
     - {do: [okta.deactivate_user, okta.suspend_user]}
 `
 
+// verdict is what the guards say about a plan, which they must be able to.
+func verdict(t interface {
+	Helper()
+	Fatal(...any)
+}, set *Set, p events.Plan) Verdict {
+	t.Helper()
+	v, err := set.Guard(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 func TestProtected(t *testing.T) {
 	set := rules(t, guarded)
 	const breakglass = "user:Breakglass@acme.example "
@@ -61,7 +75,7 @@ func TestProtected(t *testing.T) {
 		if err := json.Unmarshal(b, &stored); err != nil {
 			t.Fatal(err)
 		}
-		if got := set.Guard(stored).Protected; got != c.want {
+		if got := verdict(t, set, stored).Protected; got != c.want {
 			t.Errorf("%s %s: got %q, want %q", c.name, c.data, got, c.want)
 		}
 	}
@@ -103,7 +117,7 @@ func TestApprovalsAndBrakes(t *testing.T) {
 		{"app.retired", `{"app":{"key":"k"}}`, Verdict{Approvers: 1, Why: "transmit.delete_all_clients: needs the approval of 1"}},
 		{"user.rehired", `{"user":{"email":"m@acme.example"}}`, Verdict{}},
 	} {
-		if diff := cmp.Diff(c.want, set.Guard(plan(t, set, event(t, c.name, c.data)))); diff != "" {
+		if diff := cmp.Diff(c.want, verdict(t, set, plan(t, set, event(t, c.name, c.data)))); diff != "" {
 			t.Errorf("%s: -want +got\n%s", c.name, diff)
 		}
 	}
@@ -113,8 +127,57 @@ func TestApprovalsAndBrakes(t *testing.T) {
 // eat up the brake of those that matter.
 func TestNothingToGuard(t *testing.T) {
 	set := rules(t, "playbooks: []\nguards: {brake: [{on: [user.terminated], max: 1, per: 1h, then: hold}]}\n")
-	v := set.Guard(plan(t, set, event(t, "user.terminated", `{"user":{"email":"m@acme.example"}}`)))
+	v := verdict(t, set, plan(t, set, event(t, "user.terminated", `{"user":{"email":"m@acme.example"}}`)))
 	if diff := cmp.Diff(Verdict{}, v); diff != "" {
 		t.Error(diff)
+	}
+}
+
+const groups = `playbooks:
+  - {name: p, on: [user.terminated], actions: [{step: a, do: okta.suspend_user, at: okta, with: {user: "${{ event.data.user }}"}}]}
+  - {name: q, on: [device.lost], actions: [{step: a, do: okta.suspend_user, at: okta, with: {user: "${{ event.data.user }}"}}]}
+  - {name: r, on: [client.compromised], actions: [{step: a, do: okta.revoke_client_tokens, at: okta, with: {client_id: "${{ event.data.client_id }}"}}]}
+guards:
+  protected:
+    - {when: "event.data.user.email.endsWith('@board.acme.example')", why: members of the board}
+    - {when: "event.raw.rank > 8", on: [device.lost]}
+    - {when: "event.data.client_id.startsWith('0oaInfra')", why: infrastructure}
+`
+
+// TestGroups: a condition is about the events that it fits, and says nothing about the others; with `on` about those
+// alone. What it cannot be evaluated for is a fault, never a no.
+func TestGroups(t *testing.T) {
+	set := rules(t, groups)
+	for _, c := range []struct{ name, data, want, fault string }{
+		{"user.terminated", `{"user":{"email":"maria@acme.example"}}`, "", ""},
+		{"user.terminated", `{"user":{"email":"maria@board.acme.example"}}`, "user:maria@board.acme.example (members of the board)", ""},
+		{"user.terminated", `{"user":{"okta_id":"00u1"},"rank":9}`, "", ""},
+		{"user.rehired", `{"user":{"email":"maria@board.acme.example"}}`, "user:maria@board.acme.example (members of the board)", ""},
+		{"device.lost", `{"device":{"hostname":"h"},"user":{"email":"m@acme.example"},"rank":9}`, "device:h (event.raw.rank > 8)", ""},
+		{"device.lost", `{"device":{"hostname":"h"},"user":{"email":"m@acme.example"},"rank":8}`, "", ""},
+		{"device.lost", `{"device":{"hostname":"h"},"user":{"email":"m@acme.example"}}`, "", "no such key: rank"},
+		{"client.compromised", `{"client_id":"0oaInfra1"}`, "client:0oaInfra1 (infrastructure)", ""},
+		{"client.compromised", `{"client_id":"0oaOther"}`, "", ""},
+	} {
+		v, err := set.Guard(plan(t, set, event(t, c.name, c.data)))
+		if v.Protected != c.want {
+			t.Errorf("%s %s: got %q, want %q", c.name, c.data, v.Protected, c.want)
+		}
+		if (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%s %s: error %v, want %q", c.name, c.data, err, c.fault)
+		}
+	}
+}
+
+// TestSparing: what is protected beside the file is so in the copy alone.
+func TestSparing(t *testing.T) {
+	set := rules(t, groups)
+	own := set.Sparing("Keyturn signs in with it", "client:0oaOwn")
+	p := plan(t, set, event(t, "client.compromised", `{"client_id":"0oaOwn"}`))
+	if got := verdict(t, own, p).Protected; got != "client:0oaOwn (Keyturn signs in with it)" {
+		t.Errorf("got %q", got)
+	}
+	if got := verdict(t, set, p).Protected; got != "" {
+		t.Errorf("the file's own set: got %q", got)
 	}
 }

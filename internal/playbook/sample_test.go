@@ -70,7 +70,7 @@ func TestSamplePlans(t *testing.T) {
 				fmt.Fprintf(&b, "%s  %s at %s, %s, target %s, after %v\n    %s\n", id.Replace(a.ID), a.Do, a.Connection, a.Class, a.Target,
 					strings.Fields(id.Replace(strings.Join(a.After, " "))), a.With)
 			}
-			v := set.Guard(p)
+			v := verdict(t, set, p)
 			fmt.Fprintf(&b, "guard: protected %q, approvers %d, brakes %d\n", v.Protected, v.Approvers, len(v.Brakes))
 		}
 	}
@@ -96,7 +96,7 @@ func TestPlanIsAFunction(t *testing.T) {
 		if aerr != nil || berr != nil || string(a) != string(b) {
 			t.Fatalf("two plans of one event (%v, %v):\n%s\n%s", aerr, berr, a, b)
 		}
-		if !reflect.DeepEqual(one.Guard(p), two.Guard(again)) {
+		if !reflect.DeepEqual(verdict(t, one, p), verdict(t, two, again)) {
 			t.Fatal("two verdicts of one plan")
 		}
 		seen := map[string]bool{}

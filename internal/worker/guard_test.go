@@ -21,7 +21,7 @@ func TestLanesKnowWhoIsProtected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range w.lanes {
+	for _, l := range w.fleet.lanes() {
 		d, ok := l.Bus.(*desk)
 		if !ok {
 			t.Fatalf("lane %s: its bus is %T", l.Connection, l.Bus)
@@ -32,6 +32,12 @@ func TestLanesKnowWhoIsProtected(t *testing.T) {
 		}
 		if got := protects(events.UserRef{OktaID: "00u1", Login: "Break.Glass@acme.example"}.Identifiers()); got != glass {
 			t.Errorf("lane %s: got %q", l.Connection, got)
+		}
+		for name, id := range map[string]string{"okta-prod": s.sb.Credentials().OktaApp.ClientID, "mosaic-prod": s.sb.Credentials().Mosaic.ClientID} {
+			want := "client:" + id + " (Keyturn signs in with it at connection " + name + ")"
+			if got := protects([]events.Identifier{{Kind: events.ClientID, Value: id}}); got != want {
+				t.Errorf("lane %s: got %q, want %q", l.Connection, got, want)
+			}
 		}
 	}
 }

@@ -1,0 +1,53 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+
+	"keyturn/internal/ledger"
+)
+
+// unjudged is a fault of the guards for one event: nobody knows whether its plan may go on, and a person must look.
+type unjudged struct{ error }
+
+// guard says what becomes of a plan with actions by the guards, the time and the brakes of this moment. why begins the
+// reason of a plan that goes on.
+func (t *turn) guard(ctx context.Context, d *Decision, why string) (ledger.State, string, error) {
+	g, err := t.Plans.Guard(d.Plan)
+	switch {
+	case err != nil:
+		return "", "", unjudged{err}
+	case g.Protected != "":
+		return ledger.Refused, t.refuse(g), nil
+	case t.future(*d):
+		return ledger.Scheduled, t.until(*d), nil
+	}
+	over, err := t.brake(ctx, d.Case, g.Brakes)
+	if err != nil {
+		return "", "", err
+	}
+	if hold := holdOf(g, over); hold != nil {
+		d.Hold, t.alert = hold, "waits for a person: "+hold.Why
+		return ledger.Held, hold.Why, nil
+	}
+	return ledger.Planned, why + fmt.Sprintf("%d actions", len(d.Actions)), nil
+}
+
+// refuse raises the alert about a plan that would touch whom it must not, and gives the reason.
+func (t *turn) refuse(g Guard) string {
+	t.alert = "asked to act on a protected principal"
+	return g.Protected + " is protected"
+}
+
+// holdOf joins what the guards and the brakes ask for; nil = the plan goes on.
+func holdOf(g Guard, over string) *Hold {
+	switch {
+	case g.Approvers > 0 && over != "":
+		return &Hold{Why: g.Why + "; " + over, Need: g.Approvers}
+	case g.Approvers > 0:
+		return &Hold{Why: g.Why, Need: g.Approvers}
+	case over != "":
+		return &Hold{Why: over, Need: 1}
+	}
+	return nil
+}
