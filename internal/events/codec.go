@@ -151,10 +151,10 @@ func fromCloudEvent(ce event.Event) (Event, error) {
 	if err := ce.Validate(); err != nil {
 		return Event{}, err
 	}
+	ours := extensions(ce.Extensions()) // a copy each time it is asked for
 	e := Event{
 		ID: ce.ID(), Source: ce.Source(), Type: ce.Type(), Subject: ce.Subject(),
-		Time: ce.Time(), Scope: extension(ce, attrScope), Class: Class(extension(ce, attrClass)),
-		TraceParent: extension(ce, attrTraceParent),
+		Time: ce.Time(), Scope: ours.text(attrScope), Class: Class(ours.text(attrClass)), TraceParent: ours.text(attrTraceParent),
 	}
 	if _, ok := Lookup(e.Name()); !ok {
 		return Event{}, fmt.Errorf("type: %w", errNotCatalogued)
@@ -162,7 +162,7 @@ func fromCloudEvent(ce event.Event) (Event, error) {
 	if !e.Class.Valid() {
 		return Event{}, errors.New("class: unknown")
 	}
-	if at := extension(ce, attrEffectiveAt); at != "" {
+	if at := ours.text(attrEffectiveAt); at != "" {
 		t, err := time.Parse(time.RFC3339Nano, at)
 		if err != nil {
 			return Event{}, errors.New("effectiveat: not RFC 3339")
@@ -177,8 +177,11 @@ func fromCloudEvent(ce event.Event) (Event, error) {
 	return e, nil
 }
 
-// extension gives an extension attribute that is a string; empty otherwise.
-func extension(ce event.Event, name string) string {
-	s, _ := ce.Extensions()[name].(string)
+// extensions are the extension attributes of an event.
+type extensions map[string]any
+
+// text gives an attribute that is a string; empty otherwise.
+func (x extensions) text(name string) string {
+	s, _ := x[name].(string)
 	return s
 }
