@@ -20,6 +20,7 @@ import (
 	"keyturn/internal/config"
 	"keyturn/internal/ingest"
 	"keyturn/internal/process"
+	"keyturn/internal/reload"
 	"keyturn/internal/stream"
 )
 
@@ -39,17 +40,19 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return err
 	}
 	settings, err := config.IngestFromEnv()
-	sources, serr := config.ReadSources(settings.ConfigDir, config.Resolver{})
+	reading := reload.NewReading()
+	sources, serr := config.ReadSources(settings.ConfigDir, reading.Resolver())
 	if err := config.Join(err, serr); err != nil {
 		return process.Misconfigured(err)
 	}
-	return serve(ctx, settings, sources, stderr)
+	return serve(ctx, settings, reading, sources, stderr)
 }
 
 // serve connects to the broker and answers on both listeners. The order of stopping is the reverse: the public
 // listener answers what is under way, then the broker's connection ends.
-func serve(ctx context.Context, settings config.Ingest, list config.Sources, stderr io.Writer) (err error) {
+func serve(ctx context.Context, settings config.Ingest, reading *reload.Reading, list config.Sources, stderr io.Writer) (err error) {
 	log := process.Logger(settings.Log, stderr)
+	hangup := process.Hangup(ctx)
 	defer process.Deadline(ctx, settings.Shutdown, log)()
 	reg := admin.NewRegistry()
 	sources, err := ingest.NewSources(list)
@@ -70,6 +73,13 @@ func serve(ctx context.Context, settings config.Ingest, list config.Sources, std
 	if err != nil {
 		return err
 	}
+	watcher, err := reload.New(reload.Options{
+		First: reading, Every: settings.Reload, Hangup: hangup, Log: log, Metrics: reg,
+		Load: func(refs config.Resolver) (func(), error) { return load(settings.ConfigDir, refs, handler) },
+	})
+	if err != nil {
+		return err
+	}
 	public, err := net.Listen("tcp", settings.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for webhooks: %w", err)
@@ -85,9 +95,24 @@ func serve(ctx context.Context, settings config.Ingest, list config.Sources, std
 	probed, stopped := context.WithCancel(context.WithoutCancel(ctx))
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { defer stopped(); return server.Serve(ctx, public) })
+	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error {
-		return admin.Serve(probed, private, admin.Handler(reg,
-			admin.Check{Name: "listener", Run: server.Ready}, process.BrokerCheck(bus)))
+		return admin.Serve(probed, private, admin.Handler(reg, func() []admin.Check {
+			return []admin.Check{{Name: "listener", Run: server.Ready}, process.BrokerCheck(bus), watcher.Check()}
+		}))
 	})
 	return g.Wait()
+}
+
+// load reads sources.yaml anew, and gives what lets the handler serve what it says.
+func load(dir string, refs config.Resolver, handler *ingest.Handler) (func(), error) {
+	list, err := config.ReadSources(dir, refs)
+	if err != nil {
+		return nil, err
+	}
+	sources, err := ingest.NewSources(list)
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = handler.Replace(sources) }, nil // its one error is a name given twice, which no file can
 }

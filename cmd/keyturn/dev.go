@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
 
 	"keyturn/internal/config"
 	"keyturn/internal/ingest"
@@ -35,7 +36,7 @@ func newDevCmd(a *app) *cobra.Command {
 		Use:   "dev",
 		Short: "Run everything on this machine against the sandbox, with a sample configuration",
 		Long: "Run everything in one process, with the sandbox of the three providers and a sample configuration that is\n" +
-			"written to <store>/config and yours to change. The store is kept between runs; the sandbox begins anew.\n" +
+			"written to <store>/config and yours to change while it runs. The store is kept between runs; the sandbox begins anew.\n" +
 			"Not for production: the sandbox's credentials are no secrets.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.dev(cmd.Context(), sandboxAddr) },
@@ -68,6 +69,9 @@ func (a *app) dev(ctx context.Context, sandboxAddr string) (err error) {
 		if err := writeSample(o.ConfigDir, sb.URL, sb.Credentials()); err != nil {
 			return err
 		}
+	}
+	if f, ok := a.in.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		o.Hangup = process.Hangup(ctx) // at a terminal it is what ends dev when the window is closed
 	}
 	m, err := newMachine(ctx, o)
 	if err != nil {

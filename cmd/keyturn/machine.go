@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"keyturn/internal/actions"
@@ -19,6 +20,8 @@ import (
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ingest"
+	"keyturn/internal/playbook"
+	"keyturn/internal/reload"
 	"keyturn/internal/secret"
 	"keyturn/internal/stream"
 	"keyturn/internal/stream/embedded"
@@ -33,7 +36,9 @@ type machineOptions struct {
 	MaxStore      int64
 	DeploymentKey secret.Value // empty: the store's own
 	ConfigDir     string
-	Public, Admin string // addresses to listen on
+	Reload        time.Duration    // how often the configuration's files are looked at; 0 = never
+	Hangup        <-chan os.Signal // loads the configuration at once; nil = never
+	Public, Admin string           // addresses to listen on
 	Log           *slog.Logger
 	Limits        actions.Limits                                     // of the runner; zero = its own
 	Meter         func(events.Action, apiclient.Gate) apiclient.Gate // counts calls; nil = nobody does
@@ -49,6 +54,7 @@ type machine struct {
 	public  net.Listener
 	private net.Listener
 	admin   http.Handler
+	watcher *reload.Watcher
 	sources []config.Source
 	log     *slog.Logger
 }
@@ -56,13 +62,12 @@ type machine struct {
 // newMachine reads the configuration, starts the broker and opens the listeners. It takes no delivery and makes no
 // call before run. What it started it stops when it fails.
 func newMachine(ctx context.Context, o machineOptions) (_ *machine, err error) {
-	sources, serr := config.ReadSources(o.ConfigDir, config.Resolver{})
-	files, ferr := config.Read(o.ConfigDir, config.Resolver{})
-	set, perr := worker.Playbooks(files.Playbooks)
-	if err := config.Join(serr, ferr, perr); err != nil {
+	reading := reload.NewReading()
+	files, err := readFiles(o.ConfigDir, reading.Resolver())
+	if err != nil {
 		return nil, usage(err)
 	}
-	m := &machine{sources: sources, log: o.Log}
+	m := &machine{sources: files.sources, log: o.Log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.close())
@@ -83,24 +88,67 @@ func newMachine(ctx context.Context, o machineOptions) (_ *machine, err error) {
 		return m, err
 	}
 	if m.worker, err = worker.New(worker.Options{
-		Bus: m.bus, Name: workerName(), Version: version, Keyer: m.keyer, Connections: files.Connections, Playbooks: set,
+		Bus: m.bus, Name: workerName(), Version: version, Keyer: m.keyer, Connections: files.Connections, Playbooks: files.set,
 		Log: o.Log, Limits: o.Limits, Meter: o.Meter,
 	}); err != nil {
 		return m, usage(err)
 	}
-	made, err := ingest.NewSources(sources)
-	if err != nil {
-		return m, usage(err)
-	}
+	return m, m.face(o, reading, files.made, reg)
+}
+
+// face makes what the outside meets: the intake, health and metrics, and what watches the configuration.
+func (m *machine) face(o machineOptions, reading *reload.Reading, sources []*ingest.Source, reg *prometheus.Registry) error {
 	handler, err := ingest.NewHandler(ingest.Options{
-		Sources: made, Publisher: m.bus, Log: o.Log, Metrics: reg, TooLarge: stream.IsTooLarge,
+		Sources: sources, Publisher: m.bus, Log: o.Log, Metrics: reg, TooLarge: stream.IsTooLarge,
 	})
 	if err != nil {
-		return m, err
+		return err
+	}
+	if m.watcher, err = reload.New(reload.Options{
+		First: reading, Every: o.Reload, Hangup: o.Hangup, Log: o.Log, Metrics: reg,
+		Load: func(refs config.Resolver) (func(), error) { return m.load(o.ConfigDir, refs, handler) },
+	}); err != nil {
+		return err
 	}
 	m.server = ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: o.Log})
-	m.admin = admin.Handler(reg, append(m.checks(), m.worker.Checks()...)...)
-	return m, m.listen(o)
+	m.admin = admin.Handler(reg, func() []admin.Check { return append(m.checks(), m.worker.Checks()...) })
+	return m.listen(o)
+}
+
+// files are what the machine is configured by.
+type files struct {
+	config.Config
+	sources config.Sources
+	made    []*ingest.Source
+	set     *playbook.Set
+}
+
+// readFiles reads and checks the three files. The error has the faults of all.
+func readFiles(dir string, refs config.Resolver) (f files, err error) {
+	var faults [4]error
+	f.sources, faults[0] = config.ReadSources(dir, refs)
+	f.Config, faults[1] = config.Read(dir, refs)
+	f.set, faults[2] = worker.Playbooks(f.Playbooks)
+	if faults[0] == nil {
+		f.made, faults[3] = ingest.NewSources(f.sources)
+	}
+	return f, config.Join(faults[:]...)
+}
+
+// load reads the files anew, and gives what puts all three in force.
+func (m *machine) load(dir string, refs config.Resolver, handler *ingest.Handler) (func(), error) {
+	f, err := readFiles(dir, refs)
+	if err != nil {
+		return nil, err
+	}
+	work, err := m.worker.Prepare(f.Connections, f.set)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		work()
+		_ = handler.Replace(f.made) // its one error is a name given twice, which no file can
+	}, nil
 }
 
 // key settles the deployment key: the configured one, or the one that the store generated for itself.
@@ -134,6 +182,7 @@ func (m *machine) checks() []admin.Check {
 	return []admin.Check{
 		{Name: "listener", Run: m.server.Ready},
 		{Name: "broker", Run: m.bus.Ready, Notes: func() string { return "durability " + string(m.bus.Durability()) }},
+		m.watcher.Check(),
 	}
 }
 
@@ -148,6 +197,7 @@ func (m *machine) AdminURL() string { return "http://" + m.private.Addr().String
 func (m *machine) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.worker.Run(ctx) })
+	g.Go(func() error { return m.watcher.Run(ctx) })
 	g.Go(func() error { return m.server.Serve(ctx, m.public) })
 	g.Go(func() error { return admin.Serve(ctx, m.private, m.admin) })
 	g.Go(func() error {

@@ -198,16 +198,16 @@ func (offboarding) Plan(e events.Event) (events.Plan, error) {
 	return p, nil
 }
 
-func (offboarding) Guard(p events.Plan) planner.Guard {
+func (offboarding) Guard(p events.Plan) (planner.Guard, error) {
 	switch {
 	case strings.HasPrefix(p.Event.Subject, "user:protected"):
-		return planner.Guard{Protected: p.Event.Subject}
+		return planner.Guard{Protected: p.Event.Subject}, nil
 	case strings.HasPrefix(p.Event.Subject, "user:held"):
-		return planner.Guard{Approvers: 1, Why: "okta.suspend_user needs 1 approval"}
+		return planner.Guard{Approvers: 1, Why: "okta.suspend_user needs 1 approval"}, nil
 	case strings.HasPrefix(p.Event.Subject, "user:twice"):
-		return planner.Guard{Approvers: 2, Why: "okta.suspend_user needs 2 approvals"}
+		return planner.Guard{Approvers: 2, Why: "okta.suspend_user needs 2 approvals"}, nil
 	}
-	return planner.Guard{}
+	return planner.Guard{}, nil
 }
 
 // cmdExits runs a command that must end with the given exit code.

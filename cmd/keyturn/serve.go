@@ -19,7 +19,8 @@ func newServeCmd(a *app) *cobra.Command {
 		Use:   "serve",
 		Short: "Run the intake and a worker on this machine, with an embedded broker and real connections",
 		Long: "Run the intake and a worker in one process over an embedded broker. Sources, connections and playbooks\n" +
-			"are read from KEYTURN_CONFIG_DIR; the store, KEYTURN_STORE, belongs on a local file system.\n\n" +
+			"are read from KEYTURN_CONFIG_DIR, again whenever they change and at SIGHUP: what is wrong is refused, and what was\n" +
+			"in force stays (/readyz?verbose). The store, KEYTURN_STORE, belongs on a local file system.\n\n" +
 			"Settings come from the environment:\n\n" + settingsHelp(),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
@@ -47,7 +48,9 @@ func (a *app) serve(ctx context.Context) (err error) {
 	}
 	log := process.Logger(settings.Log, a.err)
 	defer process.Deadline(ctx, settings.Shutdown, log)()
-	m, err := newMachine(ctx, a.localOptions(settings, machineOptions{ConfigDir: settings.ConfigDir, Log: log}))
+	m, err := newMachine(ctx, a.localOptions(settings, machineOptions{
+		ConfigDir: settings.ConfigDir, Log: log, Hangup: process.Hangup(ctx),
+	}))
 	if err != nil {
 		return err
 	}
@@ -75,6 +78,6 @@ func (a *app) localOptions(s config.Local, o machineOptions) machineOptions {
 	if _, chosen := os.LookupEnv("KEYTURN_DURABILITY"); chosen {
 		o.Durability = stream.Durability(s.Durability)
 	}
-	o.Announce, o.Public, o.Admin = true, s.Listen, s.AdminListen
+	o.Announce, o.Public, o.Admin, o.Reload = true, s.Listen, s.AdminListen, s.Reload
 	return o
 }

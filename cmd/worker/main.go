@@ -21,6 +21,7 @@ import (
 	"keyturn/internal/events"
 	"keyturn/internal/playbook"
 	"keyturn/internal/process"
+	"keyturn/internal/reload"
 	"keyturn/internal/stream"
 	"keyturn/internal/worker"
 )
@@ -41,17 +42,20 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return err
 	}
 	settings, err := config.WorkerFromEnv()
-	files, ferr := config.Read(settings.ConfigDir, config.Resolver{})
+	reading := reload.NewReading()
+	files, ferr := config.Read(settings.ConfigDir, reading.Resolver())
 	set, perr := worker.Playbooks(files.Playbooks)
 	if err := config.Join(err, ferr, perr); err != nil {
 		return process.Misconfigured(err)
 	}
-	return work(ctx, settings, files.Connections, set, stderr)
+	return work(ctx, settings, reading, files.Connections, set, stderr)
 }
 
 // work connects to the broker and runs the worker beside its admin listener.
-func work(ctx context.Context, settings config.Worker, list config.Connections, set *playbook.Set, stderr io.Writer) (err error) {
+func work(ctx context.Context, settings config.Worker, reading *reload.Reading, list config.Connections, set *playbook.Set,
+	stderr io.Writer) (err error) {
 	log := process.Logger(settings.Log, stderr)
+	hangup := process.Hangup(ctx)
 	defer process.Deadline(ctx, settings.Shutdown, log)()
 	reg := admin.NewRegistry()
 	keyer, err := events.NewKeyer([]byte(settings.DeploymentKey.Reveal()))
@@ -71,6 +75,13 @@ func work(ctx context.Context, settings config.Worker, list config.Connections, 
 	if err != nil {
 		return process.Misconfigured(err)
 	}
+	watcher, err := reload.New(reload.Options{
+		First: reading, Every: settings.Reload, Hangup: hangup, Log: log, Metrics: reg,
+		Load: func(refs config.Resolver) (func(), error) { return load(settings.ConfigDir, refs, w) },
+	})
+	if err != nil {
+		return err
+	}
 	private, err := net.Listen("tcp", settings.AdminListen)
 	if err != nil {
 		return fmt.Errorf("listen for health and metrics: %w", err)
@@ -78,10 +89,23 @@ func work(ctx context.Context, settings config.Worker, list config.Connections, 
 	log.InfoContext(ctx, "worker starts", "version", version, "admin", private.Addr().String(), "connections", len(list))
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.Run(ctx) })
+	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error {
-		return admin.Serve(ctx, private, admin.Handler(reg, append([]admin.Check{process.BrokerCheck(bus)}, w.Checks()...)...))
+		return admin.Serve(ctx, private, admin.Handler(reg, func() []admin.Check {
+			return append([]admin.Check{process.BrokerCheck(bus), watcher.Check()}, w.Checks()...)
+		}))
 	})
 	return g.Wait()
+}
+
+// load reads connections.yaml and playbooks.yaml anew, and gives what lets the worker work by them.
+func load(dir string, refs config.Resolver, w *worker.Worker) (func(), error) {
+	files, err := config.Read(dir, refs)
+	set, perr := worker.Playbooks(files.Playbooks)
+	if err := config.Join(err, perr); err != nil {
+		return nil, err
+	}
+	return w.Prepare(files.Connections, set)
 }
 
 // name is unique among the workers: two on one machine, and two lives of one, are two holders of a lease.

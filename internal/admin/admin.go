@@ -36,11 +36,11 @@ func NewRegistry() *prometheus.Registry {
 	return reg
 }
 
-// Handler serves the three paths.
-func Handler(reg *prometheus.Registry, checks ...Check) http.Handler {
+// Handler serves the three paths. checks gives what must hold at the moment: it is asked each time.
+func Handler(reg *prometheus.Registry, checks func() []Check) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, checks) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, checks()) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
 	return mux
 }

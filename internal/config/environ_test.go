@@ -31,7 +31,7 @@ func TestLocalDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Local{
-		Listen: "127.0.0.1:8480", AdminListen: "127.0.0.1:8481", Shutdown: 20 * time.Second, Store: ".keyturn",
+		Reload: 10 * time.Second, Listen: "127.0.0.1:8480", AdminListen: "127.0.0.1:8481", Shutdown: 20 * time.Second, Store: ".keyturn",
 		Durability: Group, StoreMaxBytes: 8 << 30, Log: Log{Level: slog.LevelInfo, Format: JSON},
 	}
 	if got != want {
@@ -59,10 +59,18 @@ func TestDrainFitsIntoTheStop(t *testing.T) {
 	}
 }
 
+func TestReloadIsNoNegativeSpan(t *testing.T) {
+	clearSettings(t)
+	t.Setenv("KEYTURN_RELOAD", "-1s")
+	if _, err := LocalFromEnv(); err == nil || !strings.Contains(err.Error(), "KEYTURN_RELOAD: must not be negative") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestEverySettingIsRead(t *testing.T) {
 	clearSettings(t)
 	set := map[string]string{
-		"KEYTURN_CONFIG_DIR": "/etc/k", "KEYTURN_ADMIN_LISTEN": "[::1]:1", "KEYTURN_SHUTDOWN": "3s",
+		"KEYTURN_CONFIG_DIR": "/etc/k", "KEYTURN_ADMIN_LISTEN": "[::1]:1", "KEYTURN_SHUTDOWN": "3s", "KEYTURN_RELOAD": "0s",
 		"KEYTURN_DEPLOYMENT_KEY": "0123456789abcdef", "KEYTURN_REPLICAS": "5",
 		"KEYTURN_NATS_URL": "nats://a:1, tls://b:2", "KEYTURN_NATS_CREDS": "c.creds",
 		"KEYTURN_NATS_MONITOR": "http://a:8222", "KEYTURN_NATS_ASSERT_DURABLE": "true",

@@ -15,6 +15,7 @@ type Ingest struct {
 	ConfigDir   string        `split_words:"true" default:"/etc/keyturn" desc:"directory with sources.yaml"`
 	Listen      string        `split_words:"true" default:"127.0.0.1:8480" desc:"address of the public listener, host:port"`
 	AdminListen string        `split_words:"true" default:"127.0.0.1:8481" desc:"address of health and metrics, host:port; never public"`
+	Reload      time.Duration `split_words:"true" default:"10s" desc:"how often the configuration's files are looked at for a change, besides at SIGHUP; 0s = never"`
 	Drain       time.Duration `split_words:"true" default:"5s" desc:"how long deliveries are still taken after /readyz says no: at least the period of the readiness probe; 0s = not at all"`
 	Shutdown    time.Duration `split_words:"true" default:"20s" desc:"the longest a clean stop may take"`
 	NATS        NATS
@@ -24,6 +25,7 @@ type Ingest struct {
 // Worker are the settings of a worker.
 type Worker struct {
 	ConfigDir     string        `split_words:"true" default:"/etc/keyturn" desc:"directory with connections.yaml and playbooks.yaml"`
+	Reload        time.Duration `split_words:"true" default:"10s" desc:"how often the configuration's files are looked at for a change, besides at SIGHUP; 0s = never"`
 	AdminListen   string        `split_words:"true" default:"127.0.0.1:8482" desc:"address of health and metrics, host:port; never public"`
 	Shutdown      time.Duration `split_words:"true" default:"20s" desc:"the longest a clean stop may take"`
 	DeploymentKey secret.Value  `split_words:"true" required:"true" desc:"key that hides principals in subjects: the same on every worker, for ever; at least 16 bytes"`
@@ -35,6 +37,7 @@ type Worker struct {
 // Local are the settings of the one tool: serve, dev, and the commands of an operator.
 type Local struct {
 	ConfigDir     string        `split_words:"true" desc:"directory with sources.yaml, connections.yaml and playbooks.yaml; dev brings a sample"`
+	Reload        time.Duration `split_words:"true" default:"10s" desc:"how often the configuration's files are looked at for a change, besides at SIGHUP; 0s = never"`
 	Listen        string        `split_words:"true" default:"127.0.0.1:8480" desc:"address of the public listener, host:port"`
 	AdminListen   string        `split_words:"true" default:"127.0.0.1:8481" desc:"address of health and metrics, host:port; never public"`
 	Shutdown      time.Duration `split_words:"true" default:"20s" desc:"the longest a clean stop may take"`
@@ -79,6 +82,7 @@ func IngestFromEnv() (Ingest, error) {
 	e.listen("KEYTURN_LISTEN", s.Listen)
 	e.listen("KEYTURN_ADMIN_LISTEN", s.AdminListen)
 	e.positive("KEYTURN_SHUTDOWN", s.Shutdown)
+	e.reload(s.Reload)
 	e.drain(s.Drain, s.Shutdown)
 	e.nats(s.NATS, true)
 	return s, e.err()
@@ -94,6 +98,13 @@ func (e *environ) drain(d, shutdown time.Duration) {
 	}
 }
 
+// reload refuses a span that is none.
+func (e *environ) reload(d time.Duration) {
+	if d < 0 {
+		e.fault("KEYTURN_RELOAD", "must not be negative: write it as 10s, or 0s to look at SIGHUP only")
+	}
+}
+
 // WorkerFromEnv reads the settings of a worker. The error is Faults.
 func WorkerFromEnv() (Worker, error) {
 	var s Worker
@@ -101,6 +112,7 @@ func WorkerFromEnv() (Worker, error) {
 	e.fill(&s)
 	e.listen("KEYTURN_ADMIN_LISTEN", s.AdminListen)
 	e.positive("KEYTURN_SHUTDOWN", s.Shutdown)
+	e.reload(s.Reload)
 	e.key(s.DeploymentKey)
 	if s.Replicas != 1 && s.Replicas != 3 && s.Replicas != 5 {
 		e.fault("KEYTURN_REPLICAS", "is no number of copies that can agree: use 1, 3 or 5")
@@ -117,6 +129,7 @@ func LocalFromEnv() (Local, error) {
 	e.listen("KEYTURN_LISTEN", s.Listen)
 	e.listen("KEYTURN_ADMIN_LISTEN", s.AdminListen)
 	e.positive("KEYTURN_SHUTDOWN", s.Shutdown)
+	e.reload(s.Reload)
 	e.key(s.DeploymentKey)
 	e.nats(s.NATS, false)
 	return s, e.err()

@@ -32,6 +32,15 @@ func Context() (context.Context, context.CancelFunc) {
 	return ctx, stop
 }
 
+// Hangup receives each SIGHUP until ctx ends: the request to load a changed configuration. From the call on the signal
+// does not end the process any more.
+func Hangup(ctx context.Context) <-chan os.Signal {
+	told := make(chan os.Signal, 1) // one that waits stands for all that follow it
+	signal.Notify(told, syscall.SIGHUP)
+	context.AfterFunc(ctx, func() { signal.Stop(told) })
+	return told
+}
+
 // Unless gives err, unless it came of being told to stop: a process that is stopped while it starts ends in order.
 func Unless(stopped context.Context, err error) error {
 	if stopped.Err() != nil && errors.Is(err, stopped.Err()) {

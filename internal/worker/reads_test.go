@@ -219,7 +219,7 @@ func TestTheLaneMoves(t *testing.T) {
 func TestReadsUnderAnOpenBreaker(t *testing.T) {
 	s := newSite(t, sandbox.Options{})
 	var l *lane.Lane
-	s.work("worker-1", s.connections()[1:2], nil, func(w *Worker) { l = w.lanes[0] })
+	s.work("worker-1", s.connections()[1:2], nil, func(w *Worker) { l = w.fleet.lanes()[0] })
 	s.check("asa-prod")
 	s.sb.ResetJournal()
 	l.Denied(&apiclient.Error{Op: "asa.listClients", Status: 401, Cause: apiclient.Denied})
@@ -238,7 +238,7 @@ func TestReadsUnderAnOpenBreaker(t *testing.T) {
 // TestReadsWaitForTheBudget: a read that finds no budget says when to ask again, and makes no call.
 func TestReadsWaitForTheBudget(t *testing.T) {
 	s := newSite(t, sandbox.Options{Limits: map[string]sandbox.Limit{sandbox.BucketASA: {Requests: 3, Window: 5 * time.Minute}}})
-	s.work("worker-1", s.connections()[1:2], nil, func(w *Worker) { w.lanes[0].Bus.(*desk).patience = 20 * time.Millisecond })
+	s.work("worker-1", s.connections()[1:2], nil, func(w *Worker) { w.fleet.lanes()[0].Bus.(*desk).patience = 20 * time.Millisecond })
 	var said *stream.ReadError
 	for range 5 {
 		_, err := s.get("asa-prod", reads.Query{Resource: "users"})

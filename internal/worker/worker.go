@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -51,10 +52,14 @@ type Options struct {
 
 // Worker is a planner and the lanes.
 type Worker struct {
+	opts    Options
 	bus     *stream.Bus
 	log     *slog.Logger
+	runner  actions.Runner // what the runners of all lanes have in common
 	planner *planner.Planner
-	lanes   []*lane.Lane
+	set     atomic.Pointer[playbook.Set] // the playbooks in force
+	fleet   fleet
+	strays  strays
 }
 
 // Playbooks compiles the playbooks against the kinds of actions that there are. The error is config.Faults.
@@ -72,47 +77,65 @@ func Playbooks(p config.Playbooks) (*playbook.Set, error) {
 
 // New makes a worker. It makes no call, neither to the broker nor to a provider.
 func New(o Options) (*Worker, error) {
+	w := &Worker{opts: o, bus: o.Bus, log: o.Log, strays: strays{look: make(chan struct{}, 1)}}
 	records := ledger.New(o.Bus.Log(), time.Now)
-	runner := actions.Runner{
+	w.runner = actions.Runner{
 		Ledger: records, Queue: o.Bus, Morgue: o.Bus, Worker: o.Name, NewID: uuid.NewString, Log: o.Log, Limits: o.Limits,
 	}
-	w := &Worker{bus: o.Bus, log: o.Log, planner: &planner.Planner{
-		Ledger: records, Queue: o.Bus, Timetable: o.Bus, Morgue: o.Bus, Plans: o.Playbooks, Keyer: o.Keyer,
-		Follow: runner.Follow, Worker: o.Name, NewID: uuid.NewString, Log: o.Log,
-	}}
-	var faults []error
-	for _, c := range o.Connections {
-		l, err := newLane(c, o, runner)
-		if err != nil {
-			faults = append(faults, err)
-			continue
-		}
-		w.lanes = append(w.lanes, l)
+	w.planner = &planner.Planner{
+		Ledger: records, Queue: o.Bus, Timetable: o.Bus, Morgue: o.Bus, Keyer: o.Keyer,
+		Latest: func() planner.Plans { return w.set.Load() },
+		Follow: w.runner.Follow, Worker: o.Name, NewID: uuid.NewString, Log: o.Log,
 	}
-	return w, errors.Join(faults...)
+	apply, err := w.Prepare(o.Connections, o.Playbooks)
+	if err != nil {
+		return nil, err
+	}
+	apply()
+	return w, nil
+}
+
+// Prepare makes what other connections and playbooks need, and gives what puts them in force in place of those of now;
+// it may be called while the worker runs, by one goroutine at a time. A message that is being planned is planned by the
+// playbooks that it began with. A connection that is the same as before keeps its lane and the lease; one that changed
+// or is gone finishes what it has in hand. Nothing has changed when there is an error, nor before apply is called.
+func (w *Worker) Prepare(connections config.Connections, set *playbook.Set) (apply func(), err error) {
+	next, err := w.fleet.prepare(connections, w.newLane)
+	if err != nil {
+		return nil, err
+	}
+	set = Sparing(set, connections)
+	return func() {
+		w.set.Store(Sparing(set, connections))
+		w.fleet.replace(next)
+		select {
+		case w.strays.look <- struct{}{}:
+		default: // a look is due already
+		}
+	}, nil
 }
 
 // newLane makes the lane of a connection.
-func newLane(c config.Connection, o Options, runner actions.Runner) (*lane.Lane, error) {
+func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 	fresh := func() (actions.Clients, error) {
-		made, err := clients(c, apiclient.Wiring{Transport: o.Transport, Version: o.Version})
-		made.Protected = o.Playbooks.Protects
+		made, err := clients(c, apiclient.Wiring{Transport: w.opts.Transport, Version: w.opts.Version})
+		made.Protected = func(ids []events.Identifier) string { return w.set.Load().Protects(ids) }
 		return made, err
 	}
 	made, err := fresh()
 	if err != nil {
 		return nil, err
 	}
-	d := &desk{Bus: o.Bus, connection: c, made: made, fresh: fresh, patience: readPatience, log: o.Log}
+	d := &desk{Bus: w.bus, connection: c, made: made, fresh: fresh, patience: readPatience, log: w.log}
 	d.lane = &lane.Lane{
-		Connection: c.Name, Holder: o.Name, Concurrency: c.Concurrency, Bus: d, Probe: probe(made), Log: o.Log,
+		Connection: c.Name, Holder: w.opts.Name, Concurrency: c.Concurrency, Bus: d, Probe: probe(made), Log: w.log,
 		Runner: func(t *lane.Tenure) *actions.Runner {
-			r := runner
+			r := w.runner
 			r.Epoch, r.Denied = t.Epoch, t.Denied
 			r.Build = func(a events.Action, pins map[string]string) (actions.Kind, error) {
 				g := t.Gate(a)
-				if o.Meter != nil {
-					g = o.Meter(a, g)
+				if w.opts.Meter != nil {
+					g = w.opts.Meter(a, g)
 				}
 				return gated(made, g).Build(a, pins)
 			}
@@ -133,9 +156,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.planner.Run(ctx, w.bus) })
 	g.Go(func() error { w.bus.Janitor(ctx, sweepEvery); return nil })
-	for _, l := range w.lanes {
-		g.Go(func() error { return l.Run(ctx) })
-	}
+	g.Go(func() error { w.watchStrays(ctx); return nil })
+	g.Go(func() error { return w.fleet.run(ctx) })
 	return g.Wait()
 }
 
@@ -155,10 +177,11 @@ func (w *Worker) createStreams(ctx context.Context) error {
 	})
 }
 
-// Checks are the worker's part of /readyz: a lane that stands still because its credential was refused.
+// Checks are the worker's part of /readyz at the moment: a lane that stands still because its credential was refused,
+// and work that nobody does.
 func (w *Worker) Checks() []admin.Check {
-	var checks []admin.Check
-	for _, l := range w.lanes {
+	checks := []admin.Check{w.strayCheck()}
+	for _, l := range w.fleet.lanes() {
 		checks = append(checks, admin.Check{
 			Name: "lane " + l.Connection,
 			Run:  func(context.Context) error { return l.Err() },
