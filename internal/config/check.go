@@ -79,7 +79,7 @@ func (k *checker) walk(e *jsonschema.ValidationError) {
 	switch what := e.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
 		for _, name := range what.Properties {
-			k.add(at.to(name), true, "unknown key"+k.unknown(e.SchemaURL, name))
+			k.add(at.to(name), true, k.unknown(e.SchemaURL, name))
 		}
 	case *kind.Required:
 		for _, name := range what.Missing {
@@ -116,6 +116,9 @@ func (k *checker) leaf(e *jsonschema.ValidationError) string {
 	case *kind.MinProperties:
 		return "is empty" + k.choose(e.SchemaURL)
 	case *kind.MaxProperties:
+		if what.Want > 1 {
+			return fmt.Sprintf("has more than %d: %s", what.Want, k.describe(e.SchemaURL, ""))
+		}
 		return "has more than one key" + k.choose(e.SchemaURL)
 	case *kind.MinItems:
 		return fmt.Sprintf("needs at least %d: %s", what.Want, k.describe(e.SchemaURL, ""))
@@ -181,10 +184,13 @@ func (k *checker) choose(url string) string {
 
 func (k *checker) unknown(url, name string) string {
 	s, err := k.compiler.Compile(url)
-	if err != nil || len(s.Properties) == 0 {
-		return ": remove it"
+	switch {
+	case err == nil && s.PropertyNames != nil:
+		return "the name does not fit: " + continued(strings.TrimSuffix(s.PropertyNames.Description, "."))
+	case err != nil || len(s.Properties) == 0:
+		return "unknown key: remove it"
 	}
-	return suggest(name, sortedKeys(s))
+	return "unknown key" + suggest(name, sortedKeys(s))
 }
 
 func sortedKeys(s *jsonschema.Schema) []string { return slices.Sorted(maps.Keys(s.Properties)) }

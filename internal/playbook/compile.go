@@ -97,7 +97,8 @@ func (c *compiler) forEvent(b config.Playbook, name string) (book, config.Faults
 		return book{}, config.Faults{{Position: b.At, What: "cannot be compiled for " + name + ": " + err.Error()}}
 	}
 	var faults config.Faults
-	compiled := book{name: b.Name, class: events.Class(b.Class.Value)}
+	compiled := book{name: b.Name, class: events.Class(b.Class.Value), dryRun: b.DryRun}
+	env, compiled.variables, faults = env.declare(b.Variables)
 	if b.When != nil {
 		p, found := env.condition(*b.When)
 		compiled.when = p

@@ -1,11 +1,10 @@
 package playbook
 
 import (
-	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
-	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common"
@@ -25,15 +24,12 @@ const (
 	checkEvery    = 100       // steps of a comprehension between two looks at the clock
 )
 
-// maxTime ends an evaluation that the cost did not. It is far above what a million units take even on a machine that
-// is busy, so that it never decides by itself what a plan is.
-const maxTime = 10 * time.Second
-
-// environment compiles expressions over one type of event.
+// environment compiles expressions over one type of event, and over the variables of one playbook.
 type environment struct {
-	env    *cel.Env
-	shape  shape
-	fields []string // the names that suggestions choose from
+	env       *cel.Env
+	shape     shape
+	fields    []string // the names that suggestions choose from
+	variables []string // those of the playbook, also those that stand below what is being compiled
 }
 
 func newEnvironment(event string) (*environment, error) {
@@ -54,10 +50,12 @@ func newEnvironment(event string) (*environment, error) {
 	return &environment{env: env, shape: sh, fields: fieldsOf(env)}, nil
 }
 
+const lowerFunction = "lowerAscii"
+
 // lowerASCII adds text.lowerAscii(), named as in CEL's own library of strings: an identifier is compared without
 // regard to case. The rest of that library can make texts grow without a cost.
 func lowerASCII() cel.EnvOption {
-	return cel.Function("lowerAscii", cel.MemberOverload("string_lower_ascii", []*cel.Type{cel.StringType}, cel.StringType,
+	return cel.Function(lowerFunction, cel.MemberOverload("string_lower_ascii", []*cel.Type{cel.StringType}, cel.StringType,
 		cel.UnaryBinding(func(v ref.Val) ref.Val {
 			s, ok := v.Value().(string)
 			if !ok {
@@ -114,7 +112,8 @@ func (e *environment) compile(x config.Expr) (*program, *cel.Type, config.Faults
 	if issues.Err() != nil {
 		return nil, nil, e.faults(x, issues.Errors())
 	}
-	run, err := e.env.Program(ast, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(checkEvery))
+	run, err := e.env.Program(ast, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(checkEvery),
+		cel.CostTracking(prices{}))
 	if err != nil {
 		return nil, nil, config.Faults{{Position: x.At, What: "cannot be compiled: " + err.Error()}}
 	}
@@ -127,7 +126,7 @@ func (e *environment) faults(x config.Expr, errs []*common.Error) config.Faults 
 	for _, err := range errs {
 		list = append(list, config.Fault{
 			Position: x.Place(err.Location.Line(), err.Location.Column()),
-			What:     strings.ReplaceAll(strings.TrimSpace(err.Message), "\n", " ") + e.hint(err.Message),
+			What:     e.explain(x.Source, err),
 		})
 	}
 	return list
@@ -136,17 +135,59 @@ func (e *environment) faults(x config.Expr, errs []*common.Error) config.Faults 
 var (
 	undefinedField = regexp.MustCompile(`^undefined field '([^']*)'`)
 	undeclaredName = regexp.MustCompile(`^undeclared reference to '([^']*)'`)
+	selectedName   = regexp.MustCompile(`^\s*\.\s*(\w+)`)
 )
 
-// hint names the nearest field to one that does not exist.
-func (e *environment) hint(message string) string {
+// explain is the compiler's message on one line, and where a name does not exist the nearest one that does.
+func (e *environment) explain(source string, err *common.Error) string {
+	message := strings.ReplaceAll(strings.TrimSpace(err.Message), "\n", " ")
 	if m := undefinedField.FindStringSubmatch(message); m != nil {
-		return near(m[1], e.fields)
+		return message + near(m[1], e.fields)
 	}
-	if m := undeclaredName.FindStringSubmatch(message); m != nil && !strings.Contains(message, "did you mean") {
-		return near(m[1], []string{"event"})
+	m := undeclaredName.FindStringSubmatch(message)
+	if m == nil {
+		return message
+	}
+	name, isVariable := strings.CutPrefix(m[1], variablesName+".")
+	switch {
+	case isVariable:
+		return e.noVariable(name)
+	case m[1] == variablesName:
+		return e.noVariable(selected(source, err.Location))
+	case strings.Contains(message, "did you mean"):
+		return message
+	}
+	return message + near(m[1], []string{"event", variablesName})
+}
+
+// selected is the name behind the dot that follows the word at a place: what of `variables.x` the compiler leaves out.
+func selected(source string, at common.Location) string {
+	lines := strings.Split(source, "\n")
+	if at.Line() < 1 || at.Line() > len(lines) {
+		return ""
+	}
+	line := []rune(lines[at.Line()-1])
+	if at.Column()+len(variablesName) > len(line) {
+		return ""
+	}
+	rest := strings.Join(append([]string{string(line[at.Column()+len(variablesName):])}, lines[at.Line():]...), "\n")
+	if m := selectedName.FindStringSubmatch(rest); m != nil {
+		return m[1]
 	}
 	return ""
+}
+
+// noVariable says what is wrong with a reference to a variable.
+func (e *environment) noVariable(name string) string {
+	switch {
+	case name == "":
+		return "variables is no value by itself: write variables.NAME"
+	case slices.Contains(e.variables, name):
+		return "the variable " + name + " stands further down: an expression can use those above it"
+	case len(e.variables) == 0:
+		return "no variable " + name + ": the playbook has no variables"
+	}
+	return "no variable " + name + config.Suggest(name, e.variables)
 }
 
 // near is a suggestion only where one word is near; what else there is would be too long a list.
@@ -155,17 +196,6 @@ func near(word string, known []string) string {
 		return s
 	}
 	return ""
-}
-
-// eval evaluates for one event. Its error says where, and repeats nothing of the event.
-func (p *program) eval(event any) (ref.Val, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
-	defer cancel()
-	out, _, err := p.run.ContextEval(ctx, map[string]any{"event": event})
-	if err != nil {
-		return nil, p.fault(cause(err.Error(), p.expr.Source))
-	}
-	return out, nil
 }
 
 func (p *program) fault(what string) error {

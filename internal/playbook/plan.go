@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -12,10 +13,11 @@ import (
 
 // Plan gives the plan of an event: the actions of every playbook that matches it, in the order of the file. An event
 // that none matches has a plan without actions. Actions at one connection follow each other within a playbook; what
-// follows a step that is needed waits for it as well.
+// follows a step that is needed waits for it as well. What a playbook on trial would do stands in DryRuns alone.
 //
 // The error says that the event is none of the catalogue's, or that an expression has no value for it (config.Faults,
-// with the place in the file). Then nothing is planned: half a plan would be a rule that did not fire.
+// with the place in the file). Then nothing is planned: half a plan would be a rule that did not fire. A playbook on
+// trial is no part of what is done, and its faults are recorded instead.
 func (s *Set) Plan(e events.Event) (events.Plan, error) {
 	id := e.Case()
 	payload, err := events.Decode(e)
@@ -31,30 +33,42 @@ func (s *Set) Plan(e events.Event) (events.Plan, error) {
 	if err != nil {
 		return events.Plan{}, fmt.Errorf("plan %s: %w", id, err)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	defer cancel()
+	spend := newBudget(ctx)
 	for _, b := range books {
-		matches, err := b.matches(event)
-		if err != nil {
-			return events.Plan{}, fmt.Errorf("plan %s: playbook %s: %w", id, b.name, err)
-		}
-		if !matches {
+		if b.dryRun {
 			continue
 		}
-		actions, err := b.actions(e, event)
+		actions, err := b.apply(spend, e, event)
 		if err != nil {
 			return events.Plan{}, fmt.Errorf("plan %s: playbook %s: %w", id, b.name, err)
 		}
-		plan.Playbooks = append(plan.Playbooks, b.name)
-		plan.Actions = append(plan.Actions, actions...)
+		if len(actions) > 0 {
+			plan.Playbooks = append(plan.Playbooks, b.name)
+			plan.Actions = append(plan.Actions, actions...)
+		}
 	}
+	plan.DryRuns = try(books, e, event)
 	plan.Class = mostUrgent(plan)
 	return plan, nil
 }
 
-func (b book) matches(event any) (bool, error) {
+// apply gives the actions of a playbook for one event; none means that it does not match.
+func (b book) apply(spend *budget, e events.Event, event any) ([]events.Action, error) {
+	ev := spend.evaluate(event, b.variables)
+	matches, err := b.matches(ev)
+	if err != nil || !matches {
+		return nil, err
+	}
+	return b.actions(e, ev)
+}
+
+func (b book) matches(ev *evaluation) (bool, error) {
 	if b.when == nil {
 		return true, nil
 	}
-	out, err := b.when.eval(event)
+	out, err := ev.eval(b.when)
 	if err != nil {
 		return false, err
 	}
@@ -66,14 +80,14 @@ func (b book) matches(event any) (bool, error) {
 }
 
 // actions resolves the steps of a playbook for one event.
-func (b book) actions(e events.Event, event any) ([]events.Action, error) {
+func (b book) actions(e events.Event, ev *evaluation) ([]events.Action, error) {
 	id, class := e.Case(), e.Class
 	if b.class != "" {
 		class = b.class
 	}
 	var list []events.Action
 	for _, s := range b.steps {
-		with, err := s.with.encode(event)
+		with, err := s.with.encode(ev)
 		if err != nil {
 			return nil, fmt.Errorf("step %s: %w", s.name, err)
 		}

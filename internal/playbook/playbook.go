@@ -34,14 +34,20 @@ type Set struct {
 	books  map[string][]book // by catalogue name, in the order of the file
 	shapes map[string]shape  // of the events in books
 	guards guards
+	config string // Version of the file that it was compiled from
 }
+
+// Version names the file that the set was compiled from, by its content.
+func (s *Set) Version() string { return s.config }
 
 // book is a playbook as it is for one type of event.
 type book struct {
-	name  string
-	class events.Class
-	when  *program // nil: always
-	steps []step
+	name      string
+	class     events.Class
+	dryRun    bool
+	variables map[string]*program // by their names in expressions: "variables.partner"
+	when      *program            // nil: always
+	steps     []step
 }
 
 // step is one action of a playbook.
@@ -50,13 +56,6 @@ type step struct {
 	with         value
 	after        []string // names of the steps that must be terminal before
 	onDead       events.OnDead
-}
-
-// Brake lets at most Max cases pass in any window of length Per; what is above is held. Who counts is the planner.
-type Brake struct {
-	Name string // what counts together; it stays when Max changes: "user.terminated per 1h0m0s"
-	Max  int
-	Per  time.Duration
 }
 
 // Compile checks and compiles playbooks against the catalogue of events and the kinds of actions. The error is
@@ -70,7 +69,7 @@ func Compile(p config.Playbooks, kinds []Kind) (*Set, error) {
 	for _, row := range events.Catalogue() {
 		c.eventNames = append(c.eventNames, row.Name)
 	}
-	s := &Set{books: map[string][]book{}, shapes: map[string]shape{}}
+	s := &Set{books: map[string][]book{}, shapes: map[string]shape{}, config: p.Version}
 	for _, b := range p.List {
 		c.book(s, b)
 	}

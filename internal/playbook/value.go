@@ -59,23 +59,23 @@ func (e *environment) value(c config.Value) (value, config.Faults) {
 }
 
 // resolve gives the value for one event, in the types of encoding/json.
-func (v value) resolve(event any) (any, error) {
+func (v value) resolve(e *evaluation) (any, error) {
 	switch {
 	case v.expr != nil:
-		out, err := v.expr.eval(event)
+		out, err := e.eval(v.expr)
 		if err != nil {
 			return nil, err
 		}
-		plain, err := plain(out)
+		made, err := (&maker{room: maxWith}).plain(out)
 		if err != nil {
 			return nil, v.expr.fault(err.Error())
 		}
-		return plain, nil
+		return made, nil
 	case v.fields != nil:
 		m := make(map[string]any, len(v.fields))
 		for name, field := range v.fields {
 			var err error
-			if m[name], err = field.resolve(event); err != nil {
+			if m[name], err = field.resolve(e); err != nil {
 				return nil, err
 			}
 		}
@@ -84,7 +84,7 @@ func (v value) resolve(event any) (any, error) {
 		list := make([]any, len(v.list))
 		for i, item := range v.list {
 			var err error
-			if list[i], err = item.resolve(event); err != nil {
+			if list[i], err = item.resolve(e); err != nil {
 				return nil, err
 			}
 		}
@@ -95,11 +95,11 @@ func (v value) resolve(event any) (any, error) {
 
 // encode resolves the parameters of an action. Keys come in the order of their names, so that the same parameters are
 // the same bytes.
-func (v value) encode(event any) (json.RawMessage, error) {
+func (v value) encode(e *evaluation) (json.RawMessage, error) {
 	if len(v.fields) == 0 {
 		return nil, nil
 	}
-	with, err := v.resolve(event)
+	with, err := v.resolve(e)
 	if err != nil {
 		return nil, err
 	}
@@ -113,46 +113,74 @@ func (v value) encode(event any) (json.RawMessage, error) {
 	return b, nil
 }
 
-// plain turns what an expression gave into the types of encoding/json. A part of the event stays the struct that it
-// is, and so keeps the members that the catalogue does not name.
-func plain(v ref.Val) (any, error) {
+// maker turns values of expressions into the types of encoding/json, and ends when they would need more room than
+// parameters have: a short expression can name one long text a million times.
+type maker struct{ room int }
+
+var errTooLarge = fmt.Errorf("is larger than %d bytes", maxWith)
+
+// plain turns what an expression gave into the types of encoding/json. A part of the event keeps the members that the
+// catalogue does not name.
+func (m *maker) plain(v ref.Val) (any, error) {
 	switch x := v.(type) {
+	case types.String:
+		return m.take(string(x), len(x))
+	case types.Bytes:
+		return m.take([]byte(x), len(x))
 	case types.Null:
-		return nil, nil
-	case types.Bool, types.Int, types.Uint, types.String, types.Bytes:
-		return x.Value(), nil
+		return m.take(nil, 1)
+	case types.Bool, types.Int, types.Uint:
+		return m.take(x.Value(), 1)
 	case types.Double:
 		if f := float64(x); !math.IsNaN(f) && !math.IsInf(f, 0) {
-			return f, nil
+			return m.take(f, 1)
 		}
 		return nil, errors.New("is no number that can be written")
 	case types.Timestamp:
-		return x.UTC().Format(time.RFC3339Nano), nil
+		return m.take(x.UTC().Format(time.RFC3339Nano), 1)
 	case types.Duration:
-		return x.Duration.String(), nil
+		return m.take(x.Duration.String(), 1)
 	case traits.Mapper:
-		return plainMap(x)
+		return m.mapping(x)
 	case traits.Lister:
-		return plainList(x)
+		return m.list(x)
 	}
 	native := v.Value()
 	if t := reflect.TypeOf(native); t != nil && (t.Kind() == reflect.Struct || t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct) {
 		if _, isError := native.(error); !isError {
-			return native, nil
+			b, err := json.Marshal(native)
+			if err != nil {
+				return nil, errors.New("cannot be written as JSON")
+			}
+			return m.take(json.RawMessage(b), len(b))
 		}
 	}
 	return nil, errors.New("is of a type that no parameter can have")
 }
 
-func plainMap(m traits.Mapper) (any, error) {
+// take gives a value that needs so many bytes.
+func (m *maker) take(v any, n int) (any, error) {
+	if m.room -= n; m.room < 0 {
+		return nil, errTooLarge
+	}
+	return v, nil
+}
+
+func (m *maker) mapping(x traits.Mapper) (any, error) {
 	out := map[string]any{}
-	for it := m.Iterator(); it.HasNext() == types.True; {
+	if _, err := m.take(nil, 2); err != nil {
+		return nil, err
+	}
+	for it := x.Iterator(); it.HasNext() == types.True; {
 		key := it.Next()
 		name, ok := key.Value().(string)
 		if !ok {
 			return nil, errors.New("has a key that is no text")
 		}
-		field, err := plain(m.Get(key))
+		if _, err := m.take(nil, len(name)); err != nil {
+			return nil, err
+		}
+		field, err := m.plain(x.Get(key))
 		if err != nil {
 			return nil, err
 		}
@@ -161,10 +189,13 @@ func plainMap(m traits.Mapper) (any, error) {
 	return out, nil
 }
 
-func plainList(l traits.Lister) (any, error) {
+func (m *maker) list(x traits.Lister) (any, error) {
 	out := []any{}
-	for it := l.Iterator(); it.HasNext() == types.True; {
-		item, err := plain(it.Next())
+	if _, err := m.take(nil, 2); err != nil {
+		return nil, err
+	}
+	for it := x.Iterator(); it.HasNext() == types.True; {
+		item, err := m.plain(it.Next())
 		if err != nil {
 			return nil, err
 		}
