@@ -63,6 +63,12 @@ func RetryAfter(h http.Header) time.Duration {
 	return Clamp(at.Sub(date), time.Second, maxRetryAfter)
 }
 
+// Unsaid is how long to wait on a refusal for too many calls that does not say: 5 to 10 s, as the client of ASA's vendor
+// does. At no wait at all the refused call would go again at once, and so would every one behind it.
+func Unsaid(rand func() float64) time.Duration {
+	return 5*time.Second + time.Duration(rand()*float64(5*time.Second))
+}
+
 // Clamp bounds d.
 func Clamp(d, low, high time.Duration) time.Duration { return min(max(d, low), high) }
 

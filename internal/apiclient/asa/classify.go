@@ -121,7 +121,7 @@ func budget(rand func() float64) func(apiclient.Response) apiclient.Budget {
 			if until, ok := apiclient.Until(r.Header, "X-RateLimit-Retry-At"); ok {
 				b.Wait = apiclient.Clamp(until, minWait, maxWait) + between(100*time.Millisecond, 3*time.Second)
 			} else {
-				b.Wait = cmp.Or(apiclient.RetryAfter(r.Header), between(5*time.Second, 10*time.Second))
+				b.Wait = cmp.Or(apiclient.RetryAfter(r.Header), apiclient.Unsaid(rand))
 			}
 		}
 		return b

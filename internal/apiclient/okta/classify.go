@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strings"
@@ -191,7 +192,9 @@ func budget(rand func() float64) func(apiclient.Response) apiclient.Budget {
 			b.Crowded, b.Wait = true, time.Second+2*jitter
 		case r.Status == http.StatusTooManyRequests && known:
 			b.Wait = apiclient.Clamp(until+time.Second, minWait, maxWait) + jitter
-		case r.Status == http.StatusTooManyRequests, r.Status == http.StatusServiceUnavailable:
+		case r.Status == http.StatusTooManyRequests:
+			b.Wait = cmp.Or(apiclient.RetryAfter(r.Header), apiclient.Unsaid(rand))
+		case r.Status == http.StatusServiceUnavailable:
 			b.Wait = apiclient.RetryAfter(r.Header)
 		}
 		return b

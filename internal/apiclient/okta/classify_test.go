@@ -162,7 +162,7 @@ func TestClassification(t *testing.T) {
 		"429":                           {call: "get", reply: fault(429, "E0000047").with("X-Rate-Limit-Remaining", "0"), want: apiclient.Later, wait: 49*time.Second + 500*time.Millisecond, code: "E0000047"},
 		"429 of a reply under way long": {call: "get", reply: fault(429, "E0000047").with("X-Rate-Limit-Reset", fmt.Sprint(epoch-60)), want: apiclient.Later, wait: 1500 * time.Millisecond, code: "E0000047"},
 		"429 with a far reset":          {call: "get", reply: fault(429, "E0000047").with("X-Rate-Limit-Reset", "9999999999"), want: apiclient.Later, wait: 90*time.Second + 500*time.Millisecond, code: "E0000047"},
-		"429 without Date":              {call: "get", reply: fault(429, "E0000047").with("Date", ""), want: apiclient.Later, wait: 0, code: "E0000047"},
+		"429 without Date":              {call: "get", reply: fault(429, "E0000047").with("Date", ""), want: apiclient.Later, wait: 7500 * time.Millisecond, code: "E0000047"},
 		"429 of the edge":               {call: "get", reply: canned{429, html, page}.with("X-Rate-Limit-Limit", "", "X-Rate-Limit-Remaining", "", "X-Rate-Limit-Reset", "", "Retry-After", "100"), want: apiclient.Later, wait: hundred},
 		"429 of concurrency":            {call: "get", reply: fault(429, "E0000047").with("X-Rate-Limit-Limit", "0", "X-Rate-Limit-Remaining", "0"), want: apiclient.Later, wait: 2 * time.Second, code: "E0000047"},
 		"unknown code":                  {call: "post", reply: fault(422, "E9999999"), want: apiclient.Permanent, code: "E9999999"},

@@ -1,6 +1,7 @@
 package transmit
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -74,10 +75,15 @@ func probeRequest() apiclient.Request {
 }
 
 // budget reads what there is: no rate header is documented, and Retry-After is hearsay.
-func budget(r apiclient.Response) apiclient.Budget {
-	b := apiclient.Budget{Limit: -1, Remaining: -1}
-	if r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable {
-		b.Wait = apiclient.RetryAfter(r.Header)
+func budget(rand func() float64) func(apiclient.Response) apiclient.Budget {
+	return func(r apiclient.Response) apiclient.Budget {
+		b := apiclient.Budget{Limit: -1, Remaining: -1}
+		switch r.Status {
+		case http.StatusTooManyRequests:
+			b.Wait = cmp.Or(apiclient.RetryAfter(r.Header), apiclient.Unsaid(rand))
+		case http.StatusServiceUnavailable:
+			b.Wait = apiclient.RetryAfter(r.Header)
+		}
+		return b
 	}
-	return b
 }

@@ -52,7 +52,7 @@ func TestClassification(t *testing.T) {
 		"409 on a change":        {call: "put", status: 409, want: apiclient.Permanent},
 		"410 on a delete":        {call: "delete", status: 410, want: apiclient.AlreadyDone},
 		"422":                    {call: "put", status: 422, body: mark, want: apiclient.Permanent},
-		"429":                    {call: "get", status: 429, want: apiclient.Later},
+		"429":                    {call: "get", status: 429, want: apiclient.Later, wait: 7500 * time.Millisecond},
 		"429 in seconds":         {call: "get", status: 429, header: "12", body: page, want: apiclient.Later, wait: 12 * time.Second},
 		"429 as a date":          {call: "get", status: 429, header: "Fri, 21 Nov 2025 10:00:07 GMT", want: apiclient.Later, wait: 7 * time.Second},
 		"500":                    {call: "post", status: 500, body: text, want: apiclient.Transient, code: "404"},

@@ -53,14 +53,14 @@ func New(o Options) (*Client, error) {
 	// No scope and no resource: a token for risk or verify services is none for these calls.
 	cc := &apiclient.ClientCredentials{
 		Op: "transmit.token", TokenURL: tokenURL, ClientID: o.ClientID, Secret: o.ClientSecret, Early: tokenEarly,
-		Budget: budget, Wiring: w,
+		Budget: budget(w.Rand), Wiring: w,
 	}
 	tokens := cc.Tokens()
 	return &Client{own: o.ClientID, tokens: tokens, spread: newSpread(w.Now), api: apiclient.Client{
 		Base: base, Transport: w.Transport, Auth: tokens, Gate: w.Gate, UserAgent: w.UserAgent(),
 		RequestID: []string{"X-Request-Id", "Cf-Ray"},
 		Bucket:    func(apiclient.Request) string { return "/v1/clients" },
-		Budget:    budget, Classify: classify, Probe: probe, Verdicts: apiclient.NewVerdicts(w.Now),
+		Budget:    budget(w.Rand), Classify: classify, Probe: probe, Verdicts: apiclient.NewVerdicts(w.Now),
 	}}, nil
 }
 

@@ -51,7 +51,7 @@ func newApp(t *testing.T, h http.HandlerFunc) *app {
 	t.Cleanup(srv.Close)
 	c, err := transmit.New(transmit.Options{
 		BaseURL: srv.URL + "/cis", TokenURL: srv.URL + "/oidc/token", ClientID: "app1", ClientSecret: secret.New(mark),
-		Wiring: apiclient.Wiring{Now: func() time.Time { return a.now }},
+		Wiring: apiclient.Wiring{Now: func() time.Time { return a.now }, Rand: func() float64 { return 0.5 }},
 	})
 	if err != nil {
 		t.Fatal(err)
