@@ -4,26 +4,34 @@ import (
 	"context"
 	"slices"
 
+	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 )
 
+// displaced is what an older event loses, and what it cannot lose any more.
+type displaced struct {
+	begun []Begun
+	class events.Class // with which it was to be done
+}
+
 // displace takes from an older event of the same person what it has not begun, because newer overtakes it, and lists
 // what it has. Whether something was begun is decided by compare-and-swap on its own subject: either the start comes
-// first and is listed, or the cancellation does and nothing starts.
-func (t *turn) displace(ctx context.Context, key string, old entry, newer Decision) ([]Begun, error) {
+// first and is listed, or the cancellation does and nothing starts. ids are the person's.
+func (t *turn) displace(ctx context.Context, ids []string, old entry, newer Decision) (displaced, error) {
 	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(old.Case))
 	if err != nil {
-		return nil, err
+		return displaced{}, err
 	}
 	d := Decision{Plan: blank(old.Case, old.Hash, old.Event, old.Accepted)}
 	if rec.Seq != 0 {
 		if d, err = Decode(rec); err != nil {
-			return nil, err
+			return displaced{}, err
 		}
-		if !slices.Contains(t.keys(d.Event), key) {
-			return nil, nil // the place was that of content which lost its case to another person's
+		if mine, err := t.owns(ctx, ids, old, d); err != nil || !mine {
+			return displaced{}, err
 		}
 	}
+	out := displaced{class: d.Class}
 	state, why := ledger.Superseded, "overtaken by "+newer.Event.Name()+" "+newer.Case
 	back := entryOf(newer).returns()
 	if back && !old.returns() {
@@ -33,19 +41,29 @@ func (t *turn) displace(ctx context.Context, key string, old entry, newer Decisi
 	case "", ledger.Scheduled, ledger.Held, ledger.Conflict:
 		d.Newer = newer.Case
 		if rec, err = t.write(ctx, rec, d, state, why); err != nil {
-			return nil, err
+			return out, err
 		}
 		// Dying here: the older case is decided. This event, or the older one's own message, does what follows.
-		return nil, t.follow(ctx, rec, d)
+		return out, t.follow(ctx, rec, d)
 	case ledger.Superseded, ledger.Cancelled:
-		return nil, t.follow(ctx, rec, d)
+		return out, t.follow(ctx, rec, d)
 	case ledger.Planned:
 		if back != old.returns() || t.future(newer) {
-			return t.recall(ctx, d, why)
+			out.begun, err = t.recall(ctx, d, why)
 		}
 	}
 	// Two terminations at once want the same end; nothing is gained by stopping the first.
-	return nil, nil
+	return out, err
+}
+
+// owns reports whether what was decided in an older event's case is the person's: its place may be that of content which
+// lost the case to another person's.
+func (t *turn) owns(ctx context.Context, ids []string, old entry, d Decision) (bool, error) {
+	if d.Hash == old.Hash {
+		return true, nil
+	}
+	who, err := t.find(ctx, t.principalKey(d.Event))
+	return slices.Contains(ids, who.id), err
 }
 
 // recall cancels the actions of a plan that nothing has come of yet, and lists the others. The message of a cancelled

@@ -43,6 +43,10 @@ func (t *turn) event(ctx context.Context, e events.Event, stored time.Time) erro
 	if d.Event.Data == nil {
 		// A newer event took the case before it was planned, and knew the person by one name only.
 		d.Event = e
+		told := d
+		if _, _, err := t.overtake(ctx, &told); err != nil {
+			return err
+		}
 		if err := t.index(ctx, d); err != nil {
 			return err
 		}

@@ -6,19 +6,29 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 )
 
-// order is what is remembered of one person's events, by the time at which each happened. It is the body of the
-// person's order record, changed by compare-and-swap only: of two events that are planned at once, one sees the other.
+// order is what is remembered of one person: the names by which events called it, and its events by the time at which
+// each happened. It is the body of the person's order record, changed by compare-and-swap only: of two events that are
+// planned at once, one sees the other.
 //
 // A rescind or a rehire stays in it as a tombstone that an older termination obeys when it comes late.
 type order struct {
-	Entries []entry `json:"entries"` // oldest first
+	Names   []name   `json:"names,omitempty"` // by which events called the person
+	Joins   []joint  `json:"joins,omitempty"` // what made them one person's, oldest first
+	Entries []entry  `json:"entries"`         // oldest first
+	Was     []string `json:"was,omitempty"`   // the persons that turned out to be this one
+	// Apart are the persons that an operator took out of this one, or this one out of them: no event joins them again.
+	Apart []string `json:"apart,omitempty"`
+	// Into is the person that this one turned out to be: from then on nothing else stands here.
+	Into string `json:"into,omitempty"`
+	// Moved says of the name whose key this record has that it belongs to another person now. What else stands here is
+	// about those that are still called otherwise.
+	Moved string `json:"moved,omitempty"`
 }
 
 // entry is one event of a person.
@@ -28,9 +38,6 @@ type entry struct {
 	Accepted time.Time    `json:"accepted"`
 	Event    events.Event `json:"event"` // without its data
 	At       time.Time    `json:"at"`    // its time, or the latest that its acceptance allows: what orders it
-	// Proper are the person's identifiers that are given once and never again, as kind:value: of two events that meet
-	// under a shared name (a reused e-mail), these tell two people apart.
-	Proper []string `json:"proper,omitempty"`
 }
 
 // maxEntries bounds the order. What falls out is the oldest: an event that comes so late finds newer ones and is
@@ -59,43 +66,12 @@ const clockSkew = 5 * time.Minute
 
 // entryOf is the place of a decision's event.
 func entryOf(d Decision) entry {
-	e := entry{Case: d.Case, Hash: d.Hash, Accepted: d.Accepted, Event: d.Event}
+	e := entry{Case: d.Case, Hash: d.Hash, Accepted: d.Accepted, Event: d.Event, At: d.Event.Time}
 	e.Event.Data = nil
-	e.At = e.Event.Time
 	if latest := d.Accepted.Add(clockSkew); !d.Accepted.IsZero() && e.At.After(latest) {
 		e.At = latest
 	}
-	for _, id := range events.PersonIdentifiers(d.Event) {
-		if id.Kind == events.OktaID || id.Kind == events.EmployeeNumber {
-			e.Proper = append(e.Proper, id.String())
-		}
-	}
 	return e
-}
-
-// stranger reports whether e is of another person than o: both hold a proper identifier of one kind, and it differs.
-func (e entry) stranger(o entry) bool {
-	for _, a := range e.Proper {
-		kind, _, _ := strings.Cut(a, ":")
-		for _, b := range o.Proper {
-			if a != b && strings.HasPrefix(b, kind+":") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// keys are the keys of every name that an event gives its person, the principal's first: a termination may come by
-// employee number and its rescind by e-mail.
-func (t *turn) keys(e events.Event) []string {
-	keys := []string{t.Keyer.Key(events.Person(e))}
-	for _, id := range events.PersonIdentifiers(e) {
-		if key := t.Keyer.Key(id.Principal()); !slices.Contains(keys, key) {
-			keys = append(keys, key)
-		}
-	}
-	return keys
 }
 
 // returns reports whether the event takes a termination back.
@@ -145,53 +121,38 @@ func (o *order) index(caseID string) int {
 	return slices.IndexFunc(o.Entries, func(e entry) bool { return e.Case == caseID })
 }
 
-// newer gives the newest event of the same person after e, if there is one.
-func (o *order) newer(e entry) (entry, bool) {
-	for _, last := range slices.Backward(o.Entries) {
-		if !last.stranger(e) {
-			return last, last.compare(e) > 0
-		}
+// newest gives the event that decides, if there is any.
+func (o *order) newest() (entry, bool) {
+	if len(o.Entries) == 0 {
+		return entry{}, false
 	}
-	return entry{}, false
+	return o.Entries[len(o.Entries)-1], true
 }
 
-// older gives the events of the same person before e.
-func (o *order) older(e entry) []entry {
-	return slices.DeleteFunc(slices.Clone(o.Entries), func(x entry) bool { return x.compare(e) >= 0 || x.stranger(e) })
-}
-
-// loadOrder reads a person's order and the record that holds it.
-func (t *turn) loadOrder(ctx context.Context, key string) (ledger.Record, order, error) {
-	var o order
+// load reads what stands under a key.
+func (t *turn) load(ctx context.Context, key string) (person, error) {
+	p := person{id: key}
 	rec, err := t.Ledger.Last(ctx, ledger.OrderSubject(key))
 	if err != nil || rec.Seq == 0 {
-		return rec, o, err
+		return p, err
 	}
-	if err := json.Unmarshal(rec.Body, &o); err != nil {
-		return rec, o, fmt.Errorf("order %s: %w", key, err)
+	p.rec = rec
+	if err := json.Unmarshal(rec.Body, &p.order); err != nil {
+		return p, fmt.Errorf("order %s: %w", key, err)
 	}
-	return rec, o, nil
+	return p, nil
 }
 
-// saveOrder writes it behind prev.
-func (t *turn) saveOrder(ctx context.Context, key string, prev ledger.Record, o order) error {
-	body, err := json.Marshal(o)
+// save writes it behind what was read.
+func (t *turn) save(ctx context.Context, p *person, why string) error {
+	body, err := json.Marshal(p.order)
 	if err != nil {
-		return fmt.Errorf("order %s: %w", key, err)
+		return fmt.Errorf("order %s: %w", p.id, err)
 	}
-	_, err = t.append(ctx, prev, ledger.Record{Subject: ledger.OrderSubject(key), State: ledger.Kept, Body: body})
+	p.rec, err = t.append(ctx, p.rec, ledger.Record{
+		Subject: ledger.OrderSubject(p.id), State: ledger.Kept, Reason: why, Body: body,
+	})
 	return err
-}
-
-// place puts the event into its person's order and gives the order in which it stands.
-func (t *turn) place(ctx context.Context, key string, e entry) (order, error) {
-	rec, o, err := t.loadOrder(ctx, key)
-	if err != nil || !o.put(e) {
-		return o, err
-	}
-	// Dying after this write: the event has its place without a plan. Older events obey it at once, newer ones find it
-	// and take its case before it is planned; its own redelivery decides by what it finds then.
-	return o, t.saveOrder(ctx, key, rec, o)
 }
 
 // disown takes out of its person's order an event that lost its case to other content: two contents under one id came
@@ -201,28 +162,23 @@ func (t *turn) disown(ctx context.Context, e events.Event, decided Decision) err
 	if !ordered(e) {
 		return nil
 	}
-	for _, key := range t.keys(e) {
-		if err := t.disownUnder(ctx, key, e, decided); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// disownUnder does so under one name of the person.
-func (t *turn) disownUnder(ctx context.Context, key string, e events.Event, decided Decision) error {
-	rec, o, err := t.loadOrder(ctx, key)
+	who, err := t.find(ctx, t.principalKey(e))
 	if err != nil {
 		return err
 	}
-	i := o.index(decided.Case)
-	if i < 0 || o.Entries[i].Hash != e.ContentHash() {
+	i := who.index(decided.Case)
+	if i < 0 || who.Entries[i].Hash != e.ContentHash() {
 		return nil
 	}
-	if ordered(decided.Event) && slices.Contains(t.keys(decided.Event), key) {
-		o.put(entryOf(decided))
-	} else {
-		o.Entries = slices.Delete(o.Entries, i, i+1)
+	who.Entries = slices.Delete(who.Entries, i, i+1)
+	if ordered(decided.Event) {
+		owner, err := t.find(ctx, t.principalKey(decided.Event))
+		if err != nil {
+			return err
+		}
+		if owner.id == who.id {
+			who.put(entryOf(decided))
+		}
 	}
-	return t.saveOrder(ctx, key, rec, o)
+	return t.save(ctx, &who, "other content decided case "+decided.Case)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
@@ -20,7 +19,9 @@ func (t *turn) decide(ctx context.Context, prev ledger.Record, d Decision) error
 		return err
 	}
 	if state == "" {
-		plan, err := t.Plans.Plan(d.Event)
+		asked := d.Event
+		asked.Class = d.Class
+		plan, err := t.Plans.Plan(asked)
 		if err != nil {
 			return t.unplannable(ctx, prev.State, d, err)
 		}
@@ -48,62 +49,6 @@ func (t *turn) decide(ctx context.Context, prev ledger.Record, d Decision) error
 func (t *turn) tell(rec ledger.Record, d Decision) {
 	t.note(slog.String("state", string(rec.State)), slog.String("class", string(d.Class)),
 		slog.Any("playbooks", d.Playbooks), slog.Int("actions", len(d.Actions)), slog.String("reason", rec.Reason))
-}
-
-// overtake gives the event its place among its person's events. It is superseded by a newer one, otherwise it takes
-// what is pending from the older ones.
-func (t *turn) overtake(ctx context.Context, d *Decision) (ledger.State, string, error) {
-	if !ordered(d.Event) {
-		return "", "", nil
-	}
-	e := entryOf(*d)
-	people := make([]person, 0, 1)
-	for _, key := range t.keys(d.Event) {
-		o, err := t.place(ctx, key, e)
-		if err != nil {
-			return "", "", err
-		}
-		people = append(people, person{key, o})
-	}
-	for _, p := range people {
-		if n, ok := p.order.newer(e); ok {
-			if !e.returns() {
-				t.alert = "a termination is superseded by " + n.Event.Name() + " " + n.Case
-			}
-			d.Newer, d.Actions = n.Case, nil
-			return ledger.Superseded, "a newer event of the same person decides: " + n.Event.Name() + " " + n.Case, nil
-		}
-	}
-	return "", "", t.displaceAll(ctx, people, e, d)
-}
-
-// person is one of the names by which a person is kept in order, and the order under it.
-type person struct {
-	key   string
-	order order
-}
-
-// displaceAll takes what is pending from every older event of the person, under whichever name it stands.
-func (t *turn) displaceAll(ctx context.Context, people []person, e entry, d *Decision) error {
-	d.Begun = nil
-	var seen []string
-	for _, p := range people {
-		for _, old := range p.order.older(e) {
-			if slices.Contains(seen, old.Case) {
-				continue
-			}
-			seen = append(seen, old.Case)
-			begun, err := t.displace(ctx, p.key, old, *d)
-			if err != nil {
-				return err
-			}
-			d.Begun = append(d.Begun, begun...)
-		}
-	}
-	if len(seen) == 0 && e.returns() {
-		t.alert = "it takes nothing back: no older termination is known under any name of this event; one that comes late obeys it"
-	}
-	return nil
 }
 
 // judge fills in the plan and says what becomes of it by the guards, the time and the brakes of this moment.

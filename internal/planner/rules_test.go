@@ -70,7 +70,13 @@ func (r *rules) Guard(p events.Plan) (playbook.Verdict, error) {
 // happening makes an event of a person. at orders it; a zero effective takes effect at once.
 func (w *world) happening(name, id, person string, at, effective time.Time) events.Event {
 	w.t.Helper()
-	data := map[string]any{"user": map[string]string{"email": person + "@acme.example", "employee_number": "n-" + person}}
+	return w.called(name, id, map[string]string{"email": person + "@acme.example", "employee_number": "n-" + person}, at, effective)
+}
+
+// called makes an event of a person with these identifiers.
+func (w *world) called(name, id string, user map[string]string, at, effective time.Time) events.Event {
+	w.t.Helper()
+	data := map[string]any{"user": user}
 	if !effective.IsZero() {
 		data["effective_at"] = effective.Format(time.RFC3339Nano)
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 	"keyturn/internal/planner"
 )
@@ -73,4 +74,14 @@ func (w *world) wantRest(letters ...string) {
 	if _, broken, err := w.ledger().Verify(context.Background(), ledger.Everything()); err != nil || len(broken) > 0 {
 		w.t.Errorf("ledger broken: %v %v", broken, err)
 	}
+}
+
+// identity is the person of an event as guards count it.
+func (w *world) identity(e events.Event) planner.Called {
+	w.t.Helper()
+	c, err := w.planner().Identity(context.Background(), e)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
 }

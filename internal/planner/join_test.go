@@ -1,0 +1,203 @@
+package planner_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// ids makes identifiers of "kind:value".
+func ids(list ...string) map[string]string {
+	user := map[string]string{}
+	for _, id := range list {
+		kind, value, _ := strings.Cut(id, ":")
+		user[kind] = value
+	}
+	return user
+}
+
+// The names of one person, and of somebody else.
+const (
+	mail1   = "email:maria@acme.example"
+	number  = "employee_number:n-1"
+	okta    = "okta_id:00uMaria"
+	login   = "login:maria"
+	mail2   = "email:m.smith@acme.example"
+	number2 = "employee_number:n-2"
+	okta2   = "okta_id:00uOther"
+)
+
+// joinedScenarios are those of a person whom events call by several names.
+func joinedScenarios() []scenario {
+	day := 24 * time.Hour
+	return []scenario{
+		{"an e-mail, then a number, then both", func(w *world) {
+			term := w.called("user.terminated", "1", ids(mail1), w.clock, w.clock.Add(day))
+			back := w.called("user.termination_rescinded", "2", ids(number), w.clock.Add(time.Hour), time.Time{})
+			both := w.called("user.compromised", "3", ids(number, mail1), w.clock, time.Time{})
+			w.send(term)
+			w.settle()
+			w.send(back)
+			w.settle()
+			w.want("not known to be one", term.Case(), ledger.Scheduled, ledger.Open)
+			w.send(both)
+			w.settle()
+			w.want("pending before they were joined", term.Case(), cancelled, closed)
+			again := w.called("user.terminated", "4", ids(mail1), w.clock.Add(-time.Hour), time.Time{})
+			w.send(again)
+			w.settle()
+			w.want("late, and older than the rescind by number", again.Case(), superseded, closed)
+			w.advance(2 * day)
+			w.settle()
+			w.wantDone()
+			w.wantRest()
+		}},
+		{"joined while both are on their way", func(w *world) {
+			term := w.called("user.terminated", "1", ids(mail1), w.clock, w.clock.Add(day))
+			later := w.called("user.terminated", "2", ids(okta), w.clock.Add(time.Minute), w.clock.Add(2*day))
+			both := w.called("user.terminated", "3", ids(okta, mail1), w.clock.Add(-time.Hour), time.Time{})
+			w.send(term, later, both)
+			w.settle()
+			w.advance(3 * day)
+			w.settle()
+			w.want("the newest", later.Case(), planned, closed)
+			if s := w.state(ledger.PlanSubject(term.Case())); s != superseded {
+				w.t.Errorf("the older one: %q", s)
+			}
+			if s := w.state(ledger.PlanSubject(both.Case())); s == ledger.Scheduled {
+				w.t.Errorf("the oldest one: %q", s)
+			}
+			w.wantRest()
+		}},
+		{"what was done before they were joined is listed", func(w *world) {
+			term := w.called("user.terminated", "1", ids(mail1), w.clock, time.Time{})
+			back := w.called("user.rehired", "2", ids(number), w.clock.Add(time.Hour), time.Time{})
+			w.send(term, back)
+			w.settle()
+			both2 := w.called("user.compromised", "3", ids(number, mail1), w.clock, time.Time{})
+			w.send(both2)
+			w.settle()
+			w.want("the event that joined them", both2.Case(), planned, needs)
+			if d := w.decision(both2.Case()); len(d.Begun) != 2 || !slices.Equal(d.Joined, []string{number, mail1}) && !slices.Equal(d.Joined, []string{mail1}) && !slices.Equal(d.Joined, []string{number}) && len(d.Joined) != 0 {
+				w.t.Errorf("begun %+v, joined %v", d.Begun, d.Joined)
+			}
+			w.wantDone(both(term.Case())...)
+			w.send(w.command("c1", events.Cancel, both2.Case(), "ann"))
+			w.settle()
+			w.wantRest()
+		}},
+		{"a chain of names", func(w *world) {
+			term := w.called("user.terminated", "1", ids(login), w.clock, w.clock.Add(day))
+			w.send(term)
+			w.settle()
+			for i, pair := range [][]string{{mail1, number}, {okta, number}, {mail1, login}} {
+				w.send(w.called("user.compromised", "j"+string(rune('a'+i)), ids(pair...), w.clock, time.Time{}))
+				w.settle()
+			}
+			w.send(w.called("user.termination_rescinded", "2", ids(okta), w.clock.Add(time.Hour), time.Time{}))
+			w.settle()
+			w.want("termination by login, rescinded by Okta id", term.Case(), cancelled, closed)
+			w.advance(2 * day) // what a power cut scheduled again finds that it is cancelled
+			w.settle()
+			w.wantDone()
+			w.wantRest()
+		}},
+		{"a reused e-mail", func(w *world) {
+			old := w.called("user.terminated", "1", ids(number, mail1), w.clock, w.clock.Add(day))
+			hired := w.called("user.rehired", "2", ids(number2, mail1), w.clock.Add(time.Hour), time.Time{})
+			term := w.called("user.terminated", "3", ids(number2), w.clock.Add(time.Hour+time.Minute), w.clock.Add(day))
+			back := w.called("user.termination_rescinded", "4", ids(mail1), w.clock.Add(2*time.Hour), time.Time{})
+			for _, e := range []events.Event{old, hired, term, back} {
+				w.send(e)
+				w.settle()
+				w.advance(time.Hour)
+			}
+			w.want("of who had it", old.Case(), ledger.Scheduled, ledger.Open)
+			w.want("of who has it", term.Case(), cancelled, closed)
+			if d := w.decision(hired.Case()); !slices.Equal(d.Claimed, []string{mail1}) {
+				w.t.Errorf("claimed %v", d.Claimed)
+			}
+			w.advance(day)
+			w.settle()
+			w.wantDone(both(old.Case())...)
+			w.wantRest()
+		}},
+		{"two Okta ids", func(w *world) {
+			term := w.called("user.terminated", "1", ids(okta, number), w.clock, w.clock.Add(day))
+			back := w.called("user.rehired", "2", ids(okta2, number), w.clock.Add(time.Hour), time.Time{})
+			late := w.called("user.rehired", "3", ids(okta, number), w.clock.Add(-time.Hour), time.Time{})
+			for _, e := range []events.Event{term, back, late} {
+				w.send(e)
+				w.settle()
+			}
+			w.want("of the first", term.Case(), ledger.Scheduled, ledger.Open)
+			w.want("late", late.Case(), superseded, closed)
+			byNumber := w.called("user.termination_rescinded", "4", ids(number), w.clock.Add(2*time.Hour), time.Time{})
+			w.send(byNumber)
+			w.settle()
+			w.want("the number goes with the newest", term.Case(), ledger.Scheduled, ledger.Open)
+			w.advance(2 * day)
+			w.settle()
+			w.wantDone(both(term.Case())...)
+			w.wantRest()
+		}},
+	}
+}
+
+func TestOneKeyForOnePerson(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	for i, list := range [][]string{{mail1}, {number}, {login, mail1}, {okta, number}} {
+		w.send(w.called("user.compromised", string(rune('a'+i)), ids(list...), w.clock, time.Time{}))
+	}
+	w.settle()
+	w.send(w.called("user.compromised", "x", ids(number, login), w.clock, time.Time{}))
+	w.settle()
+	who := map[string]bool{}
+	for _, id := range []string{mail1, number, login, okta} {
+		key := w.identity(w.called("user.compromised", "any", ids(id), w.clock, time.Time{}))
+		who[key.Key] = true
+		for _, other := range []string{mail1, number, login, okta} {
+			_, value, _ := strings.Cut(other, ":")
+			if !slices.Contains(key.Keys, w.keyer.Key("user:"+value)) {
+				t.Errorf("%s: %s is not among %v", id, other, key.Keys)
+			}
+		}
+	}
+	if len(who) != 1 {
+		t.Errorf("one person has the keys %v", who)
+	}
+	if key := w.identity(w.called("user.compromised", "any", ids(mail2), w.clock, time.Time{})); who[key.Key] {
+		t.Error("somebody else has the same key")
+	}
+}
+
+// A joint is a record that says by whom, when and by which event.
+func TestJointsAreRecords(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	e := w.called("user.compromised", "1", ids(number, mail1), w.clock, time.Time{})
+	w.send(e)
+	w.settle()
+	key := w.identity(e).Key
+	rec := w.last(ledger.OrderSubject(key))
+	var o struct {
+		Joins []struct {
+			Case, Event string
+			Time        time.Time
+			Names       []string
+		}
+	}
+	if err := json.Unmarshal(rec.Body, &o); err != nil {
+		t.Fatal(err)
+	}
+	if rec.By != "planner-1" || len(o.Joins) != 1 || o.Joins[0].Case != e.Case() || o.Joins[0].Event != "user.compromised" ||
+		!o.Joins[0].Time.Equal(w.clock) || !slices.Equal(o.Joins[0].Names, []string{number, mail1}) {
+		t.Errorf("%s by %s", rec.Body, rec.By)
+	}
+}

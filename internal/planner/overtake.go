@@ -1,0 +1,134 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// overtake finds the event's person, joins those who turn out to be one by it, and gives the event its place among the
+// person's events. It is superseded by a newer one, otherwise it takes what is pending from the older ones.
+func (t *turn) overtake(ctx context.Context, d *Decision) (ledger.State, string, error) {
+	d.Class, d.Begun, d.Joined, d.Claimed = d.Event.Class, nil, nil, nil
+	c, err := t.gather(ctx, *d)
+	if err != nil || len(c.names) == 0 {
+		return "", "", err
+	}
+	who, err := t.unite(ctx, c, *d)
+	if err != nil {
+		return "", "", err
+	}
+	newest, any := who.newest()
+	mine := any && newest.Case == d.Case
+	if mine || any && who.joinedBy(d.Case) {
+		if err := t.reconcile(ctx, c, who, d); err != nil {
+			return "", "", err
+		}
+	}
+	if err := t.seal(ctx, c, who); err != nil {
+		return "", "", err
+	}
+	if err := t.claim(ctx, c, who, *d); err != nil {
+		return "", "", err
+	}
+	if c.tell(who, d); len(d.Claimed) > 0 {
+		t.alert = fmt.Sprintf("two people have one name (%s): they are not joined", kindsOf(d.Claimed))
+	}
+	if !ordered(d.Event) || mine {
+		return "", "", nil
+	}
+	if !entryOf(*d).returns() {
+		t.alert = "a termination is superseded by " + newest.Event.Name() + " " + newest.Case
+	}
+	d.Newer, d.Actions = newest.Case, nil
+	return ledger.Superseded, "a newer event of the same person decides: " + newest.Event.Name() + " " + newest.Case, nil
+}
+
+// tell puts into the decision what the event said about who is who. What it changed is read from the person, where it
+// stands also when the change was made at an earlier delivery.
+func (c crowd) tell(who person, d *Decision) {
+	for _, j := range who.Joins {
+		if j.Case == d.Case {
+			d.Joined = append(d.Joined, j.Names...)
+			d.Claimed = append(d.Claimed, j.Claimed...)
+		}
+	}
+	for _, l := range c.claimed {
+		if !l.moves {
+			d.Claimed = append(d.Claimed, l.name.ID)
+		}
+	}
+}
+
+// reconcile has the person's newest event take what is pending from all older ones: the event of d itself, or, where d
+// joined two people, one that did not know of the other's events when it was decided. What had begun is listed in d,
+// which is not decided yet.
+func (t *turn) reconcile(ctx context.Context, c crowd, who person, d *Decision) error {
+	newest, _ := who.newest()
+	newer, err := t.decided(ctx, newest, *d)
+	if err != nil {
+		return err
+	}
+	older := who.Entries[:len(who.Entries)-1]
+	for _, old := range older {
+		if old.Case == d.Case {
+			continue // its own turn decides it, which is this one
+		}
+		b, err := t.displace(ctx, c.holds(who), old, newer)
+		if err != nil {
+			return err
+		}
+		d.Begun = append(d.Begun, b.begun...)
+		if newest.Case == d.Case && newest.returns() && !old.returns() {
+			d.Class = sooner(d.Class, b.class)
+		}
+	}
+	if newest.Case == d.Case && newest.returns() && len(older) == 0 {
+		t.alert = "it takes nothing back: no older termination is known under any name of this event; one that comes late obeys it"
+	}
+	return nil
+}
+
+// decided gives the decision about an event of the order, as far as there is one.
+func (t *turn) decided(ctx context.Context, e entry, d Decision) (Decision, error) {
+	if e.Case == d.Case {
+		return d, nil
+	}
+	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case))
+	if err != nil || rec.Seq == 0 {
+		return Decision{Plan: blank(e.Case, e.Hash, e.Event, e.Accepted)}, err
+	}
+	return Decode(rec)
+}
+
+// holds gives the ids under which the person's events may stand by now.
+func (c crowd) holds(who person) []string {
+	ids := who.ids()
+	for _, p := range c.parts {
+		ids = append(ids, p.id)
+	}
+	return ids
+}
+
+// sooner gives the more urgent of two classes: what takes a termination back must not queue behind it.
+func sooner(a, b events.Class) events.Class {
+	list := events.Classes()
+	if i, j := slices.Index(list, a), slices.Index(list, b); j >= 0 && j < i {
+		return b
+	}
+	return a
+}
+
+// kindsOf gives the kinds of identifiers, for the log: their values are personal.
+func kindsOf(ids []string) string {
+	var kinds []string
+	for _, id := range ids {
+		kind, _, _ := strings.Cut(id, ":")
+		kinds = append(kinds, kind)
+	}
+	return strings.Join(kinds, ", ")
+}
