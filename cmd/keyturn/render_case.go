@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 	"keyturn/internal/view"
 )
@@ -23,6 +24,9 @@ func (s *screen) caseView(v view.CaseView) {
 	s.hopPlanned(v)
 	for _, a := range v.Actions {
 		s.action(v, a)
+	}
+	for _, run := range v.Decision.DryRuns {
+		s.dryRun(run)
 	}
 	for _, r := range v.Residual {
 		s.line("residual", "%s, %s", r.What, s.until(r.Until))
@@ -56,6 +60,9 @@ func (s *screen) hopPlanned(v view.CaseView) {
 	if len(d.Playbooks) > 0 {
 		text += ", playbook " + strings.Join(d.Playbooks, ", ")
 	}
+	if d.Config != "" {
+		text += ", playbooks.yaml " + d.Config
+	}
 	s.line(string(d.State), "%s  %s: %s", s.sinceBegan(v, d.Time), text, cmp.Or(d.Reason, plural(v.Tally.Total, "action")))
 	if d.Hold != nil {
 		s.line("", "held: %s; %d of %s given", d.Hold.Why, len(d.Hold.Given), plural(d.Hold.Need, "approval"))
@@ -86,6 +93,18 @@ func (s *screen) action(v view.CaseView, a view.ActionView) {
 	}
 	if a.Reason != "" && !view.RepeatsFailure(a.Reason, a.Failure) {
 		s.detail("because", "%s (%s)", a.Reason, a.By)
+	}
+}
+
+// dryRun tells what a playbook on trial would have done.
+func (s *screen) dryRun(run events.DryRun) {
+	if run.Fault != "" {
+		s.line("dry run", "playbook %s could not be applied: %s", run.Playbook, run.Fault)
+		return
+	}
+	s.line("dry run", "playbook %s: %s that would be sent, none was", run.Playbook, plural(len(run.Actions), "action"))
+	for _, a := range run.Actions {
+		s.detail("would", "%s: %s at %s for %s", a.Step, a.Do, a.Connection, a.Target)
 	}
 }
 

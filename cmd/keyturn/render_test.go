@@ -113,6 +113,16 @@ func closed() view.CaseView {
 	return v
 }
 
+// tried is a case of which two playbooks on trial know more than is done.
+func tried() view.CaseView {
+	v := closed()
+	v.Decision.DryRuns = []events.DryRun{
+		{Playbook: "offboard-new", Actions: []events.Action{{Step: "deactivate", Do: "okta.deactivate_user", Connection: "okta-prod", Target: "user:maria@acme.example"}}},
+		{Playbook: "partners", Fault: "playbooks.yaml:9:11: playbooks[1].when: no such key: company: ask with has() first"},
+	}
+	return v
+}
+
 // unplanned is an event that the playbooks could not be applied to.
 func unplanned() view.CaseView {
 	return view.CaseView{CaseRow: view.CaseRow{ID: sampleCase, State: ledger.NeedsPerson, Rested: noon,
@@ -120,7 +130,7 @@ func unplanned() view.CaseView {
 }
 
 func TestCaseScreens(t *testing.T) {
-	for name, v := range map[string]view.CaseView{"case_unplanned": unplanned(), "case_needs_person": leaver(), "case_held": held(), "case_closed": closed()} {
+	for name, v := range map[string]view.CaseView{"case_unplanned": unplanned(), "case_needs_person": leaver(), "case_held": held(), "case_closed": closed(), "case_tried": tried()} {
 		golden(t, name, drawn(false, func(s *screen) { s.caseView(v) }))
 	}
 	golden(t, "case_timeline", drawn(false, func(s *screen) { s.moments(leaver(), leaver().Timeline) }))

@@ -53,7 +53,7 @@ func (t *turn) tell(rec ledger.Record, d Decision) {
 
 // judge fills in the plan and says what becomes of it by the guards, the time and the brakes of this moment.
 func (t *turn) judge(ctx context.Context, d *Decision, plan events.Plan) (ledger.State, string, error) {
-	d.Actions, d.Playbooks, d.Config = plan.Actions, plan.Playbooks, plan.Config
+	d.Actions, d.Playbooks, d.Config, d.DryRuns = plan.Actions, plan.Playbooks, plan.Config, plan.DryRuns
 	if plan.Class.Valid() {
 		d.Class = plan.Class
 	}
@@ -62,9 +62,17 @@ func (t *turn) judge(ctx context.Context, d *Decision, plan events.Plan) (ledger
 		if t.future(*d) {
 			return ledger.Scheduled, t.until(*d), nil // the playbooks of that day may know what to do
 		}
-		return ledger.Planned, why + "no playbook asks for anything", nil
+		return ledger.Planned, why + idle(*d), nil
 	}
 	return t.guard(ctx, d, why)
+}
+
+// idle says why a plan has no actions.
+func idle(d Decision) string {
+	if len(d.DryRuns) > 0 {
+		return "only dry runs: nothing is done"
+	}
+	return "no playbook asks for anything"
 }
 
 // future reports whether the event takes effect later than now.

@@ -24,7 +24,7 @@ func (s *Set) Plan(e events.Event) (events.Plan, error) {
 	if err != nil {
 		return events.Plan{}, fmt.Errorf("plan %s: %w", id, err)
 	}
-	plan := events.Plan{Case: id, Event: e, Hash: e.ContentHash(), Class: e.Class, EffectiveAt: e.EffectiveAt}
+	plan := events.Plan{Case: id, Event: e, Hash: e.ContentHash(), Class: e.Class, EffectiveAt: e.EffectiveAt, Config: s.config}
 	books := s.books[e.Name()]
 	if len(books) == 0 {
 		return plan, nil

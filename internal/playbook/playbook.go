@@ -58,6 +58,13 @@ type step struct {
 	onDead       events.OnDead
 }
 
+// Brake lets at most Max cases pass in any window of length Per; what is above is held. Who counts is the planner.
+type Brake struct {
+	Name string // what counts together; it stays when Max changes: "user.terminated per 1h0m0s"
+	Max  int
+	Per  time.Duration
+}
+
 // Compile checks and compiles playbooks against the catalogue of events and the kinds of actions. The error is
 // config.Faults with everything that is wrong.
 func Compile(p config.Playbooks, kinds []Kind) (*Set, error) {
