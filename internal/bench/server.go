@@ -26,7 +26,7 @@ import (
 // source is how the load signs.
 func source() ingest.SourceSpec {
 	return ingest.SourceSpec{Name: "bench", Preset: "cloudevents", Verify: ingest.VerifySpec{HMAC: &ingest.HMACSpec{
-		Header: "X-Signature", Prefix: "sha256=", Secrets: []secret.Value{secret.New("a secret of the benchmark")},
+		Signature: ingest.SignatureSpec{Header: "X-Signature", Prefix: "sha256="}, Secrets: []secret.Value{secret.New("a secret of the benchmark")},
 	}}}
 }
 

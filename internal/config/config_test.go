@@ -95,13 +95,11 @@ func TestSources(t *testing.T) {
 	}
 	want := Sources{
 		{Name: "hr-relay", Preset: "cloudevents", DedupScope: "hr", UnsignedAttributes: true, Verify: Verify{StandardWebhooks: &StandardWebhooks{
-			Secrets: []secret.Value{secret.New(testEnv()["GOOD"]), secret.New("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY4")}, Tolerance: 5 * time.Minute}}},
+			Secrets: []secret.Value{secret.New(testEnv()["GOOD"]), secret.New("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY4")}}}},
 		{Name: "siem", Preset: "cloudevents", DedupScope: "siem", Verify: Verify{HMAC: &HMAC{
-			Algorithm: "sha256", Header: "X-Signature", Prefix: "sha256=", Encoding: "hex", TimestampHeader: "X-Time",
-			Signed: []string{"timestamp", ".", "body"}, Tolerance: 90 * time.Second, Secrets: []secret.Value{secret.New(testEnv()["PLAIN"])}}}},
+			Signature: Signature{Header: "X-Signature", Prefix: "sha256="}, Timestamp: Timestamp{Header: "X-Time", Tolerance: 90 * time.Second}, Secrets: []secret.Value{secret.New(testEnv()["PLAIN"])}}}},
 		{Name: "plain", Preset: "cloudevents", DedupScope: "plain", Verify: Verify{HMAC: &HMAC{
-			Algorithm: "sha512", Header: "X-S", Encoding: "base64",
-			Signed: []string{"body"}, Tolerance: 5 * time.Minute, Secrets: []secret.Value{secret.New(testEnv()["PLAIN"])}}}},
+			Algorithm: "sha512", Encoding: "base64", Signature: Signature{Header: "X-S"}, Secrets: []secret.Value{secret.New(testEnv()["PLAIN"])}}}},
 	}
 	if diff := cmp.Diff(want, got, reveal()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

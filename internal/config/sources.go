@@ -11,6 +11,8 @@ type Source struct {
 	DedupScope string // what case ids are taken in; the name when the file does not say
 	// UnsignedAttributes takes a binary CloudEvent's attributes from headers that the signature does not cover.
 	UnsignedAttributes bool
+	// Insecure takes deliveries that prove nothing: it stands beside the kind none, and nowhere else.
+	Insecure bool
 }
 
 // Find gives the source of that name.
@@ -28,6 +30,7 @@ type sourceDoc struct {
 	Preset     string    `json:"preset"`
 	DedupScope string    `json:"dedup_scope"`
 	Unsigned   bool      `json:"unsigned_attributes"`
+	Insecure   bool      `json:"insecure"`
 	Verify     verifyDoc `json:"verify"`
 }
 
@@ -37,11 +40,12 @@ func readSources(d *document) Sources {
 		at := path{"sources", name}
 		var raw sourceDoc
 		d.decode(at, &raw)
-		source := Source{Name: name, Preset: raw.Preset, DedupScope: raw.DedupScope, UnsignedAttributes: raw.Unsigned}
+		source := Source{Name: name, Preset: raw.Preset, DedupScope: raw.DedupScope, UnsignedAttributes: raw.Unsigned, Insecure: raw.Insecure}
 		if source.DedupScope == "" {
 			source.DedupScope = name
 		}
 		source.Verify = readVerify(d, at.to("verify"), raw.Verify)
+		checkVerify(d, at.to("verify"), source.Verify, source.Insecure)
 		sources = append(sources, source)
 	}
 	return sources

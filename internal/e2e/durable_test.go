@@ -60,7 +60,7 @@ func intake(t *testing.T, d *disk, arm func()) (*httptest.Server, *embedded.Serv
 	}
 	arm()
 	spec := ingest.SourceSpec{Name: "hr", Preset: "cloudevents", Verify: ingest.VerifySpec{HMAC: &ingest.HMACSpec{
-		Header: "X-Signature", Secrets: []secret.Value{secret.New("sixteen bytes or more")},
+		Signature: ingest.SignatureSpec{Header: "X-Signature"}, Secrets: []secret.Value{secret.New("sixteen bytes or more")},
 	}}}
 	source, err := ingest.NewSource(spec)
 	if err != nil {

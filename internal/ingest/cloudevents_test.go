@@ -61,7 +61,7 @@ func binarySpec() SourceSpec {
 		parts = append(parts, "header:ce-"+name, "\n")
 	}
 	return SourceSpec{Name: "binary", Preset: "cloudevents", Verify: VerifySpec{
-		HMAC: &HMACSpec{Header: "X-Signature", Signed: append(parts, "body"), Secrets: []secret.Value{secret.New(sampleText)}},
+		HMAC: &HMACSpec{Signature: SignatureSpec{Header: "X-Signature"}, Signed: append(parts, "body"), Secrets: []secret.Value{secret.New(sampleText)}},
 	}}
 }
 

@@ -9,17 +9,10 @@ import (
 
 // Configured gives the spec of a source as sources.yaml configures it.
 func Configured(c config.Source) SourceSpec {
-	spec := SourceSpec{Name: c.Name, Preset: c.Preset, DedupScope: c.DedupScope, UnsignedAttributes: c.UnsignedAttributes}
-	if v := c.Verify.StandardWebhooks; v != nil {
-		spec.Verify.StandardWebhooks = &StandardWebhooksSpec{Secrets: v.Secrets, Tolerance: v.Tolerance}
+	return SourceSpec{
+		Name: c.Name, Preset: c.Preset, DedupScope: c.DedupScope, UnsignedAttributes: c.UnsignedAttributes,
+		Insecure: c.Insecure, Verify: c.Verify,
 	}
-	if v := c.Verify.HMAC; v != nil {
-		spec.Verify.HMAC = &HMACSpec{
-			Algorithm: v.Algorithm, Encoding: v.Encoding, Header: v.Header, Prefix: v.Prefix,
-			TimestampHeader: v.TimestampHeader, Tolerance: v.Tolerance, Signed: v.Signed, Secrets: v.Secrets,
-		}
-	}
-	return spec
 }
 
 // NewSources makes every configured source. The error holds the faults of all of them.

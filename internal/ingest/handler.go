@@ -142,10 +142,11 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, start time.Time
 	if r.Method != http.MethodPost {
 		return refuse(http.StatusMethodNotAllowed, "").with("Allow", http.MethodPost)
 	}
-	if err := s.verifier.Glance(r.Header); err != nil {
+	d := Delivery{Received: start.UTC(), Method: r.Method, URL: r.URL, Header: r.Header, Remote: r.RemoteAddr, TLS: r.TLS}
+	if err := s.verifier.Glance(d); err != nil {
 		rec.err = err
 		// The body is not waited for, and what may still come of it ends with the connection.
-		return refuse(http.StatusUnauthorized, "").with("Connection", "close")
+		return s.refusal(err).with("Connection", "close")
 	}
 	h.metrics.inFlight.Inc()
 	defer h.metrics.inFlight.Dec()
@@ -164,11 +165,11 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, start time.Time
 	default:
 		return unavailable(retryBusy)
 	}
-	d := Delivery{Received: start.UTC(), Method: r.Method, URL: r.URL, Header: r.Header, Body: body}
+	d.Body = body
 	verified, err := s.verifier.Verify(d)
 	if err != nil {
 		rec.err = err
-		return refuse(http.StatusUnauthorized, "")
+		return s.refusal(err)
 	}
 	rec.key, rec.verified = verified.Key, true
 	return h.take(r.Context(), s, d, verified, rec)
@@ -179,6 +180,10 @@ func (h *Handler) take(ctx context.Context, s *Source, d Delivery, v Verified, r
 	drafts, err := s.preset.Map(d, v)
 	if err != nil {
 		return h.mapFailed(ctx, s, d, err, rec)
+	}
+	if !v.Settled() {
+		rec.err = errNoToken
+		return s.refusal(errNoToken)
 	}
 	list, err := complete(drafts, s, d)
 	if err != nil {
@@ -238,7 +243,8 @@ func (h *Handler) publish(ctx context.Context, do func(context.Context) error) e
 	return do(ctx)
 }
 
-// find gives the source that a path names, nil for any other path.
+// find gives the source that a path names, nil for any other path. A token may stand behind the name where the source
+// looks for one.
 func (h *Handler) find(r *http.Request) *Source {
 	name, ok := strings.CutPrefix(r.URL.EscapedPath(), pathPrefix)
 	if !ok {

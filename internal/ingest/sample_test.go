@@ -37,7 +37,7 @@ func hrSpec() SourceSpec {
 // siemSpec is a source signed by an HMAC with a timestamp.
 func siemSpec() SourceSpec {
 	return SourceSpec{Name: "siem", Preset: "cloudevents", Verify: VerifySpec{
-		HMAC: &HMACSpec{Header: "X-Signature", Prefix: "sha256=", TimestampHeader: "X-Timestamp", Secrets: []secret.Value{secret.New(sampleText)}},
+		HMAC: &HMACSpec{Signature: SignatureSpec{Header: "X-Signature", Prefix: "sha256="}, Timestamp: TimestampSpec{Header: "X-Timestamp"}, Secrets: []secret.Value{secret.New(sampleText)}},
 	}}
 }
 

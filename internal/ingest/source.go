@@ -1,11 +1,6 @@
 package ingest
 
-import (
-	"fmt"
-	"net/http"
-	"strings"
-	"time"
-)
+import "strings"
 
 // SourceSpec configures one sender of webhooks.
 type SourceSpec struct {
@@ -16,13 +11,8 @@ type SourceSpec struct {
 	// CloudEvent is refused unless the verifier covers its ce- headers: whoever gets hold of one signed body could
 	// otherwise send it again as an event of another type.
 	UnsignedAttributes bool
+	Insecure           bool // takes deliveries that prove nothing: with the kind none, and never without
 	Verify             VerifySpec
-}
-
-// VerifySpec says how a delivery proves that it is the sender's. Exactly one field is set.
-type VerifySpec struct {
-	StandardWebhooks *StandardWebhooksSpec
-	HMAC             *HMACSpec
 }
 
 // Source is a sender, ready to be served.
@@ -30,6 +20,7 @@ type Source struct {
 	name     string
 	scope    string
 	keys     int
+	sets     bool // its deliveries are security event tokens
 	verifier Verifier
 	preset   Preset
 }
@@ -71,7 +62,8 @@ func NewSource(spec SourceSpec) (*Source, error) {
 	if s.preset = newPreset(spec); s.preset == nil {
 		faults.add("preset", "is not one of: cloudevents")
 	}
-	s.verifier, s.keys = newVerifier(spec.Verify, &faults)
+	s.sets = takesSET(spec.Verify)
+	s.verifier, s.keys = newVerifier(spec, &faults)
 	if len(faults) > 0 {
 		return nil, faults
 	}
@@ -85,36 +77,6 @@ func newPreset(spec SourceSpec) Preset {
 		return cloudEvents{unsignedAttributes: spec.UnsignedAttributes}
 	}
 	return nil
-}
-
-// signingVerifier is a Verifier that can also sign, as the sender does.
-type signingVerifier interface {
-	Verifier
-	sign(h http.Header, id string, now time.Time, d Delivery) error
-}
-
-// newVerifier makes the configured verifier, and tells how many keys it has.
-func newVerifier(spec VerifySpec, faults *SpecFaults) (v signingVerifier, keys int) {
-	switch {
-	case spec.StandardWebhooks != nil && spec.HMAC == nil:
-		return newStandardWebhooks(*spec.StandardWebhooks, "verify.standard_webhooks", faults), len(spec.StandardWebhooks.Secrets)
-	case spec.HMAC != nil && spec.StandardWebhooks == nil:
-		return newHMAC(*spec.HMAC, "verify.hmac", faults), len(spec.HMAC.Secrets)
-	}
-	faults.add("verify", "give exactly one of: hmac, standard_webhooks")
-	return nil, 0
-}
-
-// Sign signs a request as the sender of this source does, by the first secret: for `keyturn send`, demonstrations and
-// tests. body is what the request will carry, id names the event and stays the same over all its repeats, now is the
-// time of this attempt. Headers that the signature covers must be set before.
-func Sign(spec SourceSpec, req *http.Request, body []byte, id string, now time.Time) error {
-	var faults SpecFaults
-	v, _ := newVerifier(spec.Verify, &faults)
-	if len(faults) > 0 {
-		return fmt.Errorf("sign for source %s: %w", spec.Name, faults)
-	}
-	return v.sign(req.Header, id, now, Delivery{Received: now, Method: req.Method, URL: req.URL, Header: req.Header, Body: body})
 }
 
 // validName reports whether s may be a source's name: also a NATS subject token and a metric label.

@@ -146,8 +146,8 @@ func hmacSpec(h HMACSpec) SourceSpec {
 	if h.Secrets == nil {
 		h.Secrets = []secret.Value{secret.New(sampleText)}
 	}
-	if h.Header == "" {
-		h.Header = "X-Signature"
+	if h.Signature.Header == "" {
+		h.Signature.Header = "X-Signature"
 	}
 	return SourceSpec{Name: "siem", Preset: "cloudevents", Verify: VerifySpec{HMAC: &h}}
 }
@@ -161,13 +161,13 @@ func TestHMACVectors(t *testing.T) {
 	}{
 		"sha256 hex":       {HMACSpec{}, "9e01f9c2c08ef21d5f841b4fc1f83bd841f10d097921513fc3d08eda4ad2f67d"},
 		"upper-case hex":   {HMACSpec{Algorithm: "sha256", Encoding: "hex"}, strings.ToUpper("9e01f9c2c08ef21d5f841b4fc1f83bd841f10d097921513fc3d08eda4ad2f67d")},
-		"prefix":           {HMACSpec{Prefix: "sha256="}, "sha256=9e01f9c2c08ef21d5f841b4fc1f83bd841f10d097921513fc3d08eda4ad2f67d"},
+		"prefix":           {HMACSpec{Signature: SignatureSpec{Prefix: "sha256="}}, "sha256=9e01f9c2c08ef21d5f841b4fc1f83bd841f10d097921513fc3d08eda4ad2f67d"},
 		"sha1":             {HMACSpec{Algorithm: "sha1"}, "f1d1804c72e8432a77443ac5fb4288e740ead6ff"},
 		"sha384":           {HMACSpec{Algorithm: "sha384"}, "4383560a002027a5ef2ed2a9ac891c1e86dfaef4467469a8180d6649c2dc1dff2fd5a7abd49e2b027cb254902d637f8f"},
 		"sha512 in base64": {HMACSpec{Algorithm: "sha512", Encoding: "base64"}, "792vTuuSr7hAdaNkZsquUrlYTo59mgoOp4qBucsF56Jdnwa6ZajgRB7le4fEW0KVYV7n64iRRbQM9itoI0WAOg=="},
 		"second secret":    {HMACSpec{Secrets: []secret.Value{secret.New("another-text-of-acme-example"), secret.New(sampleText)}}, "9e01f9c2c08ef21d5f841b4fc1f83bd841f10d097921513fc3d08eda4ad2f67d"},
 		"with a method":    {HMACSpec{Signed: []string{"method", "body"}}, "3346ba7e8304a6da08bfeca6dd10a1e77aea8b66b1e2336e52cd88e483468e58"},
-		"with a timestamp": {HMACSpec{TimestampHeader: "X-Time"}, "fd88a274ad99850f1db4327269c65e4ed399926060f8e047a55a0e25d22bed1b"},
+		"with a timestamp": {HMACSpec{Timestamp: TimestampSpec{Header: "X-Time"}}, "fd88a274ad99850f1db4327269c65e4ed399926060f8e047a55a0e25d22bed1b"},
 	} {
 		h := http.Header{}
 		h.Set("X-Signature", c.sig)
@@ -245,14 +245,14 @@ func TestNewSourceGivesAllFaultsAtOnce(t *testing.T) {
 			[]string{"verify"}},
 		"standard webhooks": {SourceSpec{Name: "A", DedupScope: "x y", Preset: "okta", Verify: VerifySpec{StandardWebhooks: &StandardWebhooksSpec{
 			Tolerance: -1, Secrets: []secret.Value{secret.New("whsec_*"), secret.New("whsec_c2hvcnQ=")}}}},
-			[]string{"name", "dedup_scope", "preset", "verify.standard_webhooks.tolerance", "verify.standard_webhooks.secrets[0]", "verify.standard_webhooks.secrets[1]"}},
+			[]string{"name", "dedup_scope", "preset", "verify.standard_webhooks.secrets[0]", "verify.standard_webhooks.secrets[1]", "verify.standard_webhooks.tolerance"}},
 		"no secrets": {SourceSpec{Name: "a", Preset: "cloudevents", Verify: VerifySpec{StandardWebhooks: &StandardWebhooksSpec{}}},
 			[]string{"verify.standard_webhooks.secrets"}},
 		"hmac": {SourceSpec{Name: "a", Preset: "cloudevents", Verify: VerifySpec{HMAC: &HMACSpec{
-			Algorithm: "md5", Encoding: "base85", Tolerance: -1, TimestampHeader: "T", Signed: []string{"header:x", "header:", "body", "body"}, Secrets: short}}},
-			[]string{"verify.hmac.tolerance", "verify.hmac.alg", "verify.hmac.encoding", "verify.hmac.header", "verify.hmac.signed", "verify.hmac.signed",
-				"verify.hmac.signed", "verify.hmac.signed", "verify.hmac.signed", "verify.hmac.secrets[0]"}},
-		"timestamp from nowhere": {SourceSpec{Name: "a", Preset: "cloudevents", Verify: VerifySpec{HMAC: &HMACSpec{Header: "S", Signed: []string{"timestamp", "body"}}}},
+			Algorithm: "md5", Encoding: "base85", Timestamp: TimestampSpec{Header: "T", Tolerance: -1}, Signed: []string{"header:x", "header:", "body", "body"}, Secrets: short}}},
+			[]string{"verify.hmac.alg", "verify.hmac.encoding", "verify.hmac.signature.header", "verify.hmac.timestamp.tolerance", "verify.hmac.signed",
+				"verify.hmac.signed", "verify.hmac.signed[0]", "verify.hmac.signed[1]", "verify.hmac.secrets[0]"}},
+		"timestamp from nowhere": {SourceSpec{Name: "a", Preset: "cloudevents", Verify: VerifySpec{HMAC: &HMACSpec{Signature: SignatureSpec{Header: "S"}, Signed: []string{"timestamp", "body"}}}},
 			[]string{"verify.hmac.signed", "verify.hmac.secrets"}},
 	} {
 		_, err := NewSource(c.spec)

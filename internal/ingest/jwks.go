@@ -1,0 +1,280 @@
+package ingest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Bounds of an issuer's keys. The shortest patience of a sender is three seconds (Okta's event hooks), and RFC 8935
+// gives none.
+const (
+	maxKeySet     = 512 << 10        // bytes of the document
+	maxKeys       = 64               // keys of it that are kept
+	minRSABits    = 2048             // CAEP Interoperability Profile 1.0, section 2.6
+	fetchTimeout  = 2 * time.Second  // of one fetch
+	fetchEvery    = 30 * time.Second // at most, whatever happens: forged key ids cause no more
+	freshAtLeast  = 5 * time.Minute
+	freshByItself = time.Hour // when the answer does not say
+	freshAtMost   = 24 * time.Hour
+	staleAtMost   = 24 * time.Hour // beyond that, when the issuer cannot be reached
+)
+
+// Why there is no key.
+var (
+	errUnknownKey = errors.New("key of the token is not the issuer's")
+	errNoKeys     = errors.New("keys of the issuer cannot be had")
+)
+
+// keySet is the keys of one issuer, from an address or a file. An address is asked when its keys are no longer fresh or
+// a key is asked for that is not among them, by one caller at a time and never more often than fetchEvery; while it
+// cannot be reached, the keys that were had stay good for a day. A file is read again when it has changed.
+type keySet struct {
+	from   string
+	client *http.Client // nil for a file
+	now    func() time.Time
+
+	mu      sync.Mutex
+	keys    []jose.JSONWebKey
+	had     bool      // keys were had once
+	fresh   time.Time // until then the keys need not be asked for
+	stale   time.Time // until then they may be used all the same
+	tried   time.Time // last fetch
+	pending chan struct{}
+	seen    fileMark
+}
+
+// fileMark tells whether a file has changed.
+type fileMark struct {
+	size int64
+	time time.Time
+}
+
+func newKeySet(from string) *keySet {
+	s := &keySet{from: from, now: time.Now}
+	if strings.Contains(from, "://") {
+		s.client = &http.Client{
+			Timeout: fetchTimeout,
+			Transport: &http.Transport{
+				Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
+				DisableKeepAlives: true, ResponseHeaderTimeout: fetchTimeout, MaxResponseHeaderBytes: maxHeaderBytes,
+			},
+			// The address was configured; where else it leads was not.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+	}
+	return s
+}
+
+// find gives the keys of that id, all of them when the token has none. The error is errUnknownKey when the issuer's
+// present keys are known and none has the id, and errNoKeys when that cannot be told now.
+func (s *keySet) find(id string) ([]jose.JSONWebKey, error) {
+	if s.client == nil {
+		s.reread()
+	}
+	keys, known, wait := s.look(id)
+	for wait != nil {
+		<-wait
+		keys, known, wait = s.settled(id)
+	}
+	switch {
+	case len(keys) > 0:
+		return keys, nil
+	case known:
+		return nil, errUnknownKey
+	}
+	return nil, errNoKeys
+}
+
+// look gives the keys as they are, and fetches first when it is this caller's turn. wait is not nil when somebody else
+// is fetching what this caller needs.
+func (s *keySet) look(id string) (keys []jose.JSONWebKey, known bool, wait chan struct{}) {
+	s.mu.Lock()
+	now := s.now()
+	keys = s.match(id, now)
+	if s.client == nil {
+		defer s.mu.Unlock()
+		return keys, s.had, nil
+	}
+	if len(keys) > 0 && now.Before(s.fresh) {
+		s.mu.Unlock()
+		return keys, true, nil
+	}
+	if s.pending != nil {
+		defer s.mu.Unlock()
+		if len(keys) > 0 {
+			return keys, true, nil // good enough while the others are being fetched
+		}
+		return nil, false, s.pending
+	}
+	if !s.tried.IsZero() && now.Sub(s.tried) < fetchEvery {
+		defer s.mu.Unlock()
+		return keys, false, nil
+	}
+	s.tried, s.pending = now, make(chan struct{})
+	s.mu.Unlock()
+	got, until, err := s.fetch()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.pending)
+	s.pending = nil
+	if err == nil {
+		s.keys, s.had, s.fresh, s.stale = got, true, until, until.Add(staleAtMost)
+	}
+	return s.match(id, s.now()), err == nil, nil
+}
+
+// settled gives the keys after somebody else has fetched them.
+func (s *keySet) settled(id string) ([]jose.JSONWebKey, bool, chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	return s.match(id, now), now.Before(s.fresh), nil
+}
+
+// match gives the usable keys of that id.
+func (s *keySet) match(id string, now time.Time) []jose.JSONWebKey {
+	if s.client != nil && !now.Before(s.stale) {
+		return nil
+	}
+	if id == "" {
+		return s.keys
+	}
+	var keys []jose.JSONWebKey
+	for _, k := range s.keys {
+		if k.KeyID == id {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// fetch asks the address for the keys, and tells until when they are fresh.
+func (s *keySet) fetch() ([]jose.JSONWebKey, time.Time, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.from, nil)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	req.Header.Set("Accept", "application/jwk-set+json, application/json")
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, time.Time{}, fmt.Errorf("keys: status %d", resp.StatusCode)
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxKeySet+1))
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	keys, err := parseKeys(b)
+	return keys, s.now().Add(freshness(resp.Header.Get("Cache-Control"))), err
+}
+
+// freshness reads max-age (RFC 9111, section 5.2.2.1), within what is sensible for keys.
+func freshness(cacheControl string) time.Duration {
+	for directive := range strings.SplitSeq(cacheControl, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+		switch strings.ToLower(name) {
+		case "no-store", "no-cache":
+			return freshAtLeast
+		case "max-age":
+			if n, err := strconv.Atoi(strings.Trim(value, `"`)); err == nil && n >= 0 && n < 1<<31 {
+				return min(max(time.Duration(n)*time.Second, freshAtLeast), freshAtMost)
+			}
+		}
+	}
+	return freshByItself
+}
+
+// reread reads the file when it has changed. What cannot be read leaves the keys as they were.
+func (s *keySet) reread() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	info, err := os.Stat(s.from)
+	if err != nil {
+		return
+	}
+	mark := fileMark{info.Size(), info.ModTime()}
+	if s.had && mark == s.seen || mark.size > maxKeySet {
+		return
+	}
+	b, err := os.ReadFile(s.from)
+	if err != nil {
+		return
+	}
+	if keys, err := parseKeys(b); err == nil {
+		s.keys, s.had, s.seen = keys, true, mark
+	}
+}
+
+// parseKeys reads a JWK Set (RFC 7517, section 5) key by key: one of a kind that nobody here knows spoils none of the
+// others.
+func parseKeys(b []byte) ([]jose.JSONWebKey, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if len(b) > maxKeySet {
+		return nil, errors.New("keys: document too large")
+	}
+	if err := json.Unmarshal(b, &set); err != nil || set.Keys == nil {
+		return nil, errors.New("keys: not a JWK Set")
+	}
+	var keys []jose.JSONWebKey
+	for _, raw := range set.Keys {
+		var k jose.JSONWebKey
+		if k.UnmarshalJSON(raw) == nil && usable(k) && len(keys) < maxKeys {
+			keys = append(keys, k)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("keys: none that can be used")
+	}
+	return keys, nil
+}
+
+// usable takes public keys for signatures of known kinds and sufficient size.
+func usable(k jose.JSONWebKey) bool {
+	if !k.Valid() || k.Use != "" && k.Use != "sig" {
+		return false
+	}
+	switch key := k.Key.(type) {
+	case *rsa.PublicKey:
+		return key.N.BitLen() >= minRSABits && key.N.BitLen() <= 8192
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+		return true
+	}
+	return false
+}
+
+// signs reports whether a key is for an algorithm.
+func signs(k jose.JSONWebKey, alg string) bool {
+	if k.Algorithm != "" && k.Algorithm != alg {
+		return false
+	}
+	switch k.Key.(type) {
+	case *rsa.PublicKey:
+		return slices.Contains([]string{"RS", "PS"}, alg[:2])
+	case *ecdsa.PublicKey:
+		return alg[:2] == "ES"
+	}
+	return alg == string(jose.EdDSA)
+}
