@@ -62,6 +62,7 @@ const (
 	RedriveVerb Verb = "redrive" // a dead action is sent again
 	Drop        Verb = "drop"    // a dead letter is given up
 	Cancel      Verb = "cancel"  // a case's pending work is cancelled
+	Unmerge     Verb = "unmerge" // names that were taken for one person's are taken apart
 )
 
 // Command is what an operator asks for: a durable message on COMMANDS, worked off like an event.

@@ -75,6 +75,8 @@ func (t *turn) obey(ctx context.Context, c events.Command) (string, error) {
 	}
 	caseID, _, action := strings.Cut(c.Target, ":")
 	switch {
+	case c.Verb == events.Unmerge:
+		return t.unmerge(ctx, c)
 	case c.Verb == events.RedriveVerb && action:
 		return t.redriveAction(ctx, c, caseID)
 	case c.Verb == events.RedriveVerb:

@@ -29,7 +29,7 @@ func TestCrashAnywhere(t *testing.T) {
 }
 
 func scenarios() []scenario {
-	return slices.Concat(plainScenarios(), guardedScenarios(), overtakenScenarios(), joinedScenarios(), deadScenarios())
+	return slices.Concat(plainScenarios(), guardedScenarios(), overtakenScenarios(), joinedScenarios(), apartScenarios(), deadScenarios())
 }
 
 // plainScenarios are those of one event.

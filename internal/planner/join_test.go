@@ -9,6 +9,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
 )
 
 // ids makes identifiers of "kind:value".
@@ -144,6 +145,63 @@ func joinedScenarios() []scenario {
 			w.advance(2 * day)
 			w.settle()
 			w.wantDone(both(term.Case())...)
+			w.wantRest()
+		}},
+	}
+}
+
+// apartScenarios are those of two people whom a wrong event made one, until an operator said that they are two.
+func apartScenarios() []scenario {
+	day := 24 * time.Hour
+	apart := func(w *world, id string, names ...string) events.Command {
+		var keys []string
+		for _, n := range names {
+			_, value, _ := strings.Cut(n, ":")
+			keys = append(keys, w.keyer.Key("user:"+value))
+		}
+		return w.command(id, events.Unmerge, planner.UnmergeTarget(keys...), "ann")
+	}
+	return []scenario{
+		{"joined by mistake, and taken apart", func(w *world) {
+			hers := w.called("user.terminated", "1", ids(number, mail1), w.clock, w.clock.Add(day))
+			his := w.called("user.terminated", "2", ids(login), w.clock.Add(time.Minute), w.clock.Add(2*day))
+			wrong := w.called("user.compromised", "3", ids(mail1, login), w.clock, time.Time{})
+			for _, m := range []any{hers, his, wrong, apart(w, "c1", login), apart(w, "c1", login), wrong} {
+				w.send(m)
+				w.settle()
+			}
+			w.want("hers was lost to his", hers.Case(), superseded, closed)
+			w.want("his waits", his.Case(), ledger.Scheduled, ledger.Open)
+			if r := w.receipt("c1"); !strings.Contains(r.Outcome, hers.Case()) || strings.Contains(r.Outcome, his.Case()) {
+				w.t.Errorf("told: %s", r.Outcome)
+			}
+			again := w.called("user.compromised", "4", ids(mail1, login), w.clock.Add(time.Hour), time.Time{})
+			back := w.called("user.rehired", "5", ids(mail1), w.clock.Add(time.Hour), time.Time{})
+			w.send(again, back)
+			w.settle()
+			w.want("his still waits, whatever comes for her", his.Case(), ledger.Scheduled, ledger.Open)
+			if d := w.decision(again.Case()); !slices.Equal(d.Claimed, []string{login}) {
+				w.t.Errorf("claimed %v", d.Claimed)
+			}
+			w.send(w.called("user.termination_rescinded", "6", ids(login), w.clock.Add(2*time.Hour), time.Time{}))
+			w.settle()
+			w.want("his is taken back by his own name", his.Case(), cancelled, closed)
+			w.advance(3 * day)
+			w.settle()
+			w.wantDone()
+			w.wantRest()
+		}},
+		{"what is nobody's, or all there is, is not taken apart", func(w *world) {
+			w.send(w.called("user.compromised", "1", ids(number, mail1), w.clock, time.Time{}),
+				w.called("user.compromised", "2", ids(login), w.clock, time.Time{}))
+			w.settle()
+			w.send(apart(w, "c1", mail1, login), apart(w, "c2", mail1, number), apart(w, "c3", mail2))
+			w.settle()
+			for id, want := range map[string]string{"c1": "these names are not joined", "c2": "the person has no other name", "c3": "these names are not joined"} {
+				if r := w.receipt(id); !strings.HasPrefix(r.Outcome, want) {
+					w.t.Errorf("%s: %s", id, r.Outcome)
+				}
+			}
 			w.wantRest()
 		}},
 	}

@@ -48,6 +48,15 @@ func (t *turn) find(ctx context.Context, key string) (person, error) {
 	if err == nil && p.Moved != "" {
 		p, err = t.load(ctx, p.Moved)
 	}
+	if err != nil {
+		return p, err
+	}
+	return t.whole(ctx, p)
+}
+
+// whole gives the person that p turned out to be.
+func (t *turn) whole(ctx context.Context, p person) (person, error) {
+	var err error
 	for err == nil && p.Into != "" {
 		p, err = t.load(ctx, p.Into)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
 	"keyturn/internal/playbook"
 )
 
@@ -59,7 +60,75 @@ func (w *world) deliverLast() {
 	}
 }
 
-func meetings() []meeting { return slices.Concat(personMeetings(), commandMeetings()) }
+func meetings() []meeting {
+	return slices.Concat(personMeetings(), joinedMeetings(), commandMeetings())
+}
+
+// joinedMeetings are those of an event that joins two people's names.
+func joinedMeetings() []meeting {
+	day := 24 * time.Hour
+	byMail := func(w *world) events.Event {
+		return w.called("user.terminated", "1", ids(mail1), begin, begin.Add(day))
+	}
+	byNumber := func(w *world) events.Event {
+		return w.called("user.termination_rescinded", "2", ids(number), begin.Add(time.Hour), time.Time{})
+	}
+	joint := func(w *world) events.Event {
+		return w.called("user.compromised", "3", ids(number, mail1), begin, time.Time{})
+	}
+	turned := func(w *world) events.Event {
+		return w.called("user.compromised", "4", ids(mail1, number), begin, time.Time{})
+	}
+	taken := func(w *world) {
+		w.advance(2 * day)
+		w.settle()
+		w.wantDone()
+		if s := w.state(ledger.PlanSubject(byMail(w).Case())); s != cancelled && s != superseded {
+			w.t.Errorf("termination %q", s)
+		}
+	}
+	return []meeting{
+		{"joint meets termination", func(w *world) (any, any) {
+			w.send(byNumber(w))
+			w.settle()
+			return joint(w), byMail(w)
+		}, taken},
+		{"termination meets joint", func(w *world) (any, any) {
+			w.send(byNumber(w))
+			w.settle()
+			return byMail(w), joint(w)
+		}, taken},
+		{"rescind meets joint", func(w *world) (any, any) {
+			w.send(byMail(w))
+			w.settle()
+			return byNumber(w), joint(w)
+		}, taken},
+		{"joint meets rescind", func(w *world) (any, any) {
+			w.send(byMail(w))
+			w.settle()
+			return joint(w), byNumber(w)
+		}, taken},
+		{"joint meets joint", func(w *world) (any, any) {
+			w.send(byMail(w), byNumber(w))
+			w.settle()
+			return joint(w), turned(w)
+		}, taken},
+		{"taking apart meets an event", func(w *world) (any, any) {
+			w.send(joint(w), byMail(w))
+			w.settle()
+			return w.command("c1", events.Unmerge, planner.UnmergeTarget(w.keyer.Key("user:n-1")), "ann"), byNumber(w)
+		}, func(w *world) {
+			w.advance(2 * day)
+			w.settle()
+			e := byMail(w)
+			if s := w.state(ledger.PlanSubject(e.Case())); s == planned {
+				w.wantDone(both(e.Case())...)
+			} else {
+				w.wantDone()
+			}
+		}},
+	}
+}
 
 // term is a termination of maria, rehire the end of it. gone checks that the rehire came last and lists what was done.
 func term(w *world, id string, at, effective time.Duration) events.Event {
