@@ -33,6 +33,7 @@ const (
 	freshByItself = time.Hour // when the answer does not say
 	freshAtMost   = 24 * time.Hour
 	staleAtMost   = 24 * time.Hour // beyond that, when the issuer cannot be reached
+	maxWaiting    = 16             // callers that wait for one fetch; the others are told to come again
 )
 
 // Why there is no key.
@@ -55,7 +56,8 @@ type keySet struct {
 	fresh   time.Time // until then the keys need not be asked for
 	stale   time.Time // until then they may be used all the same
 	tried   time.Time // last fetch
-	pending chan struct{}
+	pending chan struct{} // closed when the fetch that is under way has ended; nil = none is
+	waiting int           // for it
 	seen    fileMark
 }
 
@@ -88,9 +90,9 @@ func (s *keySet) find(id string) ([]jose.JSONWebKey, error) {
 		s.reread()
 	}
 	keys, known, wait := s.look(id)
-	for wait != nil {
+	if wait != nil {
 		<-wait
-		keys, known, wait = s.settled(id)
+		keys, known = s.settled(id)
 	}
 	switch {
 	case len(keys) > 0:
@@ -120,6 +122,9 @@ func (s *keySet) look(id string) (keys []jose.JSONWebKey, known bool, wait chan 
 		if len(keys) > 0 {
 			return keys, true, nil // good enough while the others are being fetched
 		}
+		if s.waiting++; s.waiting > maxWaiting {
+			return nil, false, nil
+		}
 		return nil, false, s.pending
 	}
 	if !s.tried.IsZero() && now.Sub(s.tried) < fetchEvery {
@@ -132,7 +137,7 @@ func (s *keySet) look(id string) (keys []jose.JSONWebKey, known bool, wait chan 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.pending)
-	s.pending = nil
+	s.pending, s.waiting = nil, 0
 	if err == nil {
 		s.keys, s.had, s.fresh, s.stale = got, true, until, until.Add(staleAtMost)
 	}
@@ -140,11 +145,11 @@ func (s *keySet) look(id string) (keys []jose.JSONWebKey, known bool, wait chan 
 }
 
 // settled gives the keys after somebody else has fetched them.
-func (s *keySet) settled(id string) ([]jose.JSONWebKey, bool, chan struct{}) {
+func (s *keySet) settled(id string) ([]jose.JSONWebKey, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	return s.match(id, now), now.Before(s.fresh), nil
+	return s.match(id, now), now.Before(s.fresh)
 }
 
 // match gives the usable keys of that id.
