@@ -31,7 +31,7 @@ type Config struct {
 // ReadSources reads sources.yaml in dir. The error is Faults.
 func ReadSources(dir string, refs Resolver) (Sources, error) {
 	r := reader{refs: refs.in(dir)}
-	doc, ok := r.open(filepath.Join(dir, SourcesFile), "sources.json")
+	doc, ok := r.open(filepath.Join(dir, SourcesFile), "sources.json", layPresets)
 	if !ok {
 		return nil, r.err()
 	}
@@ -58,6 +58,7 @@ func Read(dir string, refs Resolver) (Config, error) {
 		c.Playbooks.Version = doc.version
 		if known || len(c.Connections) > 0 {
 			checkConnections(doc, c.Playbooks, c.Connections)
+			checkCounts(doc, c.Playbooks.Guards, c.Connections)
 		}
 	}
 	return c, r.err()

@@ -138,6 +138,13 @@ guards:
     - {do: [a.b], approvers: 0}
     - {do: [a.b], approvers: 9}
 `},
+		{name: "counts", connections: goodConnections, playbooks: `playbooks: []
+guards:
+  brake:
+    - {on: [user.terminated], max: 5%, per: 1h, then: hold, percent_of: {count: active_users, at: okta-prd}}
+    - {on: [user.terminated], max: 5%, per: 2h, then: hold, percent_of: {count: active_users, at: mosaic-prod}}
+    - {on: [user.terminated], max: 5%, per: 3h, then: hold, percent_of: {count: active_users, at: okta-prod}}
+`},
 		{name: "faults of two files", connections: "connections: {okta-prod: {}}\n", playbooks: "playbooks:\n  - {name: A, on: [x], actions: [{step: s, do: okta.a, at: okta-prod}, {step: t, do: okta.a, at: okta-prt}]}\n"},
 		{name: "no playbooks file", connections: goodConnections},
 		{name: "no connections file", playbooks: "playbooks: [{name: a}]\n"},

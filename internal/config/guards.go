@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Guards are what stands between a plan and its actions.
 type Guards struct {
@@ -18,13 +22,24 @@ type ProtectedGroup struct {
 	At   Position
 }
 
-// Brake holds events above a number per window of time.
+// Brake holds events above a number, or a share of one, per window of time.
 type Brake struct {
-	On   []Text        // catalogue names of events that count together
-	Max  int           // how many may pass in a window
-	Per  time.Duration // the window
-	Then string        // "hold"
-	At   Position
+	On      []Text        // catalogue names of events that count together
+	Sources []Text        // only what came from these; empty = from any
+	By      *Expr         // each value is counted for itself; nil = all together
+	Max     int           // how many may pass in a window, where Percent is 0
+	Percent float64       // how many of a hundred may pass
+	Of      int           // of how many, where Count is nil
+	Count   *Count        // of how many, as a provider tells
+	Per     time.Duration // the window
+	Then    string        // "hold"
+	At      Position
+}
+
+// Count is a number that a connection's provider tells.
+type Count struct {
+	What string // "active_users"
+	At   Text   // the connection
 }
 
 // Approval holds plans with an action of these kinds until enough people approve.
@@ -38,15 +53,7 @@ func readGuards(d *document, at path) Guards {
 	var g Guards
 	readProtected(d, at.to("protected"), &g)
 	for _, here := range d.items(at.to("brake")...) {
-		var b struct {
-			On   []string `json:"on"`
-			Max  int      `json:"max"`
-			Per  string   `json:"per"`
-			Then string   `json:"then"`
-		}
-		d.decode(here, &b)
-		g.Brakes = append(g.Brakes, Brake{On: d.texts(here.to("on"), b.On), Max: b.Max, Then: b.Then,
-			Per: d.duration(here.to("per"), b.Per, 0), At: d.position(here)})
+		g.Brakes = append(g.Brakes, readBrake(d, here))
 	}
 	for _, here := range d.items(at.to("approve")...) {
 		var a struct {
@@ -80,5 +87,76 @@ func readProtected(d *document, at path, g *Guards) {
 			group.When = d.condition(here.to("when"), raw.When)
 		}
 		g.Groups = append(g.Groups, group)
+	}
+}
+
+// readBrake reads one brake.
+func readBrake(d *document, at path) Brake {
+	var raw struct {
+		On      []string `json:"on"`
+		Sources []string `json:"sources"`
+		By      string   `json:"by"`
+		Per     string   `json:"per"`
+		Then    string   `json:"then"`
+	}
+	d.decode(at, &raw)
+	b := Brake{On: d.texts(at.to("on"), raw.On), Sources: d.texts(at.to("sources"), raw.Sources), Then: raw.Then,
+		Per: d.duration(at.to("per"), raw.Per, 0), At: d.position(at)}
+	if raw.By != "" {
+		b.By = d.condition(at.to("by"), raw.By)
+	}
+	most, of := at.to("max"), at.to("percent_of")
+	if text, ok := d.value(most).(string); ok {
+		b.Percent = d.percent(most, text)
+		if !d.has(of) {
+			d.fault(most, "is a share of nothing: say of how many with percent_of")
+		}
+	} else {
+		d.decode(most, &b.Max)
+		if d.has(of) {
+			d.fault(of, "has no share to be of: write max as one, such as 5%%")
+		}
+	}
+	if _, ok := d.value(of).(map[string]any); ok {
+		var raw struct {
+			Count string `json:"count"`
+			At    string `json:"at"`
+		}
+		d.decode(of, &raw)
+		b.Count = &Count{What: raw.Count, At: Text{Value: raw.At, At: d.position(of.to("at"))}}
+	} else {
+		d.decode(of, &b.Of)
+	}
+	return b
+}
+
+// percent reads a share such as 2.5%.
+func (d *document) percent(at path, text string) float64 {
+	percent, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
+	if err == nil && percent > 0 && percent <= 100 {
+		return percent
+	}
+	d.fault(at, "is no share: write a number above 0 and up to 100 with %%, such as 5%%")
+	return 0
+}
+
+// checkCounts reports counts of connections that do not exist, or whose provider cannot tell them.
+func checkCounts(d *document, g Guards, c Connections) {
+	names := make([]string, len(c))
+	for i, connection := range c {
+		names[i] = connection.Name
+	}
+	for _, b := range g.Brakes {
+		if b.Count == nil || b.Count.At.Value == "" {
+			continue
+		}
+		connection, ok := c.Find(b.Count.At.Value)
+		switch {
+		case !ok:
+			d.faultAt(b.Count.At.At, "no connection %s in %s%s", quote(b.Count.At.Value), ConnectionsFile, suggest(b.Count.At.Value, names))
+		case connection.Provider == ProviderTransmit:
+			d.faultAt(b.Count.At.At, "connection %s is of provider %s, which has no users to count: name one of okta or asa",
+				quote(connection.Name), connection.Provider)
+		}
 	}
 }

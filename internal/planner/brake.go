@@ -7,14 +7,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"keyturn/internal/ledger"
 )
 
-// tally is what a brake remembers: the cases that it let pass within its window. It is a record of the ledger, changed
-// by compare-and-swap only, so that it is exact over planners and restarts; a case stands in it once, so that a
-// resend does not count again. Held cases do not stand in it: it bounds what acts.
+// tally is what a brake remembers: whom and what it let pass within its window. It is a record of the ledger, changed
+// by compare-and-swap only, so that it is exact over planners and restarts. A person stands in it once, by whatever
+// names events call them and however often an event is sent; what is about no person stands in it by its subject. Who
+// is held does not stand in it: it bounds whom is acted upon.
 //
 // The record grows with the brake's max, and one is written per case that passes.
 type tally struct {
@@ -22,41 +24,64 @@ type tally struct {
 	Passed []pass `json:"passed"` // oldest first
 }
 
-// pass is one case that a brake let go.
+// pass is one person, or one of what else events are about, that a brake let go.
 type pass struct {
-	Case string    `json:"case"`
-	Time time.Time `json:"time"`
+	Who   string    `json:"who,omitempty"`   // the person's key
+	Names []string  `json:"names,omitempty"` // the keys of the principals that the cases named
+	Case  string    `json:"case"`            // the last of the cases
+	Time  time.Time `json:"time"`            // when that one passed
+}
+
+// rider is the case that asks to pass.
+type rider struct {
+	called
+	name   string // the key of the principal that its event names
+	caseID string
+}
+
+// is reports whether the pass was given to the case, or to whom it is about.
+func (p pass) is(r rider) bool {
+	return p.Case == r.caseID || p.Who != "" && (p.Who == r.Key || slices.Contains(r.Keys, p.Who))
+}
+
+// spellings is how many more names than persons may pass: that two names are one person's is what events say, and one
+// who may send events must not make a whole company look like one person.
+func spellings(most int) int {
+	if most == 0 {
+		return 0
+	}
+	return max(1, most/4)
 }
 
 // brake counts the case at every one of the brakes, and says which one it is too much for; empty = it
 // passes. All are looked at before the first is counted, so that what one holds does not use up another.
-func (t *turn) brake(ctx context.Context, caseID string, brakes []Brake) (string, error) {
-	type wheel struct {
-		rec   ledger.Record
-		tally tally
+func (t *turn) brake(ctx context.Context, d Decision, brakes []Brake) (string, error) {
+	if len(brakes) == 0 {
+		return "", nil
+	}
+	r := rider{name: t.principalKey(d.Event), caseID: d.Case}
+	var err error
+	if r.called, err = t.identity(ctx, d.Event); err != nil {
+		return "", err
 	}
 	wheels := make([]wheel, len(brakes))
 	for i, b := range brakes {
-		rec, ta, err := t.loadTally(ctx, b)
+		most, known, err := t.most(ctx, b)
 		if err != nil {
 			return "", err
 		}
-		if !ta.has(caseID) && len(ta.Passed) >= b.Max {
-			return fmt.Sprintf("brake %s: %d have passed and no more than %d may", b.Name, len(ta.Passed), b.Max), nil
+		if !known {
+			return fmt.Sprintf("brake %s: it is not known how many %s %s has", title(b), spaced(b.Share.Of.What), b.Share.Of.Connection), nil
 		}
-		wheels[i] = wheel{rec, ta}
+		if wheels[i], err = t.loadTally(ctx, b); err != nil {
+			return "", err
+		}
+		if over := wheels[i].tally.over(r, most); over != "" {
+			return "brake " + title(b) + ": " + over, nil
+		}
 	}
 	for _, w := range wheels {
-		if w.tally.has(caseID) {
-			continue
-		}
-		w.tally.Passed = append(w.tally.Passed, pass{Case: caseID, Time: t.now()})
-		body, err := json.Marshal(w.tally)
-		if err != nil {
-			return "", fmt.Errorf("brake %s: %w", w.tally.Brake, err)
-		}
-		rec := ledger.Record{Subject: tallySubject(w.tally.Brake), State: ledger.Kept, Body: body}
-		if _, err := t.append(ctx, w.rec, rec); err != nil {
+		if err := t.count(ctx, w, r); err != nil {
 			return "", err
 		}
 		// Dying here: counted and not planned. The message comes again and finds itself counted.
@@ -64,29 +89,105 @@ func (t *turn) brake(ctx context.Context, caseID string, brakes []Brake) (string
 	return "", nil
 }
 
-// loadTally reads what a brake let pass within the window that ends now.
-func (t *turn) loadTally(ctx context.Context, b Brake) (ledger.Record, tally, error) {
-	ta := tally{Brake: b.Name}
-	rec, err := t.Ledger.Last(ctx, tallySubject(b.Name))
-	if err != nil || rec.Seq == 0 {
-		return rec, ta, err
-	}
-	if err := json.Unmarshal(rec.Body, &ta); err != nil {
-		return rec, ta, fmt.Errorf("brake %s: %w", b.Name, err)
-	}
-	begin := t.now().Add(-b.Per)
-	ta.Passed = slices.DeleteFunc(ta.Passed, func(p pass) bool { return !p.Time.After(begin) })
-	return rec, ta, nil
+// wheel is a brake's tally and where it stands.
+type wheel struct {
+	subject string
+	rec     ledger.Record
+	tally   tally
 }
 
-// has reports whether the case was let go within the window.
-func (ta tally) has(caseID string) bool {
-	return slices.ContainsFunc(ta.Passed, func(p pass) bool { return p.Case == caseID })
+// over says why the case is too much; empty = it may pass.
+func (ta tally) over(r rider, most int) string {
+	names, passed := 0, false
+	for _, p := range ta.Passed {
+		if p.Case == r.caseID || p.is(r) && slices.Contains(p.Names, r.name) {
+			return ""
+		}
+		passed = passed || p.is(r)
+		names += max(len(p.Names), 1)
+	}
+	switch {
+	case !passed && len(ta.Passed) >= most:
+		return fmt.Sprintf("%d have passed and no more than %d may", len(ta.Passed), most)
+	case names >= most+spellings(most):
+		return fmt.Sprintf("%d have passed under %d names, which is too many to be sure who is who", len(ta.Passed), names)
+	}
+	return ""
+}
+
+// count lets the case pass, in place of what passed for the same person before: the window of a person begins with the
+// last case of theirs.
+func (t *turn) count(ctx context.Context, w wheel, r rider) error {
+	mine := pass{Who: r.Key, Names: []string{r.name}, Case: r.caseID, Time: t.now()}
+	var others []pass
+	for _, p := range w.tally.Passed {
+		switch {
+		case p.Case == r.caseID:
+			return nil
+		case !p.is(r):
+			others = append(others, p)
+			continue
+		}
+		for _, name := range p.Names {
+			if !slices.Contains(mine.Names, name) {
+				mine.Names = append(mine.Names, name)
+			}
+		}
+	}
+	w.tally.Passed = append(others, mine)
+	body, err := json.Marshal(w.tally)
+	if err != nil {
+		return fmt.Errorf("brake %s: %w", w.tally.Brake, err)
+	}
+	_, err = t.append(ctx, w.rec, ledger.Record{Subject: w.subject, State: ledger.Kept, Body: body})
+	return err
+}
+
+// most is how many may pass a brake now; known is false when nobody can say.
+func (t *turn) most(ctx context.Context, b Brake) (n int, known bool, err error) {
+	if b.Share == nil {
+		return b.Max, true, nil
+	}
+	_, c, err := LoadCount(ctx, t.Ledger, b.Share.Of)
+	if err != nil || !c.fresh(t.now()) {
+		return 0, false, err
+	}
+	return b.Share.Max(c.N), true, nil
+}
+
+// title names a brake for a person.
+func title(b Brake) string {
+	if b.Key == "" {
+		return b.Name
+	}
+	return b.Name + " (" + b.Key + ")"
+}
+
+// spaced makes words of a name.
+func spaced(name string) string { return strings.ReplaceAll(name, "_", " ") }
+
+// loadTally reads what a brake let pass within the window that ends now.
+func (t *turn) loadTally(ctx context.Context, b Brake) (wheel, error) {
+	w := wheel{subject: t.tallySubject(b), tally: tally{Brake: title(b)}}
+	var err error
+	if w.rec, err = t.Ledger.Last(ctx, w.subject); err != nil || w.rec.Seq == 0 {
+		return w, err
+	}
+	if err := json.Unmarshal(w.rec.Body, &w.tally); err != nil {
+		return w, fmt.Errorf("brake %s: %w", b.Name, err)
+	}
+	begin := t.now().Add(-b.Per)
+	w.tally.Passed = slices.DeleteFunc(w.tally.Passed, func(p pass) bool { return !p.Time.After(begin) })
+	return w, nil
 }
 
 // tallySubject is where a brake's tally stands. It has the form of a person's order, which is the ledger's place for
-// what is kept and has no states; the brake's name is hashed into the form of a key, which no principal has.
-func tallySubject(name string) string {
-	sum := sha256.Sum256([]byte("brake " + name))
+// what is kept and has no states; the brake's name is hashed into the form of a key, which no principal has. What `by`
+// gives may name a person, and is hidden as one.
+func (t *turn) tallySubject(b Brake) string {
+	if b.Key != "" {
+		return ledger.OrderSubject("brake-" + t.Keyer.Key("brake "+b.Name+" "+b.Key))
+	}
+	sum := sha256.Sum256([]byte("brake " + b.Name))
 	return ledger.OrderSubject("brake-" + hex.EncodeToString(sum[:8]))
 }

@@ -22,7 +22,7 @@ func (t *turn) guard(ctx context.Context, d *Decision, why string) (ledger.State
 	case t.future(*d):
 		return ledger.Scheduled, t.until(*d), nil
 	}
-	over, err := t.brake(ctx, d.Case, g.Brakes)
+	over, err := t.brake(ctx, *d, g.Brakes)
 	if err != nil {
 		return "", "", err
 	}

@@ -72,6 +72,20 @@ guards:
   approve:
     - {do: [okta.deactivate_users, nothing]}
 `},
+		{"brakes", `playbooks: []
+guards:
+  brake:
+    - {on: [user.terminated], max: 5%, per: 1h, then: hold}
+    - {on: [user.terminated], max: 5, percent_of: 90, per: 1h, then: hold}
+    - {on: [user.terminated], max: 0%, percent_of: 90, per: 1h, then: hold}
+    - {on: [user.terminated], max: 101%, percent_of: 90, per: 1h, then: hold}
+    - {on: [user.terminated], max: many, percent_of: 0, per: 1h, then: hold}
+    - {on: [user.terminated], max: 5%, percent_of: {count: users, at: okta}, per: 1h, then: hold}
+    - {on: [user.terminated, app.retired], max: 5, by: event.data.reason, per: 1h, then: hold}
+    - {on: [user.terminated], max: 5, by: event.time, per: 1h, then: hold}
+    - {on: [user.terminated], max: 5, sources: [], per: 1h, then: hold}
+    - {on: [user.terminated], per: 1h, then: hold}
+`},
 		{"protected groups", `playbooks: []
 guards:
   protected:

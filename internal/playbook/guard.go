@@ -46,8 +46,8 @@ func (s *Set) Guard(p events.Plan) (Verdict, error) {
 		return v, err
 	}
 	s.guards.asks(p, &v)
-	v.Brakes = s.BrakesFor(p.Event)
-	return v, nil
+	v.Brakes, err = s.guards.slow(subject)
+	return v, err
 }
 
 // subject is the event that guards look at, made ready for expressions when the first one asks for it.

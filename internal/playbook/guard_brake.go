@@ -1,16 +1,52 @@
 package playbook
 
 import (
+	"math"
 	"slices"
 	"strings"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
 
 	"keyturn/internal/config"
-	"keyturn/internal/events"
 )
 
-// eventBrake is a brake and the events that it counts.
+// Brake lets at most Max persons or things pass in any window of length Per; what is above is held. Who counts is the
+// planner.
+type Brake struct {
+	Name string // what counts together; it stays when Max changes: "user.terminated per 1h0m0s"
+	Key  string // what `by` gives for the event: each value is counted for itself; empty without
+	Max  int
+	Per  time.Duration
+	// Share says how much Max is where a provider's count does; nil = Max is the number.
+	Share *Share
+}
+
+// Share is a part of what a provider has.
+type Share struct {
+	Percent float64
+	Of      Count
+}
+
+// Count is a number that is read at a provider.
+type Count struct{ Connection, What string }
+
+// Max is how many a share of n is, rounded down, and never more than a tally can hold.
+func (s Share) Max(n int) int { return share(s.Percent, n) }
+
+// maxPassing is the most that a brake lets pass in its window, whatever it is a share of: each passing case writes a
+// record of all that passed.
+const maxPassing = 2000
+
+func share(percent float64, n int) int {
+	return int(min(math.Floor(percent*float64(n)/100+1e-9), maxPassing))
+}
+
+// eventBrake is a brake and what it counts.
 type eventBrake struct {
-	on []string
+	on, sources []string
+	by          condition // without an expression everything counts together
 	Brake
 }
 
@@ -30,22 +66,81 @@ func (c *compiler) brakes(compiled *guards, g config.Guards) {
 }
 
 func (c *compiler) brake(b config.Brake) (eventBrake, bool) {
-	var on []string
-	known := true
-	for _, name := range b.On {
-		known = c.event(name) && known
-		on = append(on, name.Value)
+	compiled := eventBrake{on: texts(b.On), sources: texts(b.Sources), Brake: Brake{Max: b.Max, Per: b.Per}}
+	slices.Sort(compiled.on)
+	slices.Sort(compiled.sources)
+	compiled.Name = strings.Join(compiled.on, ",")
+	if len(compiled.sources) > 0 {
+		compiled.Name += " of " + strings.Join(compiled.sources, ",")
 	}
-	slices.Sort(on)
-	return eventBrake{on: on, Brake: Brake{Name: strings.Join(on, ",") + " per " + b.Per.String(), Max: b.Max, Per: b.Per}}, known
+	if b.By != nil {
+		compiled.Name += " by " + b.By.Source
+	}
+	compiled.Name += " per " + b.Per.String()
+	known := len(c.faults)
+	compiled.by = c.condition(b.By, b.On, (*environment).text)
+	switch {
+	case b.Percent > 0 && b.Count != nil:
+		compiled.Share = &Share{Percent: b.Percent, Of: Count{b.Count.At.Value, b.Count.What}}
+	case b.Percent > 0:
+		compiled.Max = share(b.Percent, b.Of)
+	}
+	return compiled, len(c.faults) == known
 }
 
-// BrakesFor lists the brakes that count an event, in the order of the file.
-func (s *Set) BrakesFor(e events.Event) []Brake {
+// text compiles an expression that must be text.
+func (e *environment) text(x config.Expr) (*program, config.Faults) {
+	p, out, faults := e.compile(x)
+	if p != nil && !out.IsExactType(cel.StringType) && !out.IsExactType(cel.DynType) {
+		return nil, config.Faults{{Position: x.At, What: "is " + out.String() + ", not text: make it one with string(…)"}}
+	}
+	return p, faults
+}
+
+// slow lists the brakes that count an event, in the order of the file.
+func (g guards) slow(s *subject) ([]Brake, error) {
 	var list []Brake
+	for _, b := range g.brakes {
+		if !slices.Contains(b.on, s.event.Name()) || !allows(b.sources, s.event.Scope) {
+			continue
+		}
+		brake := b.Brake
+		if b.by.expr {
+			key, err := b.by.value(s)
+			if err != nil {
+				return nil, err
+			}
+			brake.Key = key
+		}
+		list = append(list, brake)
+	}
+	return list, nil
+}
+
+// value evaluates an expression that must be text.
+func (x condition) value(s *subject) (string, error) {
+	event, err := s.bind()
+	if err != nil {
+		return "", err
+	}
+	p := x.by[s.event.Name()]
+	out, err := p.eval(event)
+	if err != nil {
+		return "", err
+	}
+	text, ok := out.(types.String)
+	if !ok {
+		return "", p.fault("is no text for this event: make it one with string(…)")
+	}
+	return string(text), nil
+}
+
+// Counts lists what must be read at providers for the brakes to know their numbers, each once.
+func (s *Set) Counts() []Count {
+	var list []Count
 	for _, b := range s.guards.brakes {
-		if slices.Contains(b.on, e.Name()) {
-			list = append(list, b.Brake)
+		if b.Share != nil && !slices.Contains(list, b.Share.Of) {
+			list = append(list, b.Share.Of)
 		}
 	}
 	return list

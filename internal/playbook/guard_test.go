@@ -181,3 +181,46 @@ func TestSparing(t *testing.T) {
 		t.Errorf("the file's own set: got %q", got)
 	}
 }
+
+const braked = `playbooks:
+  - {name: p, on: [user.terminated], actions: [{step: a, do: okta.suspend_user, at: okta, with: {user: "${{ event.data.user }}"}}]}
+guards:
+  brake:
+    - {on: [user.terminated], max: 2.5%, percent_of: 990, per: 1h, then: hold}
+    - {on: [user.terminated], max: 100%, percent_of: 90000, per: 2h, then: hold}
+    - {on: [user.terminated], max: 5%, percent_of: {count: active_users, at: okta}, per: 1d, then: hold}
+    - {on: [user.terminated], max: 7, by: event.data.reason, per: 1h, then: hold}
+    - {on: [user.terminated], max: 8, by: event.raw.site, sources: [hr, hr-two], per: 1h, then: hold}
+    - {on: [user.terminated], max: 9, sources: [elsewhere], per: 1h, then: hold}
+`
+
+// TestBrakes: shares are rounded down and bounded; each source and each key counts for itself.
+func TestBrakes(t *testing.T) {
+	set := rules(t, braked)
+	e := event(t, "user.terminated", `{"user":{"email":"m@acme.example"},"reason":"left","site":"Kiel"}`)
+	e.Scope = "hr"
+	of := Count{Connection: "okta", What: "active_users"}
+	want := []Brake{
+		{Name: "user.terminated per 1h0m0s", Max: 24, Per: time.Hour},
+		{Name: "user.terminated per 2h0m0s", Max: 2000, Per: 2 * time.Hour},
+		{Name: "user.terminated per 24h0m0s", Share: &Share{Percent: 5, Of: of}, Per: 24 * time.Hour},
+		{Name: "user.terminated by event.data.reason per 1h0m0s", Key: "left", Max: 7, Per: time.Hour},
+		{Name: "user.terminated of hr,hr-two by event.raw.site per 1h0m0s", Key: "Kiel", Max: 8, Per: time.Hour},
+	}
+	if diff := cmp.Diff(want, verdict(t, set, plan(t, set, e)).Brakes); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if diff := cmp.Diff([]Count{of}, set.Counts()); diff != "" {
+		t.Error(diff)
+	}
+	for n, want := range map[int]int{0: 0, 19: 0, 20: 1, 39: 1, 1 << 30: 2000} {
+		if got := (Share{Percent: 5}).Max(n); got != want {
+			t.Errorf("5%% of %d: got %d, want %d", n, got, want)
+		}
+	}
+	e = event(t, "user.terminated", `{"user":{"email":"m@acme.example"},"site":7}`)
+	e.Scope = "hr"
+	if _, err := set.Guard(plan(t, set, e)); err == nil || !strings.Contains(err.Error(), "no text") {
+		t.Errorf("a key that is a number: %v", err)
+	}
+}

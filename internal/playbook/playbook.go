@@ -10,8 +10,6 @@
 package playbook
 
 import (
-	"time"
-
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 )
@@ -56,13 +54,6 @@ type step struct {
 	with         value
 	after        []string // names of the steps that must be terminal before
 	onDead       events.OnDead
-}
-
-// Brake lets at most Max cases pass in any window of length Per; what is above is held. Who counts is the planner.
-type Brake struct {
-	Name string // what counts together; it stays when Max changes: "user.terminated per 1h0m0s"
-	Max  int
-	Per  time.Duration
 }
 
 // Compile checks and compiles playbooks against the catalogue of events and the kinds of actions. The error is

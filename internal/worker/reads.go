@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"keyturn/internal/actions"
@@ -25,8 +26,8 @@ const serveAgain = time.Second
 // (Okta, vendor page rate-limits), and no longer than a person waits.
 const readPatience = 75 * time.Second
 
-// desk is the bus of a lane that answers reads of its connection's provider for as long as the lane is held: nobody
-// else may, and a read spends what the lane may spend.
+// desk is the bus of a lane that answers reads of its connection's provider for as long as the lane is held, and keeps
+// the counts that brakes need: nobody else may, and a read spends what the lane may spend.
 type desk struct {
 	*stream.Bus
 	connection config.Connection
@@ -34,6 +35,7 @@ type desk struct {
 	made       actions.Clients
 	fresh      func() (actions.Clients, error) // clients that hold no token yet
 	patience   time.Duration                   // how long a call of a read may wait for the budget
+	census     census
 	log        *slog.Logger
 }
 
@@ -41,12 +43,10 @@ type desk struct {
 func (d *desk) Hold(ctx context.Context, connection, holder string, run func(ctx context.Context, epoch uint64) error) error {
 	return d.Bus.Hold(ctx, connection, holder, func(held context.Context, epoch uint64) error {
 		serving, stop := context.WithCancel(held)
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			d.serve(serving, holder, epoch)
-		}()
-		defer func() { stop(); <-ended }() // before the lease is given to somebody else, who serves then
+		var beside sync.WaitGroup
+		beside.Go(func() { d.serve(serving, holder, epoch) })
+		beside.Go(func() { d.census.run(serving, d, holder) })
+		defer func() { stop(); beside.Wait() }() // before the lease is given to somebody else, who serves then
 		return run(held, epoch)
 	})
 }

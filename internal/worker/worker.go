@@ -126,7 +126,8 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &desk{Bus: w.bus, connection: c, made: made, fresh: fresh, patience: readPatience, log: w.log}
+	d := &desk{Bus: w.bus, connection: c, made: made, fresh: fresh, patience: readPatience, log: w.log,
+		census: census{ledger: w.runner.Ledger, wanted: func() []playbook.Count { return w.set.Load().Counts() }}}
 	d.lane = &lane.Lane{
 		Connection: c.Name, Holder: w.opts.Name, Concurrency: c.Concurrency, Bus: d, Probe: probe(made), Log: w.log,
 		Runner: func(t *lane.Tenure) *actions.Runner {

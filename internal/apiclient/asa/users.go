@@ -71,6 +71,20 @@ func (c *Client) ListUsers(ctx context.Context, o ListUsersOptions) iter.Seq2[Us
 	return list(ctx, c, apiclient.Request{Op: "asa.listUsers", Path: []string{"users"}, Query: o.query()}, userName)
 }
 
+// CountActiveUsers counts the people of the team in status ACTIVE, page by page: the API tells no number.
+func (c *Client) CountActiveUsers(ctx context.Context) (int, error) {
+	n := 0
+	for u, err := range c.ListUsers(ctx, ListUsersOptions{Status: UserActive}) {
+		if err != nil {
+			return 0, err
+		}
+		if u.Status == UserActive && u.DeletedAt.IsZero() {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // GetUser reads a user by name. Users are never deleted for good: see Status and DeletedAt.
 //
 //	GET /v1/teams/{team_name}/users/{user_name}  200; 401, 403, 404, 429
