@@ -230,7 +230,13 @@ func (d *document) secret(at path, s string) secret.Value {
 		return secret.Value{}
 	}
 	v, wrong := d.reader.refs.resolve(s)
-	if wrong != "" {
+	switch told := d.reader.refs.Unresolved; {
+	case wrong == "":
+	case told != nil && wrong != notReference:
+		here := d.position(at)
+		told(Fault{Position: here, What: wrong})
+		d.bad[here.Path] = true // what else is wrong with it is that it is empty
+	default:
 		d.fault(at, "%s", wrong)
 	}
 	return v

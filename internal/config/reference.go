@@ -16,6 +16,10 @@ type Resolver struct {
 	LookupEnv func(name string) (string, bool)  // os.LookupEnv when nil
 	ReadFile  func(path string) ([]byte, error) // os.ReadFile when nil
 
+	// Unresolved, when given, is told of every well-formed reference that has no value here, which then is no fault; its
+	// secret is empty. It is for those who check a configuration where its secrets are not: nothing can run with it.
+	Unresolved func(Fault)
+
 	dir string // what a relative path is relative to
 }
 

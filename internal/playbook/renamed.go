@@ -1,0 +1,159 @@
+package playbook
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"keyturn/internal/config"
+	"keyturn/internal/events"
+)
+
+// Change is a step that older plans have under a name and that the playbooks have not, or not as the same thing. The
+// ids of actions are made of these names: a step of another name is another action, whatever it does.
+type Change struct {
+	Playbook string          // as the older plan calls it
+	Step     string          // as the older plan calls it
+	Was      string          // what it did: "okta.suspend_user at okta-prod"
+	Is       string          // what a step of the same name does now, which is something else; empty when there is none
+	Now      string          // what it is probably called now, "playbook/step"; empty when nothing looks like it
+	Case     string          // of the older plan
+	At       config.Position // of the playbook in the file, or of its whole where there is none of that name
+}
+
+// Changed compares the playbooks with plans that were made before, the newest last: a playbook with the last plan in
+// which it took part. It is for whoever checks a file that shall be put in force.
+func Changed(p config.Playbooks, file string, older []events.Plan) []Change {
+	last := map[string]events.Plan{}
+	for _, plan := range older {
+		for _, a := range everything(plan) {
+			last[a.Playbook] = plan
+		}
+	}
+	var list []Change
+	for _, name := range slices.Sorted(maps.Keys(last)) {
+		var was []events.Action
+		for _, a := range everything(last[name]) {
+			if a.Playbook == name {
+				was = append(was, a)
+			}
+		}
+		list = append(list, compare(p, file, name, was, last)...)
+	}
+	return list
+}
+
+// everything is what a plan brings about and what it tried out.
+func everything(p events.Plan) []events.Action {
+	list := slices.Clone(p.Actions)
+	for _, run := range p.DryRuns {
+		list = append(list, run.Actions...)
+	}
+	return list
+}
+
+// compare finds the changes of one playbook.
+func compare(p config.Playbooks, file, name string, was []events.Action, known map[string]events.Plan) []Change {
+	book, at := find(p, name), config.Position{File: file}
+	there := book != nil
+	if there {
+		at = book.At
+	} else {
+		book = successor(p, was, known)
+	}
+	var list []Change
+	for _, a := range was {
+		c := Change{Playbook: name, Step: a.Step, Was: a.Do + " at " + a.Connection, Case: a.Case, At: at}
+		step := stepOf(book, a.Step)
+		switch {
+		case there && step != nil && step.Do.Value == a.Do && step.On.Value == a.Connection:
+			continue
+		case there && step != nil:
+			c.Is = step.Do.Value + " at " + step.On.Value
+		case step != nil && step.Do.Value == a.Do:
+			c.Now = book.Name + "/" + step.Name
+		default:
+			c.Now = likely(book, a, was)
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+func find(p config.Playbooks, name string) *config.Playbook {
+	for i := range p.List {
+		if p.List[i].Name == name {
+			return &p.List[i]
+		}
+	}
+	return nil
+}
+
+func stepOf(b *config.Playbook, name string) *config.Step {
+	if b == nil {
+		return nil
+	}
+	for i := range b.Steps {
+		if b.Steps[i].Name == name {
+			return &b.Steps[i]
+		}
+	}
+	return nil
+}
+
+// successor is the playbook that a missing one may be called now: among those that no older plan knows, the one that
+// does most of the same.
+func successor(p config.Playbooks, was []events.Action, known map[string]events.Plan) *config.Playbook {
+	var best *config.Playbook
+	most := 0
+	for i := range p.List {
+		if _, old := known[p.List[i].Name]; old {
+			continue
+		}
+		same := 0
+		for _, a := range was {
+			if slices.ContainsFunc(p.List[i].Steps, func(s config.Step) bool { return likeness(s, a) >= sameThing }) {
+				same++
+			}
+		}
+		if same > most {
+			best, most = &p.List[i], same
+		}
+	}
+	return best
+}
+
+// How much a step looks like an action of an older plan.
+const (
+	sameKind  = 1
+	sameThing = 2 // the same kind at the same connection
+)
+
+func likeness(s config.Step, a events.Action) int {
+	switch {
+	case s.Do.Value == a.Do && s.On.Value == a.Connection:
+		return sameThing
+	case s.Do.Value == a.Do:
+		return sameKind
+	}
+	return 0
+}
+
+// likely names the step that an action's step is probably called now: one that the older plan does not have.
+func likely(b *config.Playbook, a events.Action, was []events.Action) string {
+	if b == nil {
+		return ""
+	}
+	var fresh []config.Step
+	for _, s := range b.Steps {
+		old := slices.ContainsFunc(was, func(w events.Action) bool { return w.Step == s.Name })
+		if !old && likeness(s, a) > 0 {
+			fresh = append(fresh, s)
+		}
+	}
+	if len(fresh) == 0 {
+		return ""
+	}
+	best := slices.MaxFunc(fresh, func(x, y config.Step) int { return cmp.Compare(likeness(x, a), likeness(y, a)) })
+	return b.Name + "/" + best.Name
+}
