@@ -333,7 +333,7 @@ func (w *world) forms(seen map[string]string) {
 	c, _ := w.files.Connections.Find("mosaic")
 	for name, v := range map[string]any{
 		"settings": w.settings, "sources": w.sources, "connections": w.files.Connections, "connection": c, "keyer": w.keyer,
-		"worker": *w.worker, "options": w.options, "handler": w.handler, "broker": w.broker.Options(),
+		"worker": w.worker, "options": w.options, "handler": w.handler, "broker": w.broker.Options(),
 		"client secret": transmit.AppClient{ClientID: "1", ClientSecret: secret.New(w.provider.created[c.Auth.ClientCredentials.ClientID])},
 	} {
 		seen["form of "+name] = printed(v)

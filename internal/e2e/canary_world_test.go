@@ -142,9 +142,10 @@ func (w *world) wire(t *testing.T, log *slog.Logger, transport func(*world) http
 		t.Fatal(err)
 	}
 	server := ingest.NewServer(ingest.ServerOptions{Handler: w.handler, Log: log})
-	checks := append([]admin.Check{{Name: "listener", Run: server.Ready}, process.BrokerCheck(w.bus), {Name: "extra", Run: w.extra}},
-		w.worker.Checks()...)
-	w.run(t, server, admin.Handler(w.reg, checks...))
+	w.run(t, server, admin.Handler(w.reg, func() []admin.Check {
+		own := []admin.Check{{Name: "listener", Run: server.Ready}, process.BrokerCheck(w.bus), {Name: "extra", Run: w.extra}}
+		return append(own, w.worker.Checks()...)
+	}))
 }
 
 // extra is a readiness check that fails with what a test says.
