@@ -19,7 +19,7 @@ import (
 func compiler() (*jsonschema.Compiler, error) {
 	c := jsonschema.NewCompiler()
 	c.UseLoader(closed{})
-	for _, name := range []string{"sources.json", "verify.json", "connections.json", "playbooks.json"} {
+	for _, name := range []string{"sources.json", "verify.json", "preset.json", "connections.json", "playbooks.json"} {
 		b, err := schemas.FS.ReadFile("config/" + name)
 		if err != nil {
 			return nil, fmt.Errorf("schema %s: %w", name, err)

@@ -29,7 +29,8 @@ type document struct {
 	root    *yaml.Node
 	tree    any
 	reader  *reader
-	bad     map[string]bool // paths at which the schema found a fault
+	bad     map[string]bool        // paths at which the schema found a fault
+	others  map[*yaml.Node]*origin // of nodes that came from another file
 }
 
 // keys lists the keys of the mapping at a path, in the order of the file.
@@ -128,7 +129,11 @@ func (d *document) keyPosition(at path) Position {
 }
 
 func (d *document) place(at path, node *yaml.Node) Position {
-	return Position{File: d.file, Line: node.Line, Column: node.Column, Path: d.spell(at)}
+	file := d.file
+	if o := d.others[node]; o != nil {
+		file = o.file
+	}
+	return Position{File: file, Line: node.Line, Column: node.Column, Path: d.spell(at)}
 }
 
 // spell writes a path as a person would: playbooks[0].actions[1].do.

@@ -105,7 +105,11 @@ func (d *document) expr(at path, source string, offset int) *Expr {
 	if node == nil {
 		return nil
 	}
-	return &Expr{Source: source, At: d.position(at), lines: d.lines, node: node, offset: offset}
+	lines := d.lines
+	if o := d.others[node]; o != nil {
+		lines = o.lines
+	}
+	return &Expr{Source: source, At: d.position(at), lines: lines, node: node, offset: offset}
 }
 
 // params reads the mapping at a path as parameters.

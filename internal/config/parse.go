@@ -33,8 +33,9 @@ func (r *reader) fault(at Position, format string, args ...any) {
 	r.faults = append(r.faults, Fault{Position: at, What: fmt.Sprintf(format, args...)})
 }
 
-// open reads, parses and checks one file. It is false when there is nothing that could be read further.
-func (r *reader) open(file, schema string) (*document, bool) {
+// open reads, parses and checks one file, each prepare before it is checked. It is false when there is nothing that
+// could be read further.
+func (r *reader) open(file, schema string, prepare ...func(*document)) (*document, bool) {
 	at := Position{File: file}
 	b, err := r.refs.ReadFile(file)
 	switch {
@@ -45,17 +46,20 @@ func (r *reader) open(file, schema string) (*document, bool) {
 	case len(b) > maxFile:
 		r.fault(at, "is larger than 4 MiB: split the configuration over several deployments")
 	default:
-		return r.parse(file, b, schema)
+		return r.parse(file, b, schema, prepare...)
 	}
 	return nil, false
 }
 
-func (r *reader) parse(file string, b []byte, schema string) (*document, bool) {
+func (r *reader) parse(file string, b []byte, schema string, prepare ...func(*document)) (*document, bool) {
 	root, ok := r.yaml(file, b)
 	if !ok {
 		return nil, false
 	}
 	d := &document{file: file, version: Version(b), lines: strings.Split(string(b), "\n"), root: root, reader: r, bad: map[string]bool{}}
+	for _, do := range prepare {
+		do(d)
+	}
 	c := converter{doc: d, left: maxNodes}
 	d.tree = c.convert(root, nil)
 	if c.left < 0 {

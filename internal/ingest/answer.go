@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"maps"
 	"math"
 	"net/http"
@@ -38,6 +40,34 @@ func accept(cases []string, fault string) answer {
 	}{cases, fault}}
 }
 
+// accepted is the answer of a source to what it has taken: accept, unless the source says otherwise.
+func (s *Source) accepted(cases []string, fault string) answer {
+	switch {
+	case s.response.Status == 0:
+		return accept(cases, fault)
+	case s.response.Body == "":
+		return answer{status: s.response.Status, body: nothing{}}
+	}
+	return answer{status: s.response.Status, body: plainText{s.response.Body, s.response.ContentType}}
+}
+
+// refuseBody is 400 for a body that cannot be read or that the source refuses, in the form that its sender understands.
+func (s *Source) refuseBody(err error) answer {
+	if s.sets {
+		return s.refusal(&SETError{Code: "invalid_request", Description: err.Error()})
+	}
+	if faults, ok := errors.AsType[Invalid](err); ok {
+		return invalid(faults)
+	}
+	return refuse(http.StatusBadRequest, err.Error())
+}
+
+// nothing is the body of an answer without one.
+type nothing struct{}
+
+// plainText is the body of an answer that is not JSON.
+type plainText struct{ text, contentType string }
+
 // refuse is a 4xx: the request as it is can never be right.
 func refuse(status int, detail string) answer {
 	return answer{status: status, body: problem{Title: http.StatusText(status), Status: status, Detail: detail}}
@@ -68,9 +98,14 @@ func (a answer) with(name, value string) answer {
 
 func (a answer) write(w http.ResponseWriter) {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	if _, ok := a.body.(problem); ok {
+	switch body := a.body.(type) {
+	case nothing:
+	case plainText:
+		h.Set("Content-Type", body.contentType)
+	case problem:
 		h.Set("Content-Type", "application/problem+json")
+	default:
+		h.Set("Content-Type", "application/json")
 	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -78,6 +113,13 @@ func (a answer) write(w http.ResponseWriter) {
 		h.Set(name, value)
 	}
 	w.WriteHeader(a.status)
+	switch body := a.body.(type) {
+	case nothing:
+		return
+	case plainText:
+		_, _ = io.WriteString(w, body.text)
+		return
+	}
 	// The line feed that Encode puts at the end is for people at a terminal. A sender that is gone learns nothing: it will
 	// repeat.
 	_ = json.NewEncoder(w).Encode(a.body)

@@ -57,12 +57,14 @@ type Options struct {
 type Handler struct {
 	sources   atomic.Pointer[map[string]*Source] // by name; never changed, only replaced
 	publisher Publisher
+	captures  Captures
 	log       *slog.Logger
 	metrics   *metrics
 	now       func() time.Time
 	maxEvent  int
 	slots     chan struct{}
 	bodies    *budget
+	strangers sampler // of requests for no source
 	timeout   time.Duration
 	tooLarge  func(error) bool
 }
@@ -124,12 +126,14 @@ func (o Options) withDefaults() Options {
 // ServeHTTP answers one delivery and writes one line about it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.now()
-	rec := record{source: unknownSource}
+	rec := record{source: unknownSource, sampler: &h.strangers}
 	a := h.answer(w, r, start, &rec)
 	a.write(w)
 	rec.status, rec.took = a.status, h.now().Sub(start)
 	h.metrics.observe(rec)
-	rec.log(r.Context(), h.log)
+	if leftOut := rec.log(r.Context(), h.log, start); leftOut {
+		h.metrics.leftOut.WithLabelValues(rec.source).Inc()
+	}
 }
 
 // answer decides what the sender is told.
@@ -138,12 +142,20 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, start time.Time
 	if s == nil {
 		return refuse(http.StatusNotFound, "")
 	}
-	rec.source = s.name
+	rec.source, rec.sampler = s.name, &s.sampler
+	if a, ok := s.shakes.echo(r); ok {
+		rec.handshake = true
+		return a
+	}
 	if r.Method != http.MethodPost {
 		return refuse(http.StatusMethodNotAllowed, "").with("Allow", http.MethodPost)
 	}
 	d := Delivery{Received: start.UTC(), Method: r.Method, URL: r.URL, Header: r.Header, Remote: r.RemoteAddr, TLS: r.TLS}
-	if err := s.verifier.Glance(d); err != nil {
+	if s.shakes.foreign(r) {
+		rec.err = errForeign
+		return s.refusal(errForeign).with("Connection", "close")
+	}
+	if err := s.verifier.Glance(d); err != nil && !s.mayShake(r) {
 		rec.err = err
 		// The body is not waited for, and what may still come of it ends with the connection.
 		return s.refusal(err).with("Connection", "close")
@@ -169,9 +181,16 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, start time.Time
 	verified, err := s.verifier.Verify(d)
 	if err != nil {
 		rec.err = err
+		if h.stray(s, d) {
+			rec.handshake = true
+			return s.accepted(nil, "")
+		}
 		return s.refusal(err)
 	}
 	rec.key, rec.verified = verified.Key, true
+	if s.mapping != nil {
+		return h.takeMapped(r.Context(), s, d, verified, rec)
+	}
 	return h.take(r.Context(), s, d, verified, rec)
 }
 
@@ -189,15 +208,22 @@ func (h *Handler) take(ctx context.Context, s *Source, d Delivery, v Verified, r
 	if err != nil {
 		return h.mapFailed(ctx, s, d, err, rec)
 	}
+	a, _ := h.store(ctx, s, list, rec)
+	return a
+}
+
+// store publishes events and answers; rec.stored says whether they are on disk.
+func (h *Handler) store(ctx context.Context, s *Source, list []events.Event, rec *record) (answer, []string) {
 	rec.events = list
 	if i := h.tooBig(list); i >= 0 {
-		return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("event %d is over %d bytes", i, h.maxEvent))
+		return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("event %d is over %d bytes", i, h.maxEvent)), nil
 	}
 	cases := make([]string, len(list))
 	for i, e := range list {
 		cases[i] = e.Case()
 	}
 	rec.cases = cases
+	var err error
 	if len(list) > 0 {
 		err = h.publish(ctx, func(ctx context.Context) error { return h.publisher.PublishEvents(ctx, list) })
 	}
@@ -205,13 +231,13 @@ func (h *Handler) take(ctx context.Context, s *Source, d Delivery, v Verified, r
 	switch {
 	case err == nil:
 		rec.stored = true
-		return accept(cases, "")
+		return s.accepted(cases, ""), cases
 	case h.tooLarge(err):
 		rec.err = err
-		return refuse(http.StatusRequestEntityTooLarge, "an event is larger than the broker takes")
+		return refuse(http.StatusRequestEntityTooLarge, "an event is larger than the broker takes"), nil
 	}
 	rec.err = err
-	return unavailable(waitOf(err))
+	return unavailable(waitOf(err)), nil
 }
 
 // mapFailed answers a delivery that could not be mapped.
@@ -226,13 +252,18 @@ func (h *Handler) mapFailed(ctx context.Context, s *Source, d Delivery, err erro
 	if faults, ok := errors.AsType[Invalid](err); ok {
 		return invalid(faults)
 	}
-	sum := sha256.Sum256(append([]byte(s.name+"\x00"), d.Body...))
-	f := events.Fault{ID: hex.EncodeToString(sum[:16]), Source: s.name, Error: err.Error(), Time: d.Received}
+	f := events.Fault{ID: faultID(s.name, d.Body), Source: s.name, Error: err.Error(), Time: d.Received}
 	if err := h.publish(ctx, func(ctx context.Context) error { return h.publisher.PublishFault(ctx, f) }); err != nil {
 		rec.err = err
 		return unavailable(waitOf(err))
 	}
-	return accept(nil, f.ID)
+	return s.accepted(nil, f.ID)
+}
+
+// faultID is the same whenever a delivery is sent again.
+func faultID(source string, body []byte) string {
+	sum := sha256.Sum256(append([]byte(source+"\x00"), body...))
+	return hex.EncodeToString(sum[:16])
 }
 
 // publish runs do under the publisher's deadline. A sender that hangs up does not stop it: the delivery is genuine,

@@ -1,6 +1,13 @@
 package ingest
 
-import "strings"
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"keyturn/internal/config"
+	"keyturn/internal/mapping"
+)
 
 // SourceSpec configures one sender of webhooks.
 type SourceSpec struct {
@@ -13,6 +20,12 @@ type SourceSpec struct {
 	UnsignedAttributes bool
 	Insecure           bool // takes deliveries that prove nothing: with the kind none, and never without
 	Verify             VerifySpec
+
+	At         config.Position    // in sources.yaml
+	Handshakes []config.Handshake // what the sender asks beside its deliveries
+	Mapping    *config.Mapping    // how deliveries become events; nil where the preset is code
+	Response   config.Response    // to what was taken
+	OnFault    string             // to what cannot be mapped: "accept" (also when empty), "reject" or "retry"
 }
 
 // Source is a sender, ready to be served.
@@ -22,7 +35,13 @@ type Source struct {
 	keys     int
 	sets     bool // its deliveries are security event tokens
 	verifier Verifier
-	preset   Preset
+	sampler  sampler
+	preset   Preset // nil where there is a mapping
+	mapping  *mapping.Mapping
+	shakes   handshakes
+	response config.Response
+	onFault  string
+	headers  []string // that the mapping or a handshake looks at
 }
 
 // Name is the last part of the source's endpoint.
@@ -59,21 +78,43 @@ func NewSource(spec SourceSpec) (*Source, error) {
 	if !validName(s.scope) {
 		faults.add("dedup_scope", "use 1 to 63 lower-case letters, digits, - and _, beginning with a letter or a digit")
 	}
-	if s.preset = newPreset(spec); s.preset == nil {
-		faults.add("preset", "is not one of: cloudevents")
+	s.response, s.onFault = spec.Response, spec.OnFault
+	if s.preset = newPreset(spec); s.preset == nil && spec.Mapping == nil {
+		faults.add("preset", "is not one of: cloudevents, standard-webhooks; give a mapping")
 	}
 	s.sets = takesSET(spec.Verify)
 	s.verifier, s.keys = newVerifier(spec, &faults)
+	err := s.compile(spec)
 	if len(faults) > 0 {
-		return nil, faults
+		return nil, errors.Join(faults, err)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// compile makes what of a source is expressions. The error is config.Faults.
+func (s *Source) compile(spec SourceSpec) (err error) {
+	shakes, faults := newHandshakes(spec.Handshakes)
+	s.shakes = shakes
+	if spec.Mapping != nil {
+		s.mapping, err = mapping.Compile(spec.Preset, *spec.Mapping, coverage(spec.Verify), proofs(spec.Verify, spec.At))
+	}
+	if err = config.Join(err, faults.Err()); err != nil || s.mapping == nil {
+		return err
+	}
+	s.headers = slices.Clone(s.mapping.Headers())
+	for _, c := range s.shakes.conditions() {
+		s.headers = append(s.headers, c.Headers()...)
+	}
+	return nil
 }
 
 // newPreset is where a preset gets its name.
 func newPreset(spec SourceSpec) Preset {
 	switch spec.Preset {
-	case "cloudevents":
+	case "cloudevents", "standard-webhooks":
 		return cloudEvents{unsignedAttributes: spec.UnsignedAttributes}
 	}
 	return nil

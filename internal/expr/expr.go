@@ -1,0 +1,133 @@
+// Package expr is what all of Keyturn's expressions have in common: CEL that is bounded in cost and in time, whose
+// faults say where in a file they stand, and whose errors repeat nothing of what was looked at.
+//
+// It is pure: an expression sees what it is given, and nothing else.
+package expr
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types/ref"
+
+	"keyturn/internal/config"
+)
+
+// Bounds of an expression: those that Kubernetes sets for its own (k8s.io/apiserver, pkg/apis/cel), where a cost of
+// one million is about a tenth of a second.
+const (
+	maxExpression = 4096      // characters
+	maxRecursion  = 50        // nested operators and calls
+	maxNesting    = 2         // comprehensions within comprehensions
+	maxCost       = 1_000_000 // of one evaluation, in CEL's units
+	checkEvery    = 100       // steps of a comprehension between two looks at the clock
+)
+
+// MaxTime ends evaluations that their cost did not. It is far above what a million units take even on a machine that
+// is busy, so that it never decides by itself what becomes of an event.
+const MaxTime = 10 * time.Second
+
+// Limits bounds what can be compiled.
+func Limits() []cel.EnvOption {
+	return []cel.EnvOption{
+		cel.ParserExpressionSizeLimit(maxExpression),
+		cel.ParserRecursionLimit(maxRecursion),
+		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(),
+			cel.ValidateComprehensionNestingLimit(maxNesting)),
+	}
+}
+
+// Program is one expression, ready to be evaluated.
+type Program struct {
+	Type *cel.Type // what it gives, as far as the compiler knows
+
+	ast  *ast.AST
+	run  cel.Program
+	expr config.Expr
+}
+
+// Compile compiles an expression. hint may add to a message of the compiler what to do; nil adds nothing.
+func Compile(env *cel.Env, x config.Expr, hint func(message string) string) (*Program, config.Faults) {
+	checked, issues := env.Compile(x.Source)
+	if issues.Err() != nil {
+		return nil, faults(x, issues.Errors(), hint)
+	}
+	run, err := env.Program(checked, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(checkEvery))
+	if err != nil {
+		return nil, config.Faults{{Position: x.At, What: "cannot be compiled: " + err.Error()}}
+	}
+	return &Program{Type: checked.OutputType(), ast: checked.NativeRep(), run: run, expr: x}, nil
+}
+
+// faults puts the compiler's errors where they stand in the file.
+func faults(x config.Expr, errs []*common.Error, hint func(string) string) config.Faults {
+	var list config.Faults
+	for _, err := range errs {
+		what := strings.ReplaceAll(strings.TrimSpace(err.Message), "\n", " ")
+		if hint != nil {
+			what += hint(err.Message)
+		}
+		list = append(list, config.Fault{Position: x.Place(err.Location.Line(), err.Location.Column()), What: what})
+	}
+	return list
+}
+
+// Want reports an expression that cannot give a type; one whose type shows only when it is evaluated may. advice says
+// what to do.
+func (p *Program) Want(t *cel.Type, advice string) config.Faults {
+	if p.Type.IsExactType(t) || p.Type.IsExactType(cel.DynType) {
+		return nil
+	}
+	return config.Faults{{Position: p.expr.At, What: fmt.Sprintf("is %s, %s", p.Type, advice)}}
+}
+
+// Eval evaluates. ctx must have a deadline of at most MaxTime; vars is what cel.Program takes for variables. The error
+// is config.Faults: it says where, and repeats nothing of what was looked at.
+func (p *Program) Eval(ctx context.Context, vars any) (ref.Val, error) {
+	out, _, err := p.run.ContextEval(ctx, vars)
+	if err != nil {
+		return nil, p.Fault(cause(err.Error(), p.expr.Source))
+	}
+	return out, nil
+}
+
+// Fault is what is wrong with the expression, with its place. Its error is config.Faults.
+func (p *Program) Fault(what string) error {
+	return config.Faults{{Position: p.expr.At, What: what}}.Err()
+}
+
+// At is where the expression stands.
+func (p *Program) At() config.Position { return p.expr.At }
+
+// Tree is the expression as the compiler understands it.
+func (p *Program) Tree() *ast.AST { return p.ast }
+
+// Source is the expression's text.
+func (p *Program) Source() string { return p.expr.Source }
+
+var noSuchKey = regexp.MustCompile(`no such key: (.+)`)
+
+// cause keeps of an evaluation's error what the expression itself says. The rest may quote what was looked at.
+func cause(message, source string) string {
+	if m := noSuchKey.FindStringSubmatch(message); m != nil {
+		if key := strings.TrimSpace(m[1]); strings.Contains(source, key) {
+			return "no such key: " + key + ": ask with has() first"
+		}
+		return "no such key: ask with has() first"
+	}
+	for _, known := range []string{"no such overload", "division by zero", "modulus by zero", "index out of bounds", "integer overflow", "not JSON"} {
+		if strings.Contains(message, known) {
+			return known
+		}
+	}
+	if strings.Contains(message, "cost limit") || strings.Contains(message, "interrupted") {
+		return "takes too long for this event: make it simpler"
+	}
+	return "cannot be evaluated for this event"
+}

@@ -1,0 +1,117 @@
+package ingest
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Bounds of the tokens that are kept for the operator.
+const (
+	captureTime = 15 * time.Minute // from the time that the operator asks for one
+	maxCaptured = 8                // tokens of a source
+	maxToken    = 1 << 10          // bytes
+)
+
+// Captures keeps the tokens that senders hand over before they sign. They are in memory only, for a source whose
+// operator has asked for one, for a quarter of an hour and until they were read. Nobody logs or stores them. The zero
+// value is ready.
+type Captures struct {
+	mu   sync.Mutex
+	open map[string]*window // by source
+	now  func() time.Time   // nil = time.Now
+}
+
+type window struct {
+	until  time.Time
+	tokens []Captured
+}
+
+// Captured is a token and when it came.
+type Captured struct {
+	Token string    `json:"token"`
+	Time  time.Time `json:"time"`
+}
+
+func (c *Captures) clock() time.Time {
+	if c.now == nil {
+		return time.Now()
+	}
+	return c.now()
+}
+
+// expire forgets what was asked for too long ago.
+func (c *Captures) expire() {
+	for source, w := range c.open {
+		if c.clock().After(w.until) {
+			delete(c.open, source)
+		}
+	}
+}
+
+// put keeps a token if somebody waits for one. The first ones stay: whoever floods the source afterwards takes nothing
+// away.
+func (c *Captures) put(source, token string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expire()
+	w := c.open[source]
+	if w == nil || token == "" || len(token) > maxToken || len(w.tokens) >= maxCaptured {
+		return false
+	}
+	if !slices.ContainsFunc(w.tokens, func(t Captured) bool { return t.Token == token }) {
+		w.tokens = append(w.tokens, Captured{Token: token, Time: c.clock().UTC()})
+	}
+	return true
+}
+
+// Wait begins to wait for tokens of a source.
+func (c *Captures) Wait(source string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expire()
+	if c.open == nil {
+		c.open = map[string]*window{}
+	}
+	c.open[source] = &window{until: c.clock().Add(captureTime)}
+}
+
+// Take gives the tokens of a source and forgets them. waiting is false when nobody has asked for any.
+func (c *Captures) Take(source string) (tokens []Captured, waiting bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expire()
+	w := c.open[source]
+	if w == nil {
+		return nil, false
+	}
+	tokens, w.tokens = w.tokens, nil
+	return tokens, true
+}
+
+// CaptureToken serves the tokens to the operator, at /capture/{source} of the admin listener: POST begins to wait for
+// one, GET gives what came and forgets it.
+func (h *Handler) CaptureToken(w http.ResponseWriter, r *http.Request) {
+	source := r.PathValue("source")
+	s := (*h.sources.Load())[source]
+	w.Header().Set("Cache-Control", "no-store")
+	switch {
+	case s == nil || len(s.shakes.captures) == 0:
+		http.Error(w, "no source of that name hands over a token", http.StatusNotFound)
+	case r.Method == http.MethodPost:
+		h.captures.Wait(source)
+		w.WriteHeader(http.StatusNoContent)
+	case r.Method == http.MethodGet:
+		tokens, waiting := h.captures.Take(source)
+		if !waiting {
+			http.Error(w, "nobody waits for a token: POST here first, then let the sender hand it over", http.StatusConflict)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(tokens)
+	default:
+		http.Error(w, "GET or POST", http.StatusMethodNotAllowed)
+	}
+}

@@ -1,0 +1,171 @@
+package mapping
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// errNotJSON and errNotForm say why a body cannot be read. They quote nothing of it.
+var (
+	errNotJSON = errors.New("json: cannot be read")
+	errNotForm = errors.New("form: cannot be read")
+	errEmpty   = errors.New("the body is empty")
+)
+
+// Parse reads a body and drops what is redacted. From here on nobody sees what was dropped: neither an expression, nor
+// a fault that is kept.
+func (m *Mapping) Parse(body []byte) (tree any, err error) {
+	switch {
+	case len(bytes.TrimSpace(body)) == 0:
+		return nil, errEmpty
+	case m.format == formatForm:
+		tree, err = parseForm(body)
+	default:
+		tree, err = ParseJSON(body)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, pointer := range m.redact {
+		drop(tree, pointer)
+	}
+	return tree, nil
+}
+
+// ParseJSON reads one JSON value. Whole numbers are integers, as those who write expressions expect.
+func ParseJSON(text []byte) (any, error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	var tree any
+	if err := dec.Decode(&tree); err != nil {
+		return nil, errNotJSON
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errNotJSON
+	}
+	return numbers(tree)
+}
+
+// numbers replaces the literals of numbers by numbers.
+func numbers(tree any) (any, error) {
+	var err error
+	switch x := tree.(type) {
+	case map[string]any:
+		for name, v := range x {
+			switch v.(type) {
+			case map[string]any, []any, json.Number:
+				if x[name], err = numbers(v); err != nil {
+					return nil, err
+				}
+			}
+		}
+	case []any:
+		for i, v := range x {
+			if x[i], err = numbers(v); err != nil {
+				return nil, err
+			}
+		}
+	case json.Number:
+		if n, err := strconv.ParseInt(string(x), 10, 64); err == nil {
+			return n, nil
+		}
+		f, err := x.Float64()
+		if err != nil {
+			return nil, errNotJSON
+		}
+		return f, nil
+	}
+	return tree, nil
+}
+
+// drop removes what a pointer names; a step * is any member or element.
+func drop(tree any, pointer []string) {
+	step, rest := pointer[0], pointer[1:]
+	switch x := tree.(type) {
+	case map[string]any:
+		for name, v := range x {
+			if step != "*" && step != name {
+				continue
+			}
+			if len(rest) == 0 {
+				delete(x, name)
+			} else {
+				drop(v, rest)
+			}
+		}
+	case []any:
+		for i, v := range x {
+			if step != "*" && step != strconv.Itoa(i) {
+				continue
+			}
+			if len(rest) == 0 {
+				x[i] = nil
+			} else {
+				drop(v, rest)
+			}
+		}
+	}
+}
+
+// parseForm reads application/x-www-form-urlencoded. Names with brackets nest, as many senders write them: data[id]=7
+// is {data: {id: "7"}}, and list[]=a&list[]=b a list. A name that comes twice is a list of its values.
+func parseForm(body []byte) (any, error) {
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, errNotForm
+	}
+	tree := map[string]any{}
+	for name, list := range values {
+		if err := put(tree, steps(name), list); err != nil {
+			return nil, err
+		}
+	}
+	return tree, nil
+}
+
+// steps gives the members that a name with brackets goes through: data[id] is data, id.
+func steps(name string) []string {
+	head, rest, nested := strings.Cut(name, "[")
+	if !nested || !strings.HasSuffix(rest, "]") || head == "" {
+		return []string{name}
+	}
+	return append([]string{head}, strings.Split(strings.TrimSuffix(rest, "]"), "][")...)
+}
+
+// maxSteps bounds how deep a form nests.
+const maxSteps = 16
+
+func put(tree map[string]any, at []string, list []string) error {
+	if len(at) > maxSteps {
+		return errNotForm
+	}
+	for len(at) > 1 && at[1] != "" {
+		next, ok := tree[at[0]].(map[string]any)
+		if !ok {
+			if tree[at[0]] != nil {
+				return errNotForm // a text and a mapping under one name
+			}
+			next = map[string]any{}
+			tree[at[0]] = next
+		}
+		tree, at = next, at[1:]
+	}
+	if tree[at[0]] != nil {
+		return errNotForm
+	}
+	if len(list) == 1 && len(at) == 1 {
+		tree[at[0]] = list[0]
+		return nil
+	}
+	many := make([]any, len(list))
+	for i, v := range list {
+		many[i] = v
+	}
+	tree[at[0]] = many
+	return nil
+}

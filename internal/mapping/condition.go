@@ -1,0 +1,90 @@
+package mapping
+
+import (
+	"context"
+
+	"cel.dev/cel-go/common/types"
+
+	"keyturn/internal/config"
+	"keyturn/internal/expr"
+)
+
+// Condition is an expression over a whole delivery, without items: for handshakes.
+type Condition struct {
+	run *program
+	m   *Mapping
+}
+
+// NewCondition compiles an expression over body, header and query. It may use any header: a handshake makes no event.
+func NewCondition(x config.Expr) (*Condition, config.Faults) {
+	env, err := newEnv()
+	if err != nil {
+		return nil, config.Faults{{Position: x.At, What: err.Error()}}
+	}
+	k := &compiler{env: env, cover: Coverage{All: true}}
+	p := k.program(x, "handshake")
+	return &Condition{run: p, m: &Mapping{headers: k.headers, queries: k.queries}}, k.faults
+}
+
+// Headers lists the names of the headers that it uses, in lower case.
+func (c *Condition) Headers() []string { return c.m.headers }
+
+// Holds evaluates it as a condition.
+func (c *Condition) Holds(in Input) (bool, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), expr.MaxTime)
+	defer cancel()
+	return newScope(ctx, c.m, in).holds(c.run)
+}
+
+// Text evaluates it as a text.
+func (c *Condition) Text(in Input) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), expr.MaxTime)
+	defer cancel()
+	return newScope(ctx, c.m, in).text(c.run)
+}
+
+// Texts gives what one of the expressions handed to Compile as proofs gives for every item. What gives no text for an
+// item gives the empty one, which proves nothing.
+func (m *Mapping) Texts(in Input, source string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), expr.MaxTime)
+	defer cancel()
+	p := m.proofs[source]
+	s := newScope(ctx, m, in)
+	items, err := s.items()
+	if err != nil {
+		return nil, err
+	}
+	texts := make([]string, len(items))
+	for i, item := range items {
+		s.begin(i, item)
+		out, err := s.eval(p)
+		if err != nil {
+			continue
+		}
+		if t, ok := out.(types.String); ok {
+			texts[i] = string(t)
+		}
+	}
+	return texts, nil
+}
+
+// Kept is what is stored of a delivery that could not be mapped: all that its mapping looks at, but nothing that is
+// redacted.
+type Kept struct {
+	Body     any               `json:"body"`
+	Header   map[string]string `json:"header,omitempty"`
+	Query    map[string]string `json:"query,omitempty"`
+	Verified map[string]any    `json:"verified,omitempty"`
+	Items    []int             `json:"items,omitempty"` // that could not be mapped; none = the whole delivery
+}
+
+// Keep gives what is stored.
+func Keep(in Input, faults []Fault) Kept {
+	k := Kept{Body: in.Body, Header: in.Header, Query: in.Query, Verified: in.Verified}
+	for _, f := range faults {
+		if f.Item >= 0 {
+			k.Items = append(k.Items, f.Item)
+		}
+	}
+	return k
+}
