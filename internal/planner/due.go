@@ -48,5 +48,7 @@ func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error 
 		t.early = rest
 		return nil
 	}
+	// It was listed under the person's names before it was scheduled.
+	t.listed = d.Case
 	return t.decide(ctx, rec, d)
 }

@@ -21,8 +21,10 @@ func (t *turn) follow(ctx context.Context, rec ledger.Record, d Decision) error 
 	if life.State == ledger.Closed || life.State == ledger.ClosedWithResidual {
 		return nil // nothing is left to follow
 	}
-	if err := t.index(ctx, d); err != nil {
-		return err
+	if t.listed != d.Case {
+		if err := t.index(ctx, d); err != nil {
+			return err
+		}
 	}
 	switch rec.State {
 	case ledger.Planned:
@@ -46,8 +48,10 @@ func (t *turn) launch(ctx context.Context, d Decision, life ledger.State) error 
 	if err := t.exhume(ctx, d.Case, life); err != nil {
 		return err
 	}
-	if err := t.move(ctx, d.Case); err != nil {
-		return err
+	if life != ledger.Open || len(d.Actions) == 0 {
+		if err := t.move(ctx, d.Case); err != nil {
+			return err
+		}
 	}
 	// Dying here: the case is open and none of its actions is published; the message comes again. The case is moved
 	// first, so that whoever is done with the last action finds it open and closes it.

@@ -43,7 +43,7 @@ func (t *turn) gather(ctx context.Context, d Decision) (crowd, error) {
 	c.names = t.names(d.Event, c.at)
 	known := slices.Clone(c.names)
 	for _, n := range c.names {
-		p, err := t.find(ctx, n.Key)
+		p, err := t.find(ctx, n.Key, c.parts...)
 		if err != nil {
 			return c, err
 		}

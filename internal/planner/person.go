@@ -42,8 +42,8 @@ func (t *turn) names(e events.Event, at time.Time) []name {
 // principalKey is the key of the name that calls the event's person.
 func (t *turn) principalKey(e events.Event) string { return t.Keyer.Key(events.Person(e)) }
 
-// find gives the person whom a name calls by now.
-func (t *turn) find(ctx context.Context, key string) (person, error) {
+// find gives the person whom a name calls by now. Those who are known already are not read again.
+func (t *turn) find(ctx context.Context, key string, known ...person) (person, error) {
 	p, err := t.load(ctx, key)
 	if err == nil && p.Moved != "" {
 		p, err = t.load(ctx, p.Moved)
@@ -51,13 +51,16 @@ func (t *turn) find(ctx context.Context, key string) (person, error) {
 	if err != nil {
 		return p, err
 	}
-	return t.whole(ctx, p)
+	return t.whole(ctx, p, known...)
 }
 
 // whole gives the person that p turned out to be.
-func (t *turn) whole(ctx context.Context, p person) (person, error) {
+func (t *turn) whole(ctx context.Context, p person, known ...person) (person, error) {
 	var err error
 	for err == nil && p.Into != "" {
+		if i := slices.IndexFunc(known, func(k person) bool { return k.id == p.Into }); i >= 0 {
+			return known[i], nil
+		}
 		p, err = t.load(ctx, p.Into)
 	}
 	return p, err

@@ -110,6 +110,7 @@ type turn struct {
 	line    []slog.Attr
 	alert   string // what a person should look at, if anything
 	early   time.Duration
+	listed  string // a case that stands under every name already
 	// unplanned is why the playbooks could not be applied in this turn; nothing is decided then.
 	unplanned error
 }
@@ -119,7 +120,7 @@ func (p *Planner) work(ctx context.Context, what string, t *turn, f func() error
 	began := p.now()
 	var err error
 	for range rounds {
-		t.line, t.alert, t.early, t.unplanned = nil, "", 0, nil
+		t.line, t.alert, t.early, t.listed, t.unplanned = nil, "", 0, "", nil
 		if err = f(); !errors.Is(err, ledger.ErrConflict) {
 			break
 		}

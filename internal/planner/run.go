@@ -20,11 +20,12 @@ type Bus interface {
 	Consume(ctx context.Context, c stream.Consumer, concurrency int, h stream.Handler) error
 }
 
-// How many messages of a kind one planner works off at a time. Events wait for the ledger mostly; commands are worked
-// off one after the other, in the order in which people gave them.
+// How many messages of a kind one planner works off at a time. Events wait for the ledger and for the disk mostly, and
+// those that wait at the same time share one barrier: many leave at the end of the same day. Commands are worked off one
+// after the other, in the order in which people gave them.
 const (
 	concurrentEvents   = 16
-	concurrentDue      = 16
+	concurrentDue      = 64
 	concurrentCommands = 1
 	concurrentFaults   = 1
 )

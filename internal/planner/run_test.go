@@ -3,6 +3,7 @@ package planner_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -56,9 +57,9 @@ func TestWhatCannotBeReadGoesToAPerson(t *testing.T) {
 }
 
 // startBus gives a bus over a broker of its own, with all streams.
-func startBus(t *testing.T) *stream.Bus {
+func startBus(t testing.TB, durability ...stream.Durability) *stream.Bus {
 	t.Helper()
-	srv, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
+	srv, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Durability: append(durability, "")[0]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func startBus(t *testing.T) *stream.Bus {
 }
 
 // until waits until a case's plan stands there.
-func until(t *testing.T, records *ledger.Ledger, caseID string, want ledger.State) {
+func until(t testing.TB, records *ledger.Ledger, caseID string, want ...ledger.State) {
 	t.Helper()
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
@@ -84,7 +85,7 @@ func until(t *testing.T, records *ledger.Ledger, caseID string, want ledger.Stat
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rec.State == want {
+		if slices.Contains(want, rec.State) {
 			return
 		}
 		select {

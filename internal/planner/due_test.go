@@ -1,0 +1,133 @@
+package planner_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
+	"keyturn/internal/stream"
+)
+
+// starts is a queue that remembers when each case's first action was on disk.
+type starts struct {
+	*stream.Bus
+	mu    sync.Mutex
+	first map[string]time.Time
+	all   chan struct{} // closed when so many have begun
+	want  int
+}
+
+func (s *starts) PublishAction(ctx context.Context, a events.Action) error {
+	if err := s.Bus.PublishAction(ctx, a); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, again := s.first[a.Case]; !again {
+		s.first[a.Case] = time.Now()
+		if len(s.first) == s.want {
+			close(s.all)
+		}
+	}
+	return nil
+}
+
+// fired is a bus that remembers when the last due event came.
+type fired struct {
+	*stream.Bus
+	mu   sync.Mutex
+	last time.Time
+}
+
+func (f *fired) Consume(ctx context.Context, c stream.Consumer, n int, h stream.Handler) error {
+	return f.Bus.Consume(ctx, c, n, func(ctx context.Context, m *stream.Message) events.Outcome {
+		if c.String() == stream.DueOf(events.Normal).String() {
+			f.mu.Lock()
+			if m.Stored.After(f.last) {
+				f.last = m.Stored
+			}
+			f.mu.Unlock()
+		}
+		return h(ctx, m)
+	})
+}
+
+// leavers has so many people leave at the same moment, and gives how late each case began.
+func leavers(t testing.TB, bus *stream.Bus, n int, ahead time.Duration) []time.Duration {
+	t.Helper()
+	w := newWorld(t)
+	w.armed = false
+	q := &starts{Bus: bus, first: map[string]time.Time{}, all: make(chan struct{}), want: n}
+	p := &planner.Planner{
+		Ledger: ledger.New(bus.Log(), nil), Queue: q, Timetable: bus, Morgue: bus, Plans: w.rules, Keyer: w.keyer,
+		Follow: w.runner().Follow, Worker: "planner-1", NewID: w.newID,
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	f := &fired{Bus: bus}
+	go func() { stopped <- p.Run(ctx, f) }()
+	began := time.Now()
+	at := began.Add(ahead).Truncate(time.Second)
+	var all []events.Event
+	for i := range n {
+		all = append(all, w.happening("user.terminated", fmt.Sprint(i), fmt.Sprintf("p%d", i), began, at))
+	}
+	for chunk := range slices.Chunk(all, 500) {
+		if err := bus.PublishEvents(ctx, chunk); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, e := range all {
+		until(t, p.Ledger, e.Case(), ledger.Scheduled, planned)
+	}
+	t.Logf("%d accepted in %s, %s before they are due", n, time.Since(began), time.Until(at))
+	select {
+	case <-q.all:
+	case <-time.After(time.Until(at) + time.Minute):
+		t.Fatalf("%d of %d began", len(q.first), n)
+	}
+	cancel()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	t.Logf("the last one came %s late", f.last.Sub(at))
+	var lateness []time.Duration
+	for _, began := range q.first {
+		lateness = append(lateness, began.Sub(at))
+	}
+	slices.Sort(lateness)
+	return lateness
+}
+
+// Many leave at the same second, from a broker that keeps schedules by the second: none begins early, and all begin
+// within the 15 seconds that thousands may take (BenchmarkDue).
+func TestDueInTheSameSecond(t *testing.T) {
+	t.Parallel()
+	late := leavers(t, startBus(t), 200, 3*time.Second)
+	if first, last := late[0], late[len(late)-1]; first < 0 || last > 15*time.Second {
+		t.Errorf("first %s, last %s late", first, last)
+	}
+}
+
+// BenchmarkDue measures how late work begins that many are due for in the same second, with the shared barrier: the
+// plan is on disk and its first action is published.
+//
+//	go test -run '^$' -bench Due -benchtime 1x ./internal/planner
+func BenchmarkDue(b *testing.B) {
+	for _, n := range []int{1000, 5000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for range b.N {
+				late := leavers(b, startBus(b, stream.Group), n, time.Duration(n/100+5)*time.Second)
+				b.ReportMetric(late[0].Seconds(), "s-first")
+				b.ReportMetric(late[len(late)/2].Seconds(), "s-median")
+				b.ReportMetric(late[len(late)-1].Seconds(), "s-last")
+			}
+		})
+	}
+}
