@@ -122,7 +122,7 @@ type SetJWS struct {
 	JWKS     string   // an address, or the path of a file
 	Algs     []string // of RFC 7518 and RFC 8037, asymmetric only; empty = RS256
 	Typ      string   // what the header typ must say; empty = secevent+jwt; "none" = anything, also nothing
-	Exp      string   // "refuse" (also when empty) or "ignore" a token with the claim exp
+	Exp      string   // what is done with a token that has the claims exp or sub: "refuse" (also when empty) it, or "ignore" them
 }
 
 // OIDCBearer is a signed token (RFC 7519) in the header Authorization.

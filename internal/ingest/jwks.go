@@ -52,10 +52,10 @@ type keySet struct {
 
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey
-	had     bool      // keys were had once
-	fresh   time.Time // until then the keys need not be asked for
-	stale   time.Time // until then they may be used all the same
-	tried   time.Time // last fetch
+	had     bool          // keys were had once
+	fresh   time.Time     // until then the keys need not be asked for
+	stale   time.Time     // until then they may be used all the same
+	tried   time.Time     // last fetch
 	pending chan struct{} // closed when the fetch that is under way has ended; nil = none is
 	waiting int           // for it
 	seen    fileMark

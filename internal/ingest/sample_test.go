@@ -146,6 +146,16 @@ func (f *face) request(spec SourceSpec, contentType, body string, headers ...str
 	return req
 }
 
+// plain makes a request to a source that nobody signed.
+func (f *face) plain(source, body string) *http.Request {
+	f.t.Helper()
+	req, err := http.NewRequest(http.MethodPost, f.url+"/hooks/"+source, strings.NewReader(body))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return req
+}
+
 // reply is what came back.
 type reply struct {
 	status int
