@@ -63,7 +63,7 @@ func commands(a *app) map[string][]*cobra.Command {
 		groupRun:  {newDemoCmd(a), newDevCmd(a), newServeCmd(a), newSendCmd(a)},
 		groupLook: {newCaseCmd(a), newCasesCmd(a), newPersonCmd(a), newGetCmd(a)},
 		groupAct:  {newHoldsCmd(a), newDeadCmd(a), newCancelCmd(a)},
-		groupKeep: {newConnectionCmd(a), newStoreCmd(a), newAuditCmd(a), newVersionCmd(a)},
+		groupKeep: {newConfigCmd(a), newConnectionCmd(a), newStoreCmd(a), newAuditCmd(a), newVersionCmd(a)},
 	}
 }
 

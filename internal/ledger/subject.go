@@ -26,7 +26,7 @@ func OrderSubject(key string) string { return personPrefix + key + orderEntry }
 // PersonSubject indexes a case under a person.
 func PersonSubject(key, caseID string) string { return personPrefix + key + "." + caseID }
 
-// CaseFilter matches all records of a case, PersonFilter all of a person, AllCases and AllPlans those of every case.
+// CaseFilter matches all records of a case.
 func CaseFilter(caseID string) string { return casePrefix + caseID + ".>" }
 
 // PersonFilter matches the order and the index of a person.
@@ -34,6 +34,9 @@ func PersonFilter(key string) string { return personPrefix + key + ".>" }
 
 // AllCases matches every record of every case.
 func AllCases() string { return casePrefix + ">" }
+
+// AllPlans matches the plan of every case.
+func AllPlans() string { return casePrefix + "*" + planEntry }
 
 // Everything matches every record of the ledger, in the order in which it was written.
 func Everything() string { return ">" }

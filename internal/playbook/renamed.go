@@ -21,45 +21,42 @@ type Change struct {
 	At       config.Position // of the playbook in the file, or of its whole where there is none of that name
 }
 
-// Changed compares the playbooks with plans that were made before, the newest last: a playbook with the last plan in
-// which it took part. It is for whoever checks a file that shall be put in force.
-func Changed(p config.Playbooks, file string, older []events.Plan) []Change {
-	last := map[string]events.Plan{}
-	for _, plan := range older {
-		for _, a := range everything(plan) {
-			last[a.Playbook] = plan
-		}
-	}
-	var list []Change
-	for _, name := range slices.Sorted(maps.Keys(last)) {
-		var was []events.Action
-		for _, a := range everything(last[name]) {
-			if a.Playbook == name {
-				was = append(was, a)
-			}
-		}
-		list = append(list, compare(p, file, name, was, last)...)
-	}
-	return list
-}
+// Last is what older plans know of each playbook: its actions in the newest plan in which it took part, also when it
+// was only tried out. The zero value must be made.
+type Last map[string][]events.Action
 
-// everything is what a plan brings about and what it tried out.
-func everything(p events.Plan) []events.Action {
+// Take remembers a plan, which is newer than those before it.
+func (l Last) Take(p events.Plan) {
 	list := slices.Clone(p.Actions)
 	for _, run := range p.DryRuns {
 		list = append(list, run.Actions...)
+	}
+	of := map[string][]events.Action{}
+	for _, a := range list {
+		of[a.Playbook] = append(of[a.Playbook], a)
+	}
+	maps.Copy(l, of)
+}
+
+// Changed compares the playbooks of a file with what older plans know of them. It is for whoever checks a file that
+// shall be put in force.
+func Changed(p config.Playbooks, file string, last Last) []Change {
+	var list []Change
+	for _, name := range slices.Sorted(maps.Keys(last)) {
+		list = append(list, compare(p, file, name, last)...)
 	}
 	return list
 }
 
 // compare finds the changes of one playbook.
-func compare(p config.Playbooks, file, name string, was []events.Action, known map[string]events.Plan) []Change {
+func compare(p config.Playbooks, file, name string, last Last) []Change {
+	was := last[name]
 	book, at := find(p, name), config.Position{File: file}
 	there := book != nil
 	if there {
 		at = book.At
 	} else {
-		book = successor(p, was, known)
+		book = successor(p, was, last)
 	}
 	var list []Change
 	for _, a := range was {
@@ -103,7 +100,7 @@ func stepOf(b *config.Playbook, name string) *config.Step {
 
 // successor is the playbook that a missing one may be called now: among those that no older plan knows, the one that
 // does most of the same.
-func successor(p config.Playbooks, was []events.Action, known map[string]events.Plan) *config.Playbook {
+func successor(p config.Playbooks, was []events.Action, known Last) *config.Playbook {
 	var best *config.Playbook
 	most := 0
 	for i := range p.List {

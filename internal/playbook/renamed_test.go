@@ -26,10 +26,9 @@ const before = `playbooks:
 // TestChanged: a step that has another name, or does something else, is told with what it is called now.
 func TestChanged(t *testing.T) {
 	e := event(t, "user.terminated", `{"user":{"email":"m@acme.example"}}`)
-	plans := []events.Plan{
-		{Case: "old", Actions: []events.Action{{Case: "old", Playbook: "offboard", Step: "forgotten", Do: "okta.suspend_user", Connection: "okta"}}},
-		plan(t, rules(t, before), e),
-	}
+	last := Last{}
+	last.Take(events.Plan{Actions: []events.Action{{Case: "old", Playbook: "offboard", Step: "forgotten", Do: "okta.suspend_user", Connection: "okta"}}})
+	last.Take(plan(t, rules(t, before), e))
 	for _, c := range []struct {
 		name     string
 		from, to []string
@@ -56,7 +55,7 @@ func TestChanged(t *testing.T) {
 			text = strings.Replace(text, c.from[i], c.to[i], 1)
 		}
 		var got []string
-		for _, ch := range Changed(read(t, text), "playbooks.yaml", plans) {
+		for _, ch := range Changed(read(t, text), "playbooks.yaml", last) {
 			line := ch.Playbook + "/" + ch.Step + " → " + ch.Now
 			if ch.Is != "" {
 				line = ch.Playbook + "/" + ch.Step + " = " + ch.Is
