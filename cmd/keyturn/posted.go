@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 
@@ -78,7 +77,7 @@ func (p *posted) complete(text []byte, now time.Time, actor string) ([]byte, err
 		given["id"], p.madeUp = id, append(p.madeUp, id)
 	}
 	if _, ok := e["source"]; !ok {
-		given["source"] = (&url.URL{Scheme: "urn", Opaque: "keyturn:send:" + url.PathEscape(actor)}).String()
+		given["source"] = events.AskedSource(actor)
 	}
 	if _, ok := e["time"]; !ok {
 		given["time"] = now.UTC().Format(time.RFC3339Nano)

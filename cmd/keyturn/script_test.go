@@ -25,6 +25,7 @@ import (
 	"keyturn/internal/ingest"
 	"keyturn/internal/ledger"
 	"keyturn/internal/planner"
+	"keyturn/internal/playbook"
 	"keyturn/internal/stream"
 	"keyturn/internal/stream/embedded"
 )
@@ -203,9 +204,9 @@ func (offboarding) Guard(p events.Plan) (planner.Guard, error) {
 	case strings.HasPrefix(p.Event.Subject, "user:protected"):
 		return planner.Guard{Protected: p.Event.Subject}, nil
 	case strings.HasPrefix(p.Event.Subject, "user:held"):
-		return planner.Guard{Approvers: 1, Why: "okta.suspend_user needs 1 approval"}, nil
+		return planner.Guard{Approval: playbook.Approval{Approvers: 1, Why: "okta.suspend_user needs 1 approval"}}, nil
 	case strings.HasPrefix(p.Event.Subject, "user:twice"):
-		return planner.Guard{Approvers: 2, Why: "okta.suspend_user needs 2 approvals"}, nil
+		return planner.Guard{Approval: playbook.Approval{Approvers: 2, Why: "okta.suspend_user needs 2 approvals"}}, nil
 	}
 	return planner.Guard{}, nil
 }

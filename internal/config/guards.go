@@ -42,10 +42,18 @@ type Count struct {
 	At   Text   // the connection
 }
 
-// Approval holds plans with an action of these kinds until enough people approve.
+// Approval holds plans with an action that all of these are about until enough people approve. What is empty is about
+// every action.
 type Approval struct {
-	Do        []Text
-	Approvers int
+	Do        []Text        // kinds of action
+	Playbooks []Text        // names
+	Classes   []string      // of the action
+	Exempt    []string      // classes of actions that need no approval all the same
+	On        []Text        // catalogue names of events
+	When      *Expr         // nil: always
+	Approvers int           // how many people must approve, at least 1
+	Expires   time.Duration // when a plan no longer waits; 0 = never
+	Then      string        // what becomes of it then: "deny" or "proceed"
 	At        Position
 }
 
@@ -56,15 +64,7 @@ func readGuards(d *document, at path) Guards {
 		g.Brakes = append(g.Brakes, readBrake(d, here))
 	}
 	for _, here := range d.items(at.to("approve")...) {
-		var a struct {
-			Do        []string `json:"do"`
-			Approvers int      `json:"approvers"`
-		}
-		d.decode(here, &a)
-		if a.Approvers == 0 {
-			a.Approvers = 1
-		}
-		g.Approve = append(g.Approve, Approval{Do: d.texts(here.to("do"), a.Do), Approvers: a.Approvers, At: d.position(here)})
+		g.Approve = append(g.Approve, readApproval(d, here))
 	}
 	return g
 }
@@ -159,4 +159,36 @@ func checkCounts(d *document, g Guards, c Connections) {
 				quote(connection.Name), connection.Provider)
 		}
 	}
+}
+
+// readApproval reads one rule of what needs an approval.
+func readApproval(d *document, at path) Approval {
+	var raw struct {
+		Do        []string `json:"do"`
+		Playbook  []string `json:"playbook"`
+		Class     []string `json:"class"`
+		Exempt    []string `json:"exempt"`
+		On        []string `json:"on"`
+		When      string   `json:"when"`
+		Approvers int      `json:"approvers"`
+		Expires   string   `json:"expires"`
+		Then      string   `json:"then"`
+	}
+	d.decode(at, &raw)
+	a := Approval{
+		Do: d.texts(at.to("do"), raw.Do), Playbooks: d.texts(at.to("playbook"), raw.Playbook), Classes: raw.Class,
+		Exempt: raw.Exempt, On: d.texts(at.to("on"), raw.On), Approvers: max(raw.Approvers, 1), Then: raw.Then, At: d.position(at),
+	}
+	if raw.When != "" {
+		a.When = d.condition(at.to("when"), raw.When)
+	}
+	if d.has(at.to("expires")) {
+		a.Expires = d.duration(at.to("expires"), raw.Expires, 0)
+	} else if raw.Then != "" {
+		d.fault(at.to("then"), "never comes: say when with expires, such as 24h")
+	}
+	if !d.has(at.to("do")) && !d.has(at.to("playbook")) && !d.has(at.to("class")) && !d.has(at.to("on")) && !d.has(at.to("when")) {
+		d.fault(at, "does not say what needs the approval: give do, playbook, class, on or when")
+	}
+	return a
 }

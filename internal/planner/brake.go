@@ -53,40 +53,39 @@ func spellings(most int) int {
 	return max(1, most/4)
 }
 
-// brake counts the case at every one of the brakes, and says which one it is too much for; empty = it
-// passes. All are looked at before the first is counted, so that what one holds does not use up another.
-func (t *turn) brake(ctx context.Context, d Decision, brakes []Brake) (string, error) {
+// brake counts the case at every one of the brakes, and says which one it is too much for and why; empty = it passes.
+// All are looked at before the first is counted, so that what one holds does not use up another.
+func (t *turn) brake(ctx context.Context, d Decision, brakes []Brake) (name, why string, err error) {
 	if len(brakes) == 0 {
-		return "", nil
+		return "", "", nil
 	}
 	r := rider{name: t.principalKey(d.Event), caseID: d.Case}
-	var err error
 	if r.called, err = t.identity(ctx, d.Event); err != nil {
-		return "", err
+		return "", "", err
 	}
 	wheels := make([]wheel, len(brakes))
 	for i, b := range brakes {
 		most, known, err := t.most(ctx, b)
 		if err != nil {
-			return "", err
+			return "", "", err
 		}
 		if !known {
-			return fmt.Sprintf("brake %s: it is not known how many %s %s has", title(b), spaced(b.Share.Of.What), b.Share.Of.Connection), nil
+			return b.Name, fmt.Sprintf("brake %s: it is not known how many %s %s has", title(b), spaced(b.Share.Of.What), b.Share.Of.Connection), nil
 		}
 		if wheels[i], err = t.loadTally(ctx, b); err != nil {
-			return "", err
+			return "", "", err
 		}
 		if over := wheels[i].tally.over(r, most); over != "" {
-			return "brake " + title(b) + ": " + over, nil
+			return b.Name, "brake " + title(b) + ": " + over, nil
 		}
 	}
 	for _, w := range wheels {
 		if err := t.count(ctx, w, r); err != nil {
-			return "", err
+			return "", "", err
 		}
 		// Dying here: counted and not planned. The message comes again and finds itself counted.
 	}
-	return "", nil
+	return "", "", nil
 }
 
 // wheel is a brake's tally and where it stands.

@@ -30,7 +30,7 @@ func (p *Planner) Command(ctx context.Context, c events.Command) events.Outcome 
 	t := p.turn()
 	t.attempt = c.ID
 	if c.Actor != "" {
-		t.by = c.Actor
+		t.by, t.actor = c.Actor, c.Actor
 	}
 	return p.work(ctx, "command", t, func() error { return t.command(ctx, c) })
 }

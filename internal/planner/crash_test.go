@@ -112,6 +112,34 @@ func guardedScenarios() []scenario {
 			w.wantDone(append(both(e.Case()), both(over.Case())...)...)
 			w.wantRest()
 		}},
+		{"held, and nobody approves in time", func(w *world) {
+			w.rules.approvers, w.rules.expires = 1, 24*time.Hour
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(e)
+			w.settle()
+			w.advance(23 * time.Hour)
+			w.settle()
+			w.want("held", e.Case(), ledger.Held, needs)
+			w.advance(2 * time.Hour)
+			w.settle()
+			w.want("denied", e.Case(), cancelled, closed)
+			w.wantDone()
+			w.wantRest()
+		}},
+		{"held, and nobody denies in time", func(w *world) {
+			w.rules.approvers, w.rules.expires, w.rules.proceed = 2, 24*time.Hour, true
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(e)
+			w.settle()
+			w.send(w.command("c1", events.Approve, e.Case(), "ann"))
+			w.settle()
+			w.want("held", e.Case(), ledger.Held, needs)
+			w.advance(25 * time.Hour)
+			w.settle()
+			w.want("goes on", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
 		{"held, protected meanwhile, then approved", func(w *world) {
 			w.rules.approvers = 1
 			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})

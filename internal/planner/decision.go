@@ -3,7 +3,6 @@ package planner
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
@@ -20,21 +19,6 @@ type Decision struct {
 	Denied  *Consent `json:"denied,omitempty"`  // who cancelled it, and why
 	Joined  []string `json:"joined,omitempty"`  // identifiers, as kind:value, that became one person's by this event
 	Claimed []string `json:"claimed,omitempty"` // identifiers that it gives, and that were another person's
-}
-
-// Hold is what a held plan waits for, and what it got so far.
-type Hold struct {
-	Why   string    `json:"why"`
-	Need  int       `json:"need"` // how many people must approve
-	Given []Consent `json:"given,omitempty"`
-}
-
-// Consent is one person's word.
-type Consent struct {
-	Command string    `json:"command"` // id of the command
-	Actor   string    `json:"actor"`
-	Reason  string    `json:"reason,omitempty"`
-	Time    time.Time `json:"time"` // of the command
 }
 
 // Begun is an action that cannot be called back: it is under way or done.

@@ -34,7 +34,11 @@ func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error 
 	if err != nil {
 		return err
 	}
-	if rec.State != ledger.Scheduled {
+	switch rec.State {
+	case ledger.Scheduled:
+	case ledger.Held:
+		return t.lapse(ctx, rec, d)
+	default:
 		t.tell(rec, d)
 		return t.follow(ctx, rec, d)
 	}

@@ -32,7 +32,7 @@ func (t *turn) follow(ctx context.Context, rec ledger.Record, d Decision) error 
 	case ledger.Scheduled:
 		return t.await(ctx, d)
 	case ledger.Held:
-		return t.move(ctx, d.Case)
+		return t.keep(ctx, d)
 	case ledger.Conflict:
 		return t.buryConflict(ctx, d)
 	}
@@ -45,6 +45,12 @@ func (t *turn) launch(ctx context.Context, d Decision, life ledger.State) error 
 		return err
 	}
 	// Dying here: the plan is on disk. From now on it alone is published, whatever becomes of the playbooks.
+	if d.Hold != nil && !d.Hold.Until.IsZero() {
+		if err := t.Timetable.Unschedule(ctx, d.Case); err != nil {
+			return err
+		}
+		// Dying here: the end of its hold is called off. One that fired already finds the plan decided.
+	}
 	if err := t.exhume(ctx, d.Case, life); err != nil {
 		return err
 	}

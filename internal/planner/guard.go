@@ -22,11 +22,11 @@ func (t *turn) guard(ctx context.Context, d *Decision, why string) (ledger.State
 	case t.future(*d):
 		return ledger.Scheduled, t.until(*d), nil
 	}
-	over, err := t.brake(ctx, *d, g.Brakes)
+	brake, over, err := t.brake(ctx, *d, g.Brakes)
 	if err != nil {
 		return "", "", err
 	}
-	if hold := holdOf(g, over); hold != nil {
+	if hold := t.holdFor(g, *d, brake, over); hold != nil {
 		d.Hold, t.alert = hold, "waits for a person: "+hold.Why
 		return ledger.Held, hold.Why, nil
 	}
@@ -37,17 +37,4 @@ func (t *turn) guard(ctx context.Context, d *Decision, why string) (ledger.State
 func (t *turn) refuse(g Guard) string {
 	t.alert = "asked to act on a protected principal"
 	return g.Protected + " is protected"
-}
-
-// holdOf joins what the guards and the brakes ask for; nil = the plan goes on.
-func holdOf(g Guard, over string) *Hold {
-	switch {
-	case g.Approvers > 0 && over != "":
-		return &Hold{Why: g.Why + "; " + over, Need: g.Approvers}
-	case g.Approvers > 0:
-		return &Hold{Why: g.Why, Need: g.Approvers}
-	case over != "":
-		return &Hold{Why: over, Need: 1}
-	}
-	return nil
 }

@@ -3,10 +3,84 @@ package planner
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 )
+
+// Hold is what a held plan waits for, and what it got so far.
+type Hold struct {
+	Why   string    `json:"why"`
+	Need  int       `json:"need"` // how many people must approve; 0 = no approval helps
+	Given []Consent `json:"given,omitempty"`
+	Asked []string  `json:"asked,omitempty"` // who asked for it, as far as that is known: their own word does not count
+	Brake string    `json:"brake,omitempty"` // the brake that it was too much for
+	Until time.Time `json:"until,omitzero"`  // when it ends without anybody's word; zero = never
+	Then  Lapse     `json:"then,omitempty"`  // what becomes of the plan then
+}
+
+// Lapse is what becomes of a held plan that nobody decided upon.
+type Lapse string
+
+// What may become of it.
+const (
+	LapseDeny    Lapse = "deny"    // it is cancelled
+	LapseProceed Lapse = "proceed" // it goes on as it was shown
+)
+
+// Consent is one person's word.
+type Consent struct {
+	Command string    `json:"command"` // id of the command
+	Actor   string    `json:"actor"`
+	Reason  string    `json:"reason,omitempty"`
+	Time    time.Time `json:"time"` // of the command
+}
+
+// holdFor joins what the guards and the brakes ask for; nil = the plan goes on. brake is the one that it was too much
+// for, and over says why.
+func (t *turn) holdFor(g Guard, d Decision, brake, over string) *Hold {
+	if g.Approvers == 0 && over == "" {
+		return nil
+	}
+	h := &Hold{Why: g.Why, Need: max(g.Approvers, 1), Asked: t.askers(d), Brake: brake}
+	switch {
+	case over != "" && g.Why != "":
+		h.Why += "; " + over
+	case over != "":
+		h.Why = over
+	}
+	if g.Expires > 0 && (over == "" || !g.Proceed) {
+		h.Until, h.Then = t.now().Add(g.Expires), LapseDeny
+		if g.Proceed {
+			h.Then = LapseProceed
+		}
+	}
+	return h
+}
+
+// askers are the people who asked for what is held: who sent the event, and who sent it on.
+func (t *turn) askers(d Decision) []string {
+	var list []string
+	for _, name := range []string{events.Asker(d.Event), t.actor} {
+		if name != "" && !slices.ContainsFunc(list, func(other string) bool { return samePerson(name, other) }) {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// samePerson reports whether two names in commands are one person's: by default a name is user@host, and another
+// machine makes nobody another person.
+func samePerson(a, b string) bool {
+	user := func(name string) string {
+		name, _, _ = strings.Cut(events.Normalize(events.Login, name), "@")
+		return name
+	}
+	return user(a) == user(b)
+}
 
 // approve gives one person's word to a held plan; the last one that it needs lets it go on as it was shown.
 func (t *turn) approve(ctx context.Context, c events.Command, rec ledger.Record, d Decision) (string, error) {
@@ -17,45 +91,109 @@ func (t *turn) approve(ctx context.Context, c events.Command, rec ledger.Record,
 		return "refused: " + rec.Reason, t.follow(ctx, rec, d)
 	case rec.State != ledger.Held || d.Hold == nil:
 		return "the case is " + string(rec.State) + ", not held", nil
-	case c.Actor == "":
-		return "an approval needs a name", nil
-	case d.Hold.has(func(w Consent) bool { return w.Actor == c.Actor }):
-		return c.Actor + " has approved it already; another person must", nil
 	}
-	// Who is protected may have changed since the plan was held, and a person who approves 4,000 sees no single one.
-	g, err := t.Plans.Guard(d.Plan)
-	switch {
-	case err != nil:
-		return "not approved: the guards could not be applied: " + err.Error(), nil
-	case g.Protected != "":
-		why := t.refuse(g)
-		if rec, err = t.write(ctx, rec, d, ledger.Refused, why+"; approved by "+c.Actor+reason(c)); err != nil {
-			return "", err
-		}
-		// Dying here: refused; the command comes again and finds it so.
-		return "refused: " + rec.Reason, t.follow(ctx, rec, d)
+	if no := d.Hold.rejects(c); no != "" {
+		return no, nil
+	}
+	if no, err := t.recheck(ctx, rec, d, "approved by "+c.Actor+reason(c)); no != "" || err != nil {
+		return no, err
 	}
 	d.Hold.Given = append(d.Hold.Given, consent(c))
 	state := ledger.Held
 	if len(d.Hold.Given) >= d.Hold.Need {
 		state = ledger.Planned
 	}
-	if rec, err = t.write(ctx, rec, d, state, d.Hold.count(state)+reason(c)); err != nil {
+	rec, err := t.write(ctx, rec, d, state, d.Hold.count(state)+reason(c))
+	if err != nil {
 		return "", err
 	}
 	// Dying here: the word is given, and the plan as it stands goes on when the command comes again.
 	return d.Hold.count(state), t.follow(ctx, rec, d)
 }
 
-// has reports whether a word that meets the condition was given.
-func (h *Hold) has(match func(Consent) bool) bool {
-	for _, w := range h.Given {
-		if match(w) {
-			return true
+// rejects says why a word does not count; empty = it does.
+func (h *Hold) rejects(c events.Command) string {
+	same := func(other string) bool { return samePerson(c.Actor, other) }
+	switch {
+	case c.Actor == "":
+		return "an approval needs a name"
+	case h.has(func(w Consent) bool { return same(w.Actor) }):
+		return c.Actor + " has approved it already; another person must"
+	case slices.ContainsFunc(h.Asked, same):
+		return c.Actor + " asked for it; another person must approve"
+	}
+	return ""
+}
+
+// recheck asks the guards once more before a held plan goes on: who is protected may have changed since, and a person
+// who approves 4,000 plans looks at none. A plan that must not go on is refused, for what was said; then, or when
+// nobody can say, it says so.
+func (t *turn) recheck(ctx context.Context, rec ledger.Record, d Decision, said string) (string, error) {
+	g, err := t.Plans.Guard(d.Plan)
+	if err != nil {
+		t.alert = "a held plan cannot go on: the guards could not be applied: " + err.Error()
+		return "held still: the guards could not be applied: " + err.Error(), nil
+	}
+	if g.Protected == "" {
+		return "", nil
+	}
+	rec, err = t.write(ctx, rec, d, ledger.Refused, t.refuse(g)+"; "+said)
+	if err != nil {
+		return "", err
+	}
+	// Dying here: refused; whatever asked for it comes again and finds it so.
+	return "refused: " + rec.Reason, t.follow(ctx, rec, d)
+}
+
+// keep has a held plan come back when its time is up, if it has one.
+func (t *turn) keep(ctx context.Context, d Decision) error {
+	if err := t.move(ctx, d.Case); err != nil {
+		return err
+	}
+	if d.Hold == nil || d.Hold.Until.IsZero() {
+		return nil
+	}
+	if err := t.Queue.Barrier(ctx); err != nil {
+		return err
+	}
+	// Dying here: held, and its end waits for nothing; the message comes again. The plan is on disk before its end is
+	// scheduled: what comes back must find that it is held.
+	e := d.Event
+	e.EffectiveAt = d.Hold.Until
+	return t.Timetable.Schedule(ctx, e)
+}
+
+// lapse ends the hold of a plan whose time is up.
+func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
+	if d.Hold == nil || d.Hold.Until.IsZero() {
+		return t.follow(ctx, rec, d)
+	}
+	switch rest := d.Hold.Until.Sub(t.now()); {
+	case rest > rescheduleAfter:
+		return t.keep(ctx, d)
+	case rest > 0:
+		t.early = rest
+		return nil
+	}
+	state, why := ledger.Cancelled, "nobody approved it in time: denied"
+	if d.Hold.Then == LapseProceed {
+		state, why = ledger.Planned, "nobody denied it in time: goes on"
+		if no, err := t.recheck(ctx, rec, d, why); no != "" || err != nil {
+			return err
 		}
 	}
-	return false
+	t.alert = why
+	rec, err := t.write(ctx, rec, d, state, why)
+	if err != nil {
+		return err
+	}
+	t.tell(rec, d)
+	// Dying here: decided; what comes back finds it so and does what follows.
+	return t.follow(ctx, rec, d)
 }
+
+// has reports whether a word that meets the condition was given.
+func (h *Hold) has(match func(Consent) bool) bool { return slices.ContainsFunc(h.Given, match) }
 
 // count says how far the approval is.
 func (h *Hold) count(state ledger.State) string {

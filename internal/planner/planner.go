@@ -106,6 +106,7 @@ type turn struct {
 	*Planner
 	Plans   Plans  // in force when the turn began
 	by      string // who writes: the worker, or the operator of a command
+	actor   string // the operator of a command; empty otherwise
 	attempt string // stands in every record of this turn: how it knows its own
 	line    []slog.Attr
 	alert   string // what a person should look at, if anything

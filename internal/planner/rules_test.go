@@ -20,6 +20,8 @@ type rules struct {
 	fault     error               // the playbooks cannot be applied
 	protected map[string]bool
 	approvers int
+	expires   time.Duration // of what needs an approval; 0 = never
+	proceed   bool          // and then it goes on
 	brakes    []playbook.Brake
 }
 
@@ -57,7 +59,7 @@ func (r *rules) Plan(e events.Event) (events.Plan, error) {
 func (r *rules) Guard(p events.Plan) (playbook.Verdict, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g := playbook.Verdict{Approvers: r.approvers, Brakes: r.brakes}
+	g := playbook.Verdict{Approval: playbook.Approval{Approvers: r.approvers, Expires: r.expires, Proceed: r.proceed}, Brakes: r.brakes}
 	if r.approvers > 0 {
 		g.Why = fmt.Sprintf("needs %d approvals", r.approvers)
 	}

@@ -72,6 +72,16 @@ guards:
   approve:
     - {do: [okta.deactivate_users, nothing]}
 `},
+		{"approvals", `playbooks: [{name: offboard, on: [user.terminated], actions: [{step: a, do: transmit.delete_all_clients, at: mosaic}]}]
+guards:
+  approve:
+    - {approvers: 2}
+    - {playbook: [ofboard]}
+    - {class: [normal, fast], exempt: [none]}
+    - {on: [user.terminated], then: proceed}
+    - {on: [user.terminated], expires: never}
+    - {on: [user.terminated], when: "event.data.client_id == ''"}
+`},
 		{"brakes", `playbooks: []
 guards:
   brake:

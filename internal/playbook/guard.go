@@ -9,10 +9,9 @@ import (
 
 // Verdict is what the guards say about one plan. The zero value lets it go on.
 type Verdict struct {
-	Protected string  // whom or what the plan would touch and must not, for a person; empty = nobody
-	Approvers int     // how many people must approve; 0 = none
-	Why       string  // for Approvers: which kinds, for a person
-	Brakes    []Brake // those that count this event; whoever keeps the count decides
+	Protected string // whom or what the plan would touch and must not, for a person; empty = nobody
+	Approval
+	Brakes []Brake // those that count this event; whoever keeps the count decides
 }
 
 // guards are the compiled guards.
@@ -20,15 +19,15 @@ type guards struct {
 	shapes    map[string]shape // of the events that an expression is about
 	protected []protected
 	groups    []group
-	approvers map[string]int // kind → how many must approve
+	approvals []approval
 	brakes    []eventBrake
 }
 
 // guards compiles all guards. What is faulty is left out and reported.
-func (c *compiler) guards(g config.Guards) guards {
-	compiled := guards{shapes: map[string]shape{}, approvers: map[string]int{}}
+func (c *compiler) guards(g config.Guards, books []config.Playbook) guards {
+	compiled := guards{shapes: map[string]shape{}}
 	c.protected(&compiled, g)
-	c.approvals(&compiled, g)
+	c.approvals(&compiled, g, books)
 	c.brakes(&compiled, g)
 	for name, env := range c.envs {
 		compiled.shapes[name] = env.shape
@@ -45,7 +44,9 @@ func (s *Set) Guard(p events.Plan) (Verdict, error) {
 	if v.Protected, err = s.guards.protects(p, subject); err != nil || len(p.Actions) == 0 {
 		return v, err
 	}
-	s.guards.asks(p, &v)
+	if v.Approval, err = s.guards.asks(p, subject); err != nil {
+		return v, err
+	}
 	v.Brakes, err = s.guards.slow(subject)
 	return v, err
 }

@@ -4,39 +4,121 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 )
 
-// approvals compiles which plans need a person's approval.
-func (c *compiler) approvals(compiled *guards, g config.Guards) {
-	for name, k := range c.kinds {
-		if k.Approvers > 0 {
-			compiled.approvers[name] = k.Approvers
+// Approval is what a plan needs before it goes on.
+type Approval struct {
+	Approvers int    // how many people must approve; 0 = none
+	Why       string // what of the plan needs it, for a person
+	// Expires is when the plan no longer waits, counted from when it was held; 0 = never. Proceed says that it goes on
+	// then, instead of being denied: every rule that asks for an approval must say so.
+	Expires time.Duration
+	Proceed bool
+}
+
+// approval is a rule: which actions need how many approvals.
+type approval struct {
+	do, playbooks, classes, exempt []string
+	when                           condition
+	approvers                      int
+	expires                        time.Duration
+	proceed                        bool
+}
+
+// approvals compiles which plans need a person's approval. A kind may ask for one by itself, which no rule takes away.
+func (c *compiler) approvals(compiled *guards, g config.Guards, books []config.Playbook) {
+	for _, name := range c.kindNames {
+		if n := c.kinds[name].Approvers; n > 0 {
+			compiled.approvals = append(compiled.approvals, approval{do: []string{name}, approvers: n})
 		}
+	}
+	var names []string
+	for _, b := range books {
+		names = append(names, b.Name)
 	}
 	for _, rule := range g.Approve {
 		for _, name := range rule.Do {
-			if _, ok := c.kind(name); ok {
-				compiled.approvers[name.Value] = max(compiled.approvers[name.Value], rule.Approvers)
+			c.kind(name)
+		}
+		for _, name := range rule.Playbooks {
+			if name.Value != "" && !slices.Contains(names, name.Value) {
+				c.fault(name.At, "no such playbook%s", config.Suggest(name.Value, names))
 			}
 		}
+		compiled.approvals = append(compiled.approvals, approval{
+			do: texts(rule.Do), playbooks: texts(rule.Playbooks), classes: rule.Classes, exempt: rule.Exempt,
+			when: c.condition(rule.When, rule.On, (*environment).condition), approvers: rule.Approvers,
+			expires: rule.Expires, proceed: rule.Then == "proceed",
+		})
 	}
 }
 
-// asks says how many people must approve the plan, and of what.
-func (g guards) asks(p events.Plan, v *Verdict) {
-	var kinds []string
+// asks says which approvals a plan needs.
+func (g guards) asks(p events.Plan, s *subject) (Approval, error) {
+	var asked []approval
+	var reasons []string
+	for _, rule := range g.approvals {
+		holds, err := rule.when.holds(s)
+		if err != nil {
+			return Approval{}, err
+		}
+		if holds && slices.ContainsFunc(p.Actions, rule.covers) {
+			asked = append(asked, rule)
+		}
+	}
 	for _, a := range p.Actions {
-		if n := g.approvers[a.Do]; n > 0 {
-			v.Approvers = max(v.Approvers, n)
-			if !slices.Contains(kinds, a.Do) {
-				kinds = append(kinds, a.Do)
+		for _, rule := range asked {
+			if reason := rule.reason(a, p.Event); rule.covers(a) && !slices.Contains(reasons, reason) {
+				reasons = append(reasons, reason)
 			}
 		}
 	}
-	if v.Approvers > 0 {
-		v.Why = fmt.Sprintf("%s: needs the approval of %d", strings.Join(kinds, ", "), v.Approvers)
+	all := join(asked)
+	if all.Approvers > 0 {
+		all.Why = fmt.Sprintf("%s: needs the approval of %d", strings.Join(reasons, ", "), all.Approvers)
 	}
+	return all, nil
+}
+
+// covers reports whether the rule is about the action.
+func (r approval) covers(a events.Action) bool {
+	return allows(r.do, a.Do) && allows(r.playbooks, a.Playbook) && allows(r.classes, string(a.Class)) &&
+		!slices.Contains(r.exempt, string(a.Class))
+}
+
+// reason says what of an action needs the approval.
+func (r approval) reason(a events.Action, e events.Event) string {
+	switch {
+	case len(r.do) > 0:
+		return a.Do
+	case len(r.playbooks) > 0:
+		return "playbook " + a.Playbook
+	case len(r.classes) > 0:
+		return "class " + string(a.Class)
+	}
+	return e.Name()
+}
+
+// join makes one of all rules that ask: the most people, the first denial. It goes on by itself only when all say so,
+// and then with the last of them.
+func join(asked []approval) Approval {
+	var all Approval
+	proceed := len(asked) > 0
+	for _, r := range asked {
+		all.Approvers = max(all.Approvers, r.approvers)
+		proceed = proceed && r.proceed
+	}
+	for _, r := range asked {
+		switch {
+		case proceed:
+			all.Expires, all.Proceed = max(all.Expires, r.expires), true
+		case !r.proceed && r.expires > 0 && (all.Expires == 0 || r.expires < all.Expires):
+			all.Expires = r.expires
+		}
+	}
+	return all
 }

@@ -110,11 +110,11 @@ func TestApprovalsAndBrakes(t *testing.T) {
 		want       Verdict
 	}{
 		{"user.terminated", `{"user":{"email":"m@acme.example"}}`, Verdict{
-			Approvers: 2, Why: "okta.suspend_user, okta.deactivate_user: needs the approval of 2", Brakes: []Brake{hourly, daily}}},
+			Approval: Approval{Approvers: 2, Why: "okta.suspend_user, okta.deactivate_user: needs the approval of 2"}, Brakes: []Brake{hourly, daily}}},
 		{"device.lost", `{"device":{"hostname":"h"},"user":{"email":"m@acme.example"}}`, Verdict{
-			Approvers: 2, Why: "okta.suspend_user, okta.deactivate_user: needs the approval of 2", Brakes: []Brake{daily}}},
+			Approval: Approval{Approvers: 2, Why: "okta.suspend_user, okta.deactivate_user: needs the approval of 2"}, Brakes: []Brake{daily}}},
 		{"client.compromised", `{"client_id":"0oaOther"}`, Verdict{}},
-		{"app.retired", `{"app":{"key":"k"}}`, Verdict{Approvers: 1, Why: "transmit.delete_all_clients: needs the approval of 1"}},
+		{"app.retired", `{"app":{"key":"k"}}`, Verdict{Approval: Approval{Approvers: 1, Why: "transmit.delete_all_clients: needs the approval of 1"}}},
 		{"user.rehired", `{"user":{"email":"m@acme.example"}}`, Verdict{}},
 	} {
 		if diff := cmp.Diff(c.want, verdict(t, set, plan(t, set, event(t, c.name, c.data)))); diff != "" {
@@ -222,5 +222,44 @@ func TestBrakes(t *testing.T) {
 	e.Scope = "hr"
 	if _, err := set.Guard(plan(t, set, e)); err == nil || !strings.Contains(err.Error(), "no text") {
 		t.Errorf("a key that is a number: %v", err)
+	}
+}
+
+const approving = `playbooks:
+  - name: p
+    on: [user.terminated, user.compromised]
+    actions:
+      - {step: a, do: okta.suspend_user, at: okta, with: {user: "${{ event.data.user }}"}}
+      - {step: b, do: okta.deactivate_user, at: okta, with: {user: "${{ event.data.user }}"}}
+  - {name: q, on: [client.compromised], actions: [{step: a, do: okta.revoke_client_tokens, at: okta, with: {client_id: "${{ event.data.client_id }}"}}]}
+  - {name: r, on: [app.retired], actions: [{step: a, do: transmit.delete_all_clients, at: mosaic}]}
+guards:
+  approve:
+    - {do: [okta.deactivate_user], exempt: [urgent], approvers: 2, expires: 8h}
+    - {playbook: [p, r], class: [normal], expires: 4h, then: proceed}
+    - {when: "event.data.client_id.startsWith('0oaCore')", expires: 1h, then: proceed}
+    - {on: [client.compromised], when: "event.raw.n > 1", approvers: 3, expires: 2h, then: proceed}
+`
+
+// TestApprovals: a rule is about an action that all of its keys are about. The most people and the first denial count;
+// a plan goes on by itself only when every rule says so, and never against what a kind asks for by itself.
+func TestApprovals(t *testing.T) {
+	set := rules(t, approving)
+	for _, c := range []struct {
+		name, data string
+		want       Approval
+	}{
+		{"user.terminated", `{"user":{"email":"m@acme.example"}}`,
+			Approval{2, "playbook p, okta.deactivate_user: needs the approval of 2", 8 * time.Hour, false}},
+		{"user.compromised", `{"user":{"email":"m@acme.example"}}`, Approval{}},
+		{"client.compromised", `{"client_id":"0oaOther","n":1}`, Approval{}},
+		{"client.compromised", `{"client_id":"0oaCore1","n":1}`, Approval{1, "client.compromised: needs the approval of 1", time.Hour, true}},
+		{"client.compromised", `{"client_id":"0oaCore1","n":2}`, Approval{3, "client.compromised: needs the approval of 3", 2 * time.Hour, true}},
+		{"app.retired", `{"app":{"key":"k"}}`,
+			Approval{1, "transmit.delete_all_clients, playbook r: needs the approval of 1", 0, false}},
+	} {
+		if diff := cmp.Diff(c.want, verdict(t, set, plan(t, set, event(t, c.name, c.data))).Approval); diff != "" {
+			t.Errorf("%s %s: -want +got\n%s", c.name, c.data, diff)
+		}
 	}
 }

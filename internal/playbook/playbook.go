@@ -33,7 +33,11 @@ type Set struct {
 	shapes map[string]shape  // of the events in books
 	guards guards
 	config string // Version of the file that it was compiled from
+	source []byte // that file
 }
+
+// Source is the file that the set was compiled from. It must not be changed.
+func (s *Set) Source() []byte { return s.source }
 
 // Version names the file that the set was compiled from, by its content.
 func (s *Set) Version() string { return s.config }
@@ -67,14 +71,14 @@ func Compile(p config.Playbooks, kinds []Kind) (*Set, error) {
 	for _, row := range events.Catalogue() {
 		c.eventNames = append(c.eventNames, row.Name)
 	}
-	s := &Set{books: map[string][]book{}, shapes: map[string]shape{}, config: p.Version}
+	s := &Set{books: map[string][]book{}, shapes: map[string]shape{}, config: p.Version, source: p.Source}
 	for _, b := range p.List {
 		c.book(s, b)
 	}
 	for name, env := range c.envs {
 		s.shapes[name] = env.shape
 	}
-	s.guards = c.guards(p.Guards)
+	s.guards = c.guards(p.Guards, p.List)
 	if err := c.faults.Err(); err != nil {
 		return nil, err
 	}

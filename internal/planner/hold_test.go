@@ -1,0 +1,135 @@
+package planner_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
+	"keyturn/internal/playbook"
+)
+
+// answer is what came of a command.
+func (w *world) answer(id string) string {
+	w.t.Helper()
+	return w.last(ledger.PersonSubject(planner.Receipts, id)).Reason
+}
+
+// TestOnePersonsWordCountsOnce: another machine, other letters and a resent command make nobody another person.
+func TestOnePersonsWordCountsOnce(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.rules.approvers = 2
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.send(e)
+	for i, actor := range []string{"ann@laptop", "ann@laptop", "Ann@desk", " ann", "ａnn@laptop"} {
+		w.send(w.command("c"+string(rune('0'+i)), events.Approve, e.Case(), actor))
+	}
+	w.send(w.command("c0", events.Approve, e.Case(), "bob@laptop"), w.command("c9", events.Approve, e.Case(), ""))
+	w.settle()
+	w.want("held", e.Case(), ledger.Held, needs)
+	if n := len(w.decision(e.Case()).Hold.Given); n != 1 {
+		t.Errorf("%d words count, want 1", n)
+	}
+	if got := w.answer("c2"); !strings.Contains(got, "another person must") {
+		t.Errorf("answer %q", got)
+	}
+	w.send(w.command("c10", events.Approve, e.Case(), "bob@laptop"))
+	w.settle()
+	w.want("approved", e.Case(), planned, closed)
+}
+
+// TestWhoAskedDoesNotApprove: the sender of an event by hand, and whoever sends a conflict on, ask for it.
+func TestWhoAskedDoesNotApprove(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.rules.approvers = 1
+	sent := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	sent.Source = events.AskedSource("ann@laptop")
+	other := w.happening("user.terminated", "1", "peter", w.clock, time.Time{})
+	other.Source = sent.Source
+	own := other
+	own.ID += "~" + other.ContentHash()
+	w.send(sent, other)
+	w.settle()
+	w.send(w.command("r1", events.RedriveVerb, own.Case(), "carl@laptop"))
+	w.settle()
+	w.send(w.command("c1", events.Approve, sent.Case(), "ann@desk"), w.command("c2", events.Approve, own.Case(), "carl@laptop"),
+		w.command("c3", events.Approve, own.Case(), "ann@laptop"))
+	w.settle()
+	w.want("by ann", sent.Case(), ledger.Held, needs)
+	w.want("by carl", own.Case(), ledger.Held, needs)
+	for _, id := range []string{"c1", "c2", "c3"} {
+		if got := w.answer(id); !strings.Contains(got, "asked for it") {
+			t.Errorf("%s: answer %q", id, got)
+		}
+	}
+	w.send(w.command("c4", events.Approve, sent.Case(), "carl@laptop"), w.command("c5", events.Approve, own.Case(), "dora@laptop"))
+	w.settle()
+	w.want("approved", sent.Case(), planned, closed)
+	w.want("approved too", own.Case(), planned, closed)
+}
+
+// TestBrakedDoesNotProceed: time lets a plan go on that nobody denied, and never one that was too much.
+func TestBrakedDoesNotProceed(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.rules.approvers, w.rules.expires, w.rules.proceed = 1, time.Hour, true
+	w.rules.brakes = []playbook.Brake{{Name: "terminations", Max: 0, Per: time.Hour}}
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.send(e)
+	w.settle()
+	w.advance(100 * time.Hour)
+	w.settle()
+	w.want("held", e.Case(), ledger.Held, needs)
+	if h := w.decision(e.Case()).Hold; h.Brake != "terminations" || !h.Until.IsZero() {
+		t.Errorf("hold %+v", h)
+	}
+}
+
+// TestHoldThatComesBackEarly: the end of a hold is exact, however early it comes back.
+func TestHoldThatComesBackEarly(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.rules.approvers, w.rules.expires = 1, time.Hour
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.send(e)
+	w.settle()
+	until := w.decision(e.Case()).Hold.Until
+	for _, early := range []time.Duration{59 * time.Minute, time.Second} {
+		w.clock = until.Add(-early)
+		out := w.planner().Due(t.Context(), w.now.scheduled[e.Case()], w.clock)
+		if wait := out.Verdict == events.Retry && out.Delay == early; out.Err != nil || wait != (early == time.Second) {
+			t.Errorf("%s early: %+v", early, out)
+		}
+		w.want("held", e.Case(), ledger.Held, needs)
+	}
+	w.advance(time.Second)
+	w.settle()
+	w.want("denied", e.Case(), cancelled, closed)
+	w.wantRest()
+}
+
+// TestHoldIsCalledOff: an approved plan does not end when its hold would have; one that is protected by then is refused
+// and does not go on.
+func TestHoldIsCalledOff(t *testing.T) {
+	for protected, want := range map[bool]ledger.State{false: planned, true: ledger.Refused} {
+		w := newWorld(t)
+		w.armed = false
+		w.rules.approvers, w.rules.expires, w.rules.proceed = 1, 24*time.Hour, protected
+		e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+		w.send(e)
+		w.settle()
+		w.rules.protected[e.Subject] = protected
+		if !protected {
+			w.send(w.command("c1", events.Approve, e.Case(), "ann"))
+			w.settle()
+		}
+		w.advance(25 * time.Hour)
+		w.settle()
+		w.want("ended", e.Case(), want, closed)
+		w.wantRest()
+	}
+}
