@@ -141,7 +141,7 @@ func failureOf(err error) *ledger.Failure {
 	if e, ok := errors.AsType[*apiclient.Error](err); ok {
 		f.Op, f.Status, f.Code, f.RequestID = e.Op, e.Status, e.Code, e.RequestID
 	}
-	f.Suggestion = suggestion(err)
+	f.Suggestion = Suggestion(err)
 	return f
 }
 
@@ -153,8 +153,8 @@ type advised struct {
 
 func (e advised) Unwrap() error { return e.error }
 
-// suggestion says what a person should do next.
-func suggestion(err error) string {
+// Suggestion says what a person should do next about the fault of an action; empty = wait.
+func Suggestion(err error) string {
 	if e, ok := errors.AsType[advised](err); ok {
 		return e.advice
 	}

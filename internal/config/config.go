@@ -55,13 +55,24 @@ func Read(dir string, refs Resolver) (Config, error) {
 	known := !r.faulty()
 	if doc, ok := r.open(filepath.Join(dir, PlaybooksFile), "playbooks.json"); ok {
 		c.Playbooks = readPlaybooks(doc)
-		c.Playbooks.Version = doc.version
 		if known || len(c.Connections) > 0 {
 			checkConnections(doc, c.Playbooks, c.Connections)
 			checkCounts(doc, c.Playbooks.Guards, c.Connections)
 		}
 	}
 	return c, r.err()
+}
+
+// ReadPlaybooks reads playbooks.yaml in dir and nothing else: for those who have no connections to check it against.
+// The error is Faults.
+func ReadPlaybooks(dir string, refs Resolver) (Playbooks, error) {
+	r := reader{refs: refs.in(dir)}
+	doc, ok := r.open(filepath.Join(dir, PlaybooksFile), "playbooks.json")
+	if !ok {
+		return Playbooks{}, r.err()
+	}
+	p := readPlaybooks(doc)
+	return p, r.err()
 }
 
 // Version is the short name of what stands in a file: the first 12 hex digits of its SHA-256, as sha256sum prints them.

@@ -24,6 +24,7 @@ func (p path) to(steps ...string) path { return slices.Concat(p, steps) }
 // schema refuses: it gets the zero value there, and a second fault at the same path is not reported.
 type document struct {
 	file    string
+	source  []byte // the file as it stands
 	version string // Version of the file
 	lines   []string
 	root    *yaml.Node

@@ -56,7 +56,7 @@ func (r *reader) parse(file string, b []byte, schema string, prepare ...func(*do
 	if !ok {
 		return nil, false
 	}
-	d := &document{file: file, version: Version(b), lines: strings.Split(string(b), "\n"), root: root, reader: r, bad: map[string]bool{}}
+	d := &document{file: file, source: b, version: Version(b), lines: strings.Split(string(b), "\n"), root: root, reader: r, bad: map[string]bool{}}
 	for _, do := range prepare {
 		do(d)
 	}

@@ -6,6 +6,7 @@ type Playbooks struct {
 	List    []Playbook
 	Guards  Guards
 	Version string // Version of the file: which configuration planned a case
+	Source  []byte // the file itself
 }
 
 // Playbook is a rule: event type and condition → steps.
@@ -78,7 +79,7 @@ type stepDoc struct {
 }
 
 func readPlaybooks(d *document) Playbooks {
-	var p Playbooks
+	p := Playbooks{Version: d.version, Source: d.source}
 	seen := map[string]Position{}
 	for _, at := range d.items("playbooks") {
 		var raw playbookDoc

@@ -39,9 +39,9 @@ func (f *Fault) Error() string { return f.Message }
 // Unwrap gives what the client said, which names nobody.
 func (f *Fault) Unwrap() error { return f.Err }
 
-// faultOf puts the error of a client into a code, and says what to do about it. What a reply means was decided by the
+// FaultOf puts the error of a client into a code, and says what to do about it. What a reply means was decided by the
 // client; this only tells a person.
-func faultOf(err error) error {
+func FaultOf(err error) error {
 	if f, ok := errors.AsType[*Fault](err); ok {
 		return f
 	}

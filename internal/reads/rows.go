@@ -7,7 +7,7 @@ func rows[T any](seq iter.Seq2[T, error], row func(T) any) Rows {
 	return func(yield func(any, error) bool) {
 		for v, err := range seq {
 			if err != nil {
-				yield(nil, faultOf(err))
+				yield(nil, FaultOf(err))
 				return
 			}
 			if !yield(row(v), nil) {
@@ -21,7 +21,7 @@ func rows[T any](seq iter.Seq2[T, error], row func(T) any) Rows {
 func some[T any](list []T, err error, row func(T) any) Rows {
 	return func(yield func(any, error) bool) {
 		if err != nil {
-			yield(nil, faultOf(err))
+			yield(nil, FaultOf(err))
 			return
 		}
 		for _, v := range list {

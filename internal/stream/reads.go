@@ -14,13 +14,20 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// Read names what the holder of a lane is asked. It is the second token of the subject: keyturn.<read>.<connection>.
+// Read names what a worker is asked. It is the second token of the subject: keyturn.<read>.<connection>.
 type Read string
 
 const (
 	ReadGet   Read = "get"   // what the provider has
 	ReadCheck Read = "check" // how the connection stands
+	// ReadObserve asks what an action would change at the provider now.
+	ReadObserve Read = "observe"
+	// ReadConfig asks which playbooks are in force. It is asked of AnyWorker.
+	ReadConfig Read = "config"
 )
+
+// AnyWorker stands where a read names a connection, when it is about none: any worker answers.
+const AnyWorker = "worker"
 
 // prefixReads begins the subjects of reads. They are plain requests: nothing of them is stored.
 const prefixReads = "keyturn"

@@ -119,11 +119,22 @@ func (f *fleet) lanes() []*lane.Lane {
 	return list
 }
 
-// names are the connections that they are for.
+// connections are what they are for.
+func (f *fleet) connections() config.Connections {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := make(config.Connections, len(f.berths))
+	for i, b := range f.berths {
+		list[i] = b.connection
+	}
+	return list
+}
+
+// names are the names of the connections.
 func (f *fleet) names() []string {
 	var names []string
-	for _, l := range f.lanes() {
-		names = append(names, l.Connection)
+	for _, c := range f.connections() {
+		names = append(names, c.Name)
 	}
 	return names
 }

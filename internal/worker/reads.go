@@ -58,7 +58,8 @@ func (d *desk) serve(ctx context.Context, holder string, epoch uint64) {
 		Metadata: map[string]string{"connection": d.connection.Name, "provider": d.connection.Provider,
 			"worker": holder, "epoch": strconv.FormatUint(epoch, 10)},
 		Readers: map[stream.Read]stream.Reader{
-			stream.ReadGet: d.get,
+			stream.ReadGet:     d.get,
+			stream.ReadObserve: d.observe,
 			stream.ReadCheck: func(ctx context.Context, _ []byte, send func([]byte) error) error {
 				return d.check(ctx, holder, epoch, send)
 			},

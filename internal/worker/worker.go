@@ -158,6 +158,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	g.Go(func() error { return w.planner.Run(ctx, w.bus) })
 	g.Go(func() error { w.bus.Janitor(ctx, sweepEvery); return nil })
 	g.Go(func() error { w.watchStrays(ctx); return nil })
+	g.Go(func() error { w.serveActive(ctx); return nil })
 	g.Go(func() error { return w.fleet.run(ctx) })
 	return g.Wait()
 }
