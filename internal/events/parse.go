@@ -26,6 +26,22 @@ func parse(data []byte) (any, error) {
 	return v, p.end()
 }
 
+// Tree reads the JSON of a sender that is not ours into maps, slices, strings, numbers, bools and nil: int64 for a whole
+// number that fits, float64 for any other. Where encoding/json takes the last of two members of one name, and any half
+// of a surrogate pair for U+FFFD, so does it. Its strings share one copy of the text, and keep that alive. Its errors
+// are Violations.
+func Tree(data []byte) (any, error) {
+	if !utf8.Valid(data) {
+		return nil, Violation{Rule: "json: not UTF-8"}
+	}
+	p := parser{text: data, whole: string(data), lax: true}
+	v, err := p.value()
+	if err != nil {
+		return nil, err
+	}
+	return v, p.end()
+}
+
 // parser reads JSON text (RFC 8259) and keeps the path to where it is as a stack, spelled only for a fault: spelled at
 // every step, a long member name above many members would cost its length for each.
 type parser struct {
@@ -34,6 +50,8 @@ type parser struct {
 	path []string
 	deep int  // how many objects and arrays it is in
 	lax  bool // a member may be given twice, and the last counts
+
+	whole string // the text once more: strings are parts of it, and numbers are numbers, not literals
 
 	// blind: only whether it is JSON counts. Nothing is kept, and the path stays where it was.
 	blind bool
@@ -180,6 +198,9 @@ func (p *parser) str() (string, error) {
 			if p.blind {
 				return "", nil
 			}
+			if p.whole != "" {
+				return p.whole[begin+1 : i], nil
+			}
 			return string(p.text[begin+1 : i]), nil
 		case c == '\\':
 			return p.escapedString(begin, i)
@@ -229,7 +250,18 @@ func (p *parser) number() (any, error) {
 		return nil, p.fault("json: number out of range")
 	}
 	p.at += n
+	if p.whole != "" {
+		return value(literal)
+	}
 	return literal, nil
+}
+
+// value is a tame literal as a number.
+func value(literal json.Number) (any, error) {
+	if i, err := literal.Int64(); err == nil {
+		return i, nil
+	}
+	return literal.Float64()
 }
 
 // numberLen is how many bytes of text are a number (RFC 8259, section 6); 0 = it does not begin with one.

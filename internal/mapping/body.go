@@ -2,17 +2,16 @@ package mapping
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"keyturn/internal/events"
 )
 
-// errNotJSON and errNotForm say why a body cannot be read. They quote nothing of it.
+// Why a body cannot be read. Nothing of it is quoted.
 var (
-	errNotJSON = errors.New("json: cannot be read")
 	errNotForm = errors.New("form: cannot be read")
 	errEmpty   = errors.New("the body is empty")
 )
@@ -37,51 +36,9 @@ func (m *Mapping) Parse(body []byte) (tree any, err error) {
 	return tree, nil
 }
 
-// ParseJSON reads one JSON value. Whole numbers are integers, as those who write expressions expect.
-func ParseJSON(text []byte) (any, error) {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	var tree any
-	if err := dec.Decode(&tree); err != nil {
-		return nil, errNotJSON
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errNotJSON
-	}
-	return numbers(tree)
-}
-
-// numbers replaces the literals of numbers by numbers.
-func numbers(tree any) (any, error) {
-	var err error
-	switch x := tree.(type) {
-	case map[string]any:
-		for name, v := range x {
-			switch v.(type) {
-			case map[string]any, []any, json.Number:
-				if x[name], err = numbers(v); err != nil {
-					return nil, err
-				}
-			}
-		}
-	case []any:
-		for i, v := range x {
-			if x[i], err = numbers(v); err != nil {
-				return nil, err
-			}
-		}
-	case json.Number:
-		if n, err := strconv.ParseInt(string(x), 10, 64); err == nil {
-			return n, nil
-		}
-		f, err := x.Float64()
-		if err != nil {
-			return nil, errNotJSON
-		}
-		return f, nil
-	}
-	return tree, nil
-}
+// ParseJSON reads one JSON value as expressions see it: whole numbers are integers, as those who write expressions
+// expect.
+func ParseJSON(text []byte) (any, error) { return events.Tree(text) }
 
 // drop removes what a pointer names; a step * is any member or element.
 func drop(tree any, pointer []string) {

@@ -1,0 +1,68 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// numbered is what encoding/json reads, with the numbers that Tree gives.
+func numbered(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		for name, m := range x {
+			x[name] = numbered(m)
+		}
+	case []any:
+		for i, m := range x {
+			x[i] = numbered(m)
+		}
+	case json.Number:
+		if i, err := x.Int64(); err == nil {
+			return i
+		}
+		f, _ := x.Float64()
+		return f
+	}
+	return v
+}
+
+// FuzzTree: what Tree reads, encoding/json reads the same.
+func FuzzTree(f *testing.F) {
+	for _, text := range []string{
+		`{"a": [1, -2.5, 1e3, 9223372036854775807, 9223372036854775808, true, false, null, "x"], "a": {"é": "\u00e9\ud83d\ude00\ud83d"}}`,
+		`"text"`, ` 12 `, `[]`, `{}`, `[1,]`, `{"a" 1}`, `01`, `-`, `"a`, `nul`, "\"\x01\"", `1 2`, `1e400`, ``, "\xff",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got, err := Tree(text)
+		dec := json.NewDecoder(bytes.NewReader(text))
+		dec.UseNumber()
+		var want any
+		readable := json.Valid(text) && dec.Decode(&want) == nil
+		if err != nil {
+			return // Tree has bounds that encoding/json has not
+		}
+		if !readable {
+			t.Fatalf("%q is read, and is no JSON", text)
+		}
+		if diff := cmp.Diff(numbered(want), got); diff != "" {
+			t.Errorf("-encoding/json +Tree:\n%s", diff)
+		}
+	})
+}
+
+// TestTreeReads: what is JSON is read, within the bounds.
+func TestTreeReads(t *testing.T) {
+	for text, ok := range map[string]bool{
+		`{"a": {"a": 1}, "A": 2}`: true, `[1, 2]`: true, `"\ud83d"`: true, ` null `: true,
+		`{"a": 1`: false, `[1,]`: false, `1 2`: false, ``: false, `1e400`: false, "\"\xff\"": false,
+	} {
+		if _, err := Tree([]byte(text)); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
