@@ -15,14 +15,20 @@ type value struct {
 	literal any
 	expr    *program
 	list    []value
-	fields  map[string]value
+	fields  []field // nil = no object
+}
+
+// field is a member of an object. They are kept in the order of the file, in which their faults are found.
+type field struct {
+	name  string
+	value value
 }
 
 // params compiles the members of an object; at is its path, for a Trace.
 func (k *compiler) params(list []config.Param, at string) value {
-	v := value{fields: make(map[string]value, len(list))}
+	v := value{fields: make([]field, 0, len(list))}
 	for _, p := range list {
-		v.fields[p.Name] = k.value(p.Value, at+"."+p.Name)
+		v.fields = append(v.fields, field{p.Name, k.value(p.Value, at+"."+p.Name)})
 	}
 	return v
 }
@@ -49,7 +55,7 @@ func (v value) each(visit func(*program)) {
 		visit(v.expr)
 	}
 	for _, f := range v.fields {
-		f.each(visit)
+		f.value.each(visit)
 	}
 	for _, item := range v.list {
 		item.each(visit)
@@ -88,13 +94,13 @@ func (s *scope) resolve(v value) (any, error) {
 		return plain, nil
 	case v.fields != nil:
 		m := make(map[string]any, len(v.fields))
-		for name, field := range v.fields {
-			one, err := s.resolve(field)
+		for _, f := range v.fields {
+			one, err := s.resolve(f.value)
 			if err != nil {
 				return nil, err
 			}
 			if one != nil && one != "" {
-				m[name] = one
+				m[f.name] = one
 			}
 		}
 		return m, nil

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -96,12 +97,27 @@ func counts(reg *prometheus.Registry) (map[string]int, error) {
 
 // Request is the delivery, signed unless the case says otherwise.
 func (c Case) Request(spec ingest.SourceSpec) (*http.Request, error) {
-	req := httptest.NewRequest(c.Method, c.Path, bytes.NewReader(c.Body))
-	req.Header = c.Header.Clone()
+	body := []byte(samples(string(c.Body)))
+	req := httptest.NewRequest(c.Method, samples(c.Path), bytes.NewReader(body))
+	for name, values := range c.Header {
+		for _, v := range values {
+			req.Header.Add(name, samples(v))
+		}
+	}
 	if c.Unsigned {
 		return req, nil
 	}
-	return req, ingest.Sign(spec, req, c.Body, "rehearsal", c.At)
+	return req, ingest.Sign(spec, req, body, "rehearsal", c.At)
+}
+
+var sampleRef = regexp.MustCompile(`\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// samples writes the sample secrets into a text that refers to them.
+func samples(text string) string {
+	return sampleRef.ReplaceAllStringFunc(text, func(ref string) string {
+		v, _ := sampleEnv(sampleRef.FindStringSubmatch(ref)[1])
+		return v
+	})
 }
 
 // unsaid are the headers of an answer that are always the same.
