@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	settings, err := config.IngestFromEnv()
 	reading := reload.NewReading()
 	sources, serr := config.ReadSources(settings.ConfigDir, reading.Resolver())
-	if err := config.Join(err, serr); err != nil {
+	if err := config.Join(err, serr, sources.CheckListener(settings.TLS)); err != nil {
 		return process.Misconfigured(err)
 	}
 	return serve(ctx, settings, reading, sources, stderr)
@@ -56,7 +56,8 @@ func serve(ctx context.Context, settings config.Ingest, reading *reload.Reading,
 	defer process.Deadline(ctx, settings.Shutdown, log)()
 	reg := admin.NewRegistry()
 	sources, err := ingest.NewSources(list)
-	if err != nil {
+	secured, terr := ingest.ListenerTLS(settings.TLS)
+	if err := errors.Join(err, terr); err != nil {
 		return process.Misconfigured(err)
 	}
 	bus, err := stream.Connect(ctx, process.Broker(settings.NATS, "keyturn-ingest", log, reg))
@@ -75,7 +76,7 @@ func serve(ctx context.Context, settings config.Ingest, reading *reload.Reading,
 	}
 	watcher, err := reload.New(reload.Options{
 		First: reading, Every: settings.Reload, Hangup: hangup, Log: log, Metrics: reg,
-		Load: func(refs config.Resolver) (func(), error) { return load(settings.ConfigDir, refs, handler) },
+		Load: func(refs config.Resolver) (func(), error) { return load(settings, refs, handler) },
 	})
 	if err != nil {
 		return err
@@ -88,7 +89,7 @@ func serve(ctx context.Context, settings config.Ingest, reading *reload.Reading,
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for health and metrics: %w", err), public.Close())
 	}
-	server := ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: log, Drain: settings.Drain})
+	server := ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: log, TLS: secured, Drain: settings.Drain})
 	log.InfoContext(ctx, "ingest listens", "version", version, "public", public.Addr().String(),
 		"admin", private.Addr().String(), "sources", len(sources))
 	// Probes are answered until the public listener has stopped: while it drains, they learn that it does.
@@ -98,16 +99,21 @@ func serve(ctx context.Context, settings config.Ingest, reading *reload.Reading,
 	g.Go(func() error { return watcher.Run(ctx) })
 	g.Go(func() error {
 		return admin.Serve(probed, private, admin.Handler(reg, func() []admin.Check {
-			return []admin.Check{{Name: "listener", Run: server.Ready}, process.BrokerCheck(bus), watcher.Check()}
+			return []admin.Check{{Name: "listener", Run: server.Ready}, process.BrokerCheck(bus), watcher.Check(), sourcesCheck(handler)}
 		}))
 	})
 	return g.Wait()
 }
 
+// sourcesCheck shows what the intake believes. It never keeps the process from being ready.
+func sourcesCheck(h *ingest.Handler) admin.Check {
+	return admin.Check{Name: "sources", Run: func(context.Context) error { return nil }, Notes: h.Notes}
+}
+
 // load reads sources.yaml anew, and gives what lets the handler serve what it says.
-func load(dir string, refs config.Resolver, handler *ingest.Handler) (func(), error) {
-	list, err := config.ReadSources(dir, refs)
-	if err != nil {
+func load(settings config.Ingest, refs config.Resolver, handler *ingest.Handler) (func(), error) {
+	list, err := config.ReadSources(settings.ConfigDir, refs)
+	if err := config.Join(err, list.CheckListener(settings.TLS)); err != nil {
 		return nil, err
 	}
 	sources, err := ingest.NewSources(list)

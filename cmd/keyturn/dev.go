@@ -54,6 +54,9 @@ func (a *app) dev(ctx context.Context, sandboxAddr string) (err error) {
 	if err := ownBroker(settings); err != nil {
 		return err
 	}
+	if settings.TLS != (config.PublicTLS{}) {
+		return usage(errors.New("KEYTURN_TLS_… is for serve: dev sends to itself without TLS, unset it"))
+	}
 	sb, err := sandbox.New(sandbox.Options{JournalSize: 10_000}).Listen(sandboxAddr)
 	if err != nil {
 		return err

@@ -39,6 +39,7 @@ type machineOptions struct {
 	Reload        time.Duration    // how often the configuration's files are looked at; 0 = never
 	Hangup        <-chan os.Signal // loads the configuration at once; nil = never
 	Public, Admin string           // addresses to listen on
+	TLS           config.PublicTLS // of the public one; empty = none
 	Log           *slog.Logger
 	Limits        actions.Limits                                     // of the runner; zero = its own
 	Meter         func(events.Action, apiclient.Gate) apiclient.Gate // counts calls; nil = nobody does
@@ -50,7 +51,9 @@ type machine struct {
 	bus     *stream.Bus
 	keyer   events.Keyer
 	worker  *worker.Worker
+	handler *ingest.Handler
 	server  *ingest.Server
+	secured bool // the public listener speaks TLS
 	public  net.Listener
 	private net.Listener
 	admin   http.Handler
@@ -63,7 +66,7 @@ type machine struct {
 // call before run. What it started it stops when it fails.
 func newMachine(ctx context.Context, o machineOptions) (_ *machine, err error) {
 	reading := reload.NewReading()
-	files, err := readFiles(o.ConfigDir, reading.Resolver())
+	files, err := readFiles(o, reading.Resolver())
 	if err != nil {
 		return nil, usage(err)
 	}
@@ -106,11 +109,16 @@ func (m *machine) face(o machineOptions, reading *reload.Reading, sources []*ing
 	}
 	if m.watcher, err = reload.New(reload.Options{
 		First: reading, Every: o.Reload, Hangup: o.Hangup, Log: o.Log, Metrics: reg,
-		Load: func(refs config.Resolver) (func(), error) { return m.load(o.ConfigDir, refs, handler) },
+		Load: func(refs config.Resolver) (func(), error) { return m.load(o, refs, handler) },
 	}); err != nil {
 		return err
 	}
-	m.server = ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: o.Log})
+	secured, err := ingest.ListenerTLS(o.TLS)
+	if err != nil {
+		return usage(err)
+	}
+	m.secured = secured != nil
+	m.handler, m.server = handler, ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: o.Log, TLS: secured})
 	m.admin = admin.Handler(reg, func() []admin.Check { return append(m.checks(), m.worker.Checks()...) })
 	return m.listen(o)
 }
@@ -124,20 +132,21 @@ type files struct {
 }
 
 // readFiles reads and checks the three files. The error has the faults of all.
-func readFiles(dir string, refs config.Resolver) (f files, err error) {
-	var faults [4]error
-	f.sources, faults[0] = config.ReadSources(dir, refs)
-	f.Config, faults[1] = config.Read(dir, refs)
+func readFiles(o machineOptions, refs config.Resolver) (f files, err error) {
+	var faults [5]error
+	f.sources, faults[0] = config.ReadSources(o.ConfigDir, refs)
+	f.Config, faults[1] = config.Read(o.ConfigDir, refs)
 	f.set, faults[2] = worker.Playbooks(f.Playbooks)
 	if faults[0] == nil {
 		f.made, faults[3] = ingest.NewSources(f.sources)
+		faults[4] = f.sources.CheckListener(o.TLS)
 	}
 	return f, config.Join(faults[:]...)
 }
 
 // load reads the files anew, and gives what puts all three in force.
-func (m *machine) load(dir string, refs config.Resolver, handler *ingest.Handler) (func(), error) {
-	f, err := readFiles(dir, refs)
+func (m *machine) load(o machineOptions, refs config.Resolver, handler *ingest.Handler) (func(), error) {
+	f, err := readFiles(o, refs)
 	if err != nil {
 		return nil, err
 	}
@@ -182,12 +191,17 @@ func (m *machine) checks() []admin.Check {
 	return []admin.Check{
 		{Name: "listener", Run: m.server.Ready},
 		{Name: "broker", Run: m.bus.Ready, Notes: func() string { return "durability " + string(m.bus.Durability()) }},
-		m.watcher.Check(),
+		m.watcher.Check(), {Name: "sources", Run: func(context.Context) error { return nil }, Notes: m.handler.Notes},
 	}
 }
 
 // URL is where the machine takes webhooks.
-func (m *machine) URL() string { return "http://" + m.public.Addr().String() }
+func (m *machine) URL() string {
+	if m.secured {
+		return "https://" + m.public.Addr().String()
+	}
+	return "http://" + m.public.Addr().String()
+}
 
 // AdminURL is where it serves health and metrics.
 func (m *machine) AdminURL() string { return "http://" + m.private.Addr().String() }

@@ -96,6 +96,9 @@ func (a *app) send(ctx context.Context, file string, d delivery) error {
 	}
 	if d.url == "" {
 		d.url = "http://" + settings.Listen
+		if settings.TLS.Cert != "" {
+			d.url = "https://" + settings.Listen
+		}
 	}
 	cases, err := a.post(ctx, spec, d, p)
 	if err != nil {

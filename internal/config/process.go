@@ -16,6 +16,7 @@ type Ingest struct {
 	Listen      string        `split_words:"true" default:"127.0.0.1:8480" desc:"address of the public listener, host:port"`
 	AdminListen string        `split_words:"true" default:"127.0.0.1:8481" desc:"address of health and metrics, host:port; never public"`
 	Reload      time.Duration `split_words:"true" default:"10s" desc:"how often the configuration's files are looked at for a change, besides at SIGHUP; 0s = never"`
+	TLS         PublicTLS
 	Drain       time.Duration `split_words:"true" default:"5s" desc:"how long deliveries are still taken after /readyz says no: at least the period of the readiness probe; 0s = not at all"`
 	Shutdown    time.Duration `split_words:"true" default:"20s" desc:"the longest a clean stop may take"`
 	NATS        NATS
@@ -41,10 +42,11 @@ type Local struct {
 	Listen        string        `split_words:"true" default:"127.0.0.1:8480" desc:"address of the public listener, host:port"`
 	AdminListen   string        `split_words:"true" default:"127.0.0.1:8481" desc:"address of health and metrics, host:port; never public"`
 	Shutdown      time.Duration `split_words:"true" default:"20s" desc:"the longest a clean stop may take"`
-	Store         string        `split_words:"true" default:".keyturn" desc:"directory of the embedded broker and of what is generated beside it"`
-	Durability    Durability    `split_words:"true" default:"group" desc:"how the embedded broker reaches the disk: group (one barrier for many messages) or always (one fsync a message)"`
-	StoreMaxBytes Bytes         `split_words:"true" default:"8GiB" desc:"the most that the embedded broker stores, with KiB, MiB, GiB or TiB"`
-	DeploymentKey secret.Value  `split_words:"true" desc:"key that hides principals in subjects, at least 16 bytes; generated in the store when not given"`
+	TLS           PublicTLS
+	Store         string       `split_words:"true" default:".keyturn" desc:"directory of the embedded broker and of what is generated beside it"`
+	Durability    Durability   `split_words:"true" default:"group" desc:"how the embedded broker reaches the disk: group (one barrier for many messages) or always (one fsync a message)"`
+	StoreMaxBytes Bytes        `split_words:"true" default:"8GiB" desc:"the most that the embedded broker stores, with KiB, MiB, GiB or TiB"`
+	DeploymentKey secret.Value `split_words:"true" desc:"key that hides principals in subjects, at least 16 bytes; generated in the store when not given"`
 	NATS          NATS
 	Log           Log
 }
@@ -59,6 +61,13 @@ type NATS struct {
 	Monitor       string `split_words:"true" desc:"monitoring ports of every server, comma-separated, from which their durability is read: http://host:8222"`
 	AssertDurable bool   `split_words:"true" default:"false" desc:"vouch that every server runs with sync_interval: always"`
 	TLS           TLS
+}
+
+// PublicTLS are the files of a public listener that speaks TLS itself, rather than a proxy before it.
+type PublicTLS struct {
+	Cert     string `split_words:"true" desc:"path of the public listener's certificate chain, PEM, read again when it changes; without it a proxy must bring TLS"`
+	Key      string `split_words:"true" desc:"path of the key of that certificate, PEM"`
+	ClientCA string `split_words:"true" desc:"path of the authorities of client certificates, PEM: for sources that verify by mtls"`
 }
 
 // TLS are the files of a TLS connection to NATS.
@@ -83,9 +92,19 @@ func IngestFromEnv() (Ingest, error) {
 	e.listen("KEYTURN_ADMIN_LISTEN", s.AdminListen)
 	e.positive("KEYTURN_SHUTDOWN", s.Shutdown)
 	e.reload(s.Reload)
+	e.publicTLS(s.TLS)
 	e.drain(s.Drain, s.Shutdown)
 	e.nats(s.NATS, true)
 	return s, e.err()
+}
+
+func (e *environ) publicTLS(t PublicTLS) {
+	if (t.Cert == "") != (t.Key == "") {
+		e.fault("KEYTURN_TLS_CERT", "and KEYTURN_TLS_KEY belong together: set both, or neither")
+	}
+	if t.ClientCA != "" && t.Cert == "" {
+		e.fault("KEYTURN_TLS_CLIENT_CA", "has no effect without TLS: set KEYTURN_TLS_CERT and KEYTURN_TLS_KEY too")
+	}
 }
 
 // drain wants room for the rest of a stop after the drain: a stop that cannot be in time is cut off.
@@ -130,6 +149,7 @@ func LocalFromEnv() (Local, error) {
 	e.listen("KEYTURN_ADMIN_LISTEN", s.AdminListen)
 	e.positive("KEYTURN_SHUTDOWN", s.Shutdown)
 	e.reload(s.Reload)
+	e.publicTLS(s.TLS)
 	e.key(s.DeploymentKey)
 	e.nats(s.NATS, false)
 	return s, e.err()

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"time"
 
 	"keyturn/internal/secret"
@@ -178,6 +179,25 @@ func (v Verify) Kind() string {
 		return set[0]
 	}
 	return ""
+}
+
+// Uses reports whether a kind is among those of v.
+func (v Verify) Uses(kind string) bool {
+	uses := func(list []Verify) bool {
+		return slices.ContainsFunc(list, func(v Verify) bool { return v.Uses(kind) })
+	}
+	return v.Kind() == kind || uses(v.AllOf) || uses(v.AnyOf)
+}
+
+// CheckListener reports the sources that the public listener cannot serve. The error is Faults.
+func (s Sources) CheckListener(t PublicTLS) error {
+	var faults Faults
+	for _, source := range s {
+		if source.Verify.Uses("mtls") && t.ClientCA == "" {
+			faults = append(faults, Fault{Position: source.At, What: "verifies by mtls, and the listener asks for no client certificate: set KEYTURN_TLS_CERT, KEYTURN_TLS_KEY and KEYTURN_TLS_CLIENT_CA"})
+		}
+	}
+	return faults.Err()
 }
 
 // Over puts what a source says over what its preset says. The same kind is joined field by field: what the source

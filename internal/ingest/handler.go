@@ -101,6 +101,7 @@ func (h *Handler) Replace(list []*Source) error {
 	}
 	h.metrics.begin(list)
 	h.sources.Store(&named)
+	h.warn()
 	return nil
 }
 

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,7 @@ const (
 type ServerOptions struct {
 	Handler http.Handler
 	Log     *slog.Logger
+	TLS     *tls.Config // nil = a proxy before the listener brings TLS
 	// Drain is how long the server goes on answering after it has said that it is not ready any more: at least the
 	// period of the readiness probe, so that no balancer still sends here. Zero for a process that stands alone.
 	Drain time.Duration
@@ -45,6 +47,7 @@ func NewServer(o ServerOptions) *Server {
 		log:   o.Log,
 		http: &http.Server{
 			Handler:           o.Handler,
+			TLSConfig:         o.TLS,
 			ReadHeaderTimeout: readHeaderTimeout,
 			ReadTimeout:       readTimeout,
 			WriteTimeout:      writeTimeout,
@@ -81,13 +84,21 @@ func (s *Server) wait(failed <-chan error) error {
 	}
 }
 
+// serve answers on one listener, with TLS where it is configured.
+func (s *Server) serve(l net.Listener) error {
+	if s.http.TLSConfig != nil {
+		return s.http.ServeTLS(l, "", "")
+	}
+	return s.http.Serve(l)
+}
+
 // Serve answers on the listeners until ctx ends, then stops in order: not ready, wait Drain, take no new connection,
 // let every delivery under way be answered. The caller closes the publisher after Serve has returned, not before. The
 // error is nil after an orderly stop.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { failed <- s.http.Serve(l) }()
+		go func() { failed <- s.serve(l) }()
 	}
 	s.ready.Store(true)
 	var err error

@@ -34,6 +34,7 @@ type Source struct {
 	scope    string
 	keys     int
 	sets     bool // its deliveries are security event tokens
+	insecure bool // it believes everybody
 	verifier Verifier
 	sampler  sampler
 	preset   Preset // nil where there is a mapping
@@ -82,7 +83,7 @@ func NewSource(spec SourceSpec) (*Source, error) {
 	if s.preset = newPreset(spec); s.preset == nil && spec.Mapping == nil {
 		faults.add("preset", "is not one of: cloudevents, standard-webhooks; give a mapping")
 	}
-	s.sets = takesSET(spec.Verify)
+	s.sets, s.insecure = takesSET(spec.Verify), spec.Verify.None != nil
 	s.verifier, s.keys = newVerifier(spec, &faults)
 	err := s.compile(spec)
 	if len(faults) > 0 {
