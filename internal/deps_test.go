@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/stream":            {"internal/events", "internal/ledger"},
 	"internal/stream/embedded":   {"internal/stream"},
 	"internal/view":              {"internal/events", "internal/ledger"},
+	"internal/outcome":           {"internal/config", "internal/events", "internal/ledger", "internal/stream"},
 	"internal/planner":           {"internal/events", "internal/ledger", "internal/playbook", "internal/stream"},
 	"internal/apiclient":         {},
 	"internal/apiclient/*":       {"internal/apiclient"},

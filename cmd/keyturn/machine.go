@@ -20,6 +20,8 @@ import (
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ingest"
+	"keyturn/internal/ledger"
+	outcomes "keyturn/internal/outcome"
 	"keyturn/internal/playbook"
 	"keyturn/internal/reload"
 	"keyturn/internal/secret"
@@ -36,6 +38,7 @@ type machineOptions struct {
 	MaxStore      int64
 	DeploymentKey secret.Value // empty: the store's own
 	ConfigDir     string
+	Outcome       config.Outcome   // who is told over HTTP what becomes of things; zero = nobody
 	Reload        time.Duration    // how often the configuration's files are looked at; 0 = never
 	Hangup        <-chan os.Signal // loads the configuration at once; nil = never
 	Public, Admin string           // addresses to listen on
@@ -52,6 +55,7 @@ type machine struct {
 	keyer   events.Keyer
 	worker  *worker.Worker
 	handler *ingest.Handler
+	teller  *outcomes.Teller
 	server  *ingest.Server
 	secured bool // the public listener speaks TLS
 	public  net.Listener
@@ -94,6 +98,9 @@ func newMachine(ctx context.Context, o machineOptions) (_ *machine, err error) {
 		Bus: m.bus, Name: workerName(), Version: version, Keyer: m.keyer, Connections: files.Connections, Playbooks: files.set,
 		Log: o.Log, Limits: o.Limits, Meter: o.Meter,
 	}); err != nil {
+		return m, usage(err)
+	}
+	if m.teller, err = outcomes.New(m.bus, ledger.New(m.bus.Log(), time.Now), o.Outcome); err != nil {
 		return m, usage(err)
 	}
 	return m, m.face(o, reading, files.made, reg)
@@ -211,6 +218,7 @@ func (m *machine) AdminURL() string { return "http://" + m.private.Addr().String
 func (m *machine) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return m.worker.Run(ctx) })
+	g.Go(func() error { return m.teller.Run(ctx) })
 	g.Go(func() error { return m.watcher.Run(ctx) })
 	g.Go(func() error { return m.server.Serve(ctx, m.public) })
 	g.Go(func() error { return admin.Serve(ctx, m.private, m.admin) })

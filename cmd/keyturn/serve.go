@@ -78,6 +78,6 @@ func (a *app) localOptions(s config.Local, o machineOptions) machineOptions {
 	if _, chosen := os.LookupEnv("KEYTURN_DURABILITY"); chosen {
 		o.Durability = stream.Durability(s.Durability)
 	}
-	o.Announce, o.Public, o.Admin, o.Reload, o.TLS = true, s.Listen, s.AdminListen, s.Reload, s.TLS
+	o.Announce, o.Public, o.Admin, o.Reload, o.TLS, o.Outcome = true, s.Listen, s.AdminListen, s.Reload, s.TLS, s.Outcome
 	return o
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
@@ -19,6 +20,8 @@ import (
 	"keyturn/internal/admin"
 	"keyturn/internal/config"
 	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/outcome"
 	"keyturn/internal/playbook"
 	"keyturn/internal/process"
 	"keyturn/internal/reload"
@@ -75,6 +78,10 @@ func work(ctx context.Context, settings config.Worker, reading *reload.Reading, 
 	if err != nil {
 		return process.Misconfigured(err)
 	}
+	teller, err := outcome.New(bus, ledger.New(bus.Log(), time.Now), settings.Outcome)
+	if err != nil {
+		return process.Misconfigured(err)
+	}
 	watcher, err := reload.New(reload.Options{
 		First: reading, Every: settings.Reload, Hangup: hangup, Log: log, Metrics: reg,
 		Load: func(refs config.Resolver) (func(), error) { return load(settings.ConfigDir, refs, w) },
@@ -87,14 +94,18 @@ func work(ctx context.Context, settings config.Worker, reading *reload.Reading, 
 		return fmt.Errorf("listen for health and metrics: %w", err)
 	}
 	log.InfoContext(ctx, "worker starts", "version", version, "admin", private.Addr().String(), "connections", len(list))
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return w.Run(ctx) })
-	g.Go(func() error { return watcher.Run(ctx) })
-	g.Go(func() error {
-		return admin.Serve(ctx, private, admin.Handler(reg, func() []admin.Check {
-			return append([]admin.Check{process.BrokerCheck(bus), watcher.Check()}, w.Checks()...)
-		}))
+	health := admin.Handler(reg, func() []admin.Check {
+		return append([]admin.Check{process.BrokerCheck(bus), watcher.Check()}, w.Checks()...)
 	})
+	return together(ctx, w.Run, teller.Run, watcher.Run, func(ctx context.Context) error { return admin.Serve(ctx, private, health) })
+}
+
+// together runs all parts until ctx ends or one of them fails.
+func together(ctx context.Context, parts ...func(context.Context) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, run := range parts {
+		g.Go(func() error { return run(ctx) })
+	}
 	return g.Wait()
 }
 

@@ -31,6 +31,7 @@ type Worker struct {
 	Shutdown      time.Duration `split_words:"true" default:"20s" desc:"the longest a clean stop may take"`
 	DeploymentKey secret.Value  `split_words:"true" required:"true" desc:"key that hides principals in subjects: the same on every worker, for ever; at least 16 bytes"`
 	Replicas      int           `split_words:"true" default:"3" desc:"copies of every stream on the NATS cluster: 1, 3 or 5"`
+	Outcome       Outcome
 	NATS          NATS
 	Log           Log
 }
@@ -47,6 +48,7 @@ type Local struct {
 	Durability    Durability   `split_words:"true" default:"group" desc:"how the embedded broker reaches the disk: group (one barrier for many messages) or always (one fsync a message)"`
 	StoreMaxBytes Bytes        `split_words:"true" default:"8GiB" desc:"the most that the embedded broker stores, with KiB, MiB, GiB or TiB"`
 	DeploymentKey secret.Value `split_words:"true" desc:"key that hides principals in subjects, at least 16 bytes; generated in the store when not given"`
+	Outcome       Outcome
 	NATS          NATS
 	Log           Log
 }
@@ -136,6 +138,7 @@ func WorkerFromEnv() (Worker, error) {
 	if s.Replicas != 1 && s.Replicas != 3 && s.Replicas != 5 {
 		e.fault("KEYTURN_REPLICAS", "is no number of copies that can agree: use 1, 3 or 5")
 	}
+	e.outcome(s.Outcome)
 	e.nats(s.NATS, true)
 	return s, e.err()
 }
@@ -151,6 +154,7 @@ func LocalFromEnv() (Local, error) {
 	e.reload(s.Reload)
 	e.publicTLS(s.TLS)
 	e.key(s.DeploymentKey)
+	e.outcome(s.Outcome)
 	e.nats(s.NATS, false)
 	return s, e.err()
 }

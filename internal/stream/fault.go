@@ -15,6 +15,7 @@ const (
 	OpPurge    Op = "purge"    // a cancelled schedule, a redriven dead letter
 	OpBury     Op = "bury"     // a dead letter
 	OpAppend   Op = "append"   // a ledger record
+	OpOutcome  Op = "outcome"  // an outcome event to OUTCOMES
 	OpBarrier  Op = "barrier"  // the wait for the disk
 	OpAck      Op = "ack"      // the end of a message
 	OpNak      Op = "nak"      // a message given back

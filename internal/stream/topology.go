@@ -21,6 +21,7 @@ const (
 	streamCommands = "COMMANDS"
 	streamLedger   = "LEDGER"
 	streamDead     = "DEAD"
+	streamOutcomes = "OUTCOMES"
 
 	bucketLeases  = "LEASES"
 	bucketLanes   = "LANES"
@@ -37,6 +38,7 @@ const (
 	prefixDue        = "schedule.due"
 	prefixCommands   = "commands"
 	prefixDead       = "dead"
+	prefixOutcomes   = "outcomes"
 )
 
 const (
@@ -72,6 +74,9 @@ func (o Options) topology() []jetstream.StreamConfig {
 			DenyDelete: true},
 		{Name: streamDead, Description: "what cannot be done without a person", Subjects: []string{prefixDead + ".>"},
 			MaxMsgsPerSubject: 1},
+		// Copies of what the ledger says: full, it forgets the oldest.
+		{Name: streamOutcomes, Description: "every change of a plan, an action or a case, for whoever subscribes",
+			Subjects: []string{prefixOutcomes + ".>"}, MaxAge: month, MaxBytes: o.eventBytes() / 4, Duplicates: dedupWindow},
 		// The last one to be made: whoever finds it, as an intake does before it is ready, may rely on the others.
 		// Full, it refuses, and ingest answers 503: the oldest event is never dropped for the newest.
 		{Name: streamEvents, Description: "events and mapping faults, as accepted", Subjects: []string{prefixEvents + ".>"},
@@ -111,7 +116,8 @@ func (o Options) eventBytes() int64 {
 // Consumer is a durable reader of one part of a stream. Its readers share its messages.
 type Consumer struct {
 	stream, name, filter string
-	pending              int // how many messages may be in hand or given back at a time
+	pending              int  // how many messages may be in hand or given back at a time
+	news                 bool // begins with what is written after it was first made
 	err                  error
 }
 
@@ -178,10 +184,14 @@ func connectionError(name string) error {
 
 // config is the server's form of c.
 func (c Consumer) config(wait time.Duration) jetstream.ConsumerConfig {
-	return jetstream.ConsumerConfig{
+	cfg := jetstream.ConsumerConfig{
 		Durable: c.name, FilterSubject: c.filter, AckPolicy: jetstream.AckExplicitPolicy, AckWait: wait,
 		MaxDeliver: -1, MaxAckPending: c.pending, DeliverPolicy: jetstream.DeliverAllPolicy,
 	}
+	if c.news {
+		cfg.DeliverPolicy = jetstream.DeliverNewPolicy
+	}
+	return cfg
 }
 
 // planning is every consumer that exists from the start. Those of the lanes come with their connections.

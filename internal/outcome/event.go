@@ -1,0 +1,138 @@
+package outcome
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// What changed.
+const (
+	ofPlan   = "plan"
+	ofCase   = "case"
+	ofAction = "action"
+)
+
+// attrSequence orders the events of one source (CloudEvents extension "sequence"): the record's place in the ledger,
+// with leading zeros, so that texts compare as the numbers do.
+const attrSequence = "sequence"
+
+// Data is the payload of an outcome event. What is empty does not apply.
+type Data struct {
+	Case      string       `json:"case"`
+	Event     string       `json:"event,omitempty"` // catalogue name of the event that opened the case
+	Source    string       `json:"source,omitempty"`
+	Class     events.Class `json:"class,omitempty"`
+	Playbooks []string     `json:"playbooks,omitempty"`
+
+	Action     string `json:"action,omitempty"` // id of the action, when one changed
+	Step       string `json:"step,omitempty"`
+	Do         string `json:"do,omitempty"`
+	Connection string `json:"connection,omitempty"`
+
+	State    ledger.State `json:"state"`
+	Reason   string       `json:"reason,omitempty"`
+	By       string       `json:"by,omitempty"`       // the worker or operator
+	Attempts int          `json:"attempts,omitempty"` // charged to the action
+	Changes  int          `json:"changes,omitempty"`  // made at the provider
+	Until    time.Time    `json:"residual_until,omitzero"`
+	Failure  *Failure     `json:"failure,omitempty"`
+	Record   string       `json:"record"` // hash of the ledger's record
+}
+
+// Failure is why an action waits or died.
+type Failure struct {
+	Cause      string `json:"cause"`
+	Status     int    `json:"status,omitempty"`
+	RequestID  string `json:"request_id,omitempty"`
+	Suggestion string `json:"suggestion,omitempty"`
+}
+
+// Source is the CloudEvents source of every outcome event: one deployment has one ledger.
+const Source = "urn:keyturn"
+
+// idLength of the record's hash is the event's id: 128 bits, in hex.
+const idLength = 32
+
+// of tells what a record is about.
+func of(subject string) string {
+	switch ledger.Entry(subject) {
+	case "plan":
+		return ofPlan
+	case "lifecycle":
+		return ofCase
+	}
+	return ofAction
+}
+
+// Type is the CloudEvents type of a change: dev.keyturn.case.closed.v1.
+func Type(what string, state ledger.State) string {
+	return events.TypePrefix + what + "." + string(state) + events.TypeSuffix
+}
+
+// tell makes the event of a record; plan is that of its case, as far as it is known.
+func tell(rec ledger.Record, seq uint64, plan events.Plan) (id string, wire []byte, err error) {
+	what := of(rec.Subject)
+	if len(rec.Hash) < idLength {
+		return "", nil, fmt.Errorf("outcome of %s: the record has no hash", rec.Subject)
+	}
+	ce := event.New(event.CloudEventsVersionV1)
+	ce.SetID(rec.Hash[:idLength])
+	ce.SetSource(Source)
+	ce.SetType(Type(what, rec.State))
+	ce.SetTime(rec.Time.UTC())
+	ce.SetExtension(attrSequence, fmt.Sprintf("%020d", seq))
+	if plan.Event.Subject != "" {
+		ce.SetSubject(plan.Event.Subject)
+	}
+	data, err := json.Marshal(dataOf(rec, plan))
+	if err != nil {
+		return "", nil, fmt.Errorf("outcome of %s: %w", rec.Subject, err)
+	}
+	ce.SetDataContentType(event.ApplicationJSON)
+	ce.DataEncoded = data
+	var b bytes.Buffer
+	if err := event.WriteJson(&ce, &b); err != nil {
+		return "", nil, fmt.Errorf("outcome of %s: %w", rec.Subject, err)
+	}
+	return ce.ID(), b.Bytes(), nil
+}
+
+// dataOf gathers what an outcome event says.
+func dataOf(rec ledger.Record, plan events.Plan) Data {
+	d := Data{
+		Case: ledger.CaseOf(rec.Subject), Event: plan.Event.Name(), Source: plan.Event.Scope, Class: plan.Class, Playbooks: plan.Playbooks,
+		State: rec.State, Reason: rec.Reason, By: rec.By, Attempts: rec.Attempts, Record: rec.Hash,
+	}
+	if of(rec.Subject) == ofAction {
+		d.Action = ledger.Entry(rec.Subject)
+		for _, a := range plan.Actions {
+			if a.ID == d.Action {
+				d.Step, d.Do, d.Connection, d.Class, d.Playbooks = a.Step, a.Do, a.Connection, a.Class, []string{a.Playbook}
+			}
+		}
+	}
+	if rec.Evidence != nil {
+		d.prove(*rec.Evidence)
+	}
+	return d
+}
+
+// prove adds what the evidence of an action says.
+func (d *Data) prove(e ledger.Evidence) {
+	d.Changes = len(e.Applied)
+	for _, r := range e.Residual {
+		if r.Until.After(d.Until) {
+			d.Until = r.Until.UTC()
+		}
+	}
+	if f := e.Failure; f != nil {
+		d.Failure = &Failure{Cause: f.Cause, Status: f.Status, RequestID: f.RequestID, Suggestion: f.Suggestion}
+	}
+}

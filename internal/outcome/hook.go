@@ -1,0 +1,145 @@
+package outcome
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/secret"
+	"keyturn/internal/stream"
+)
+
+const (
+	// hookTimeout is how long a receiver may take (Standard Webhooks 1.0.0 advises 15 to 30 s).
+	hookTimeout = 15 * time.Second
+	// giveUp is how long one event is tried for. Standard Webhooks advises days: a receiver's outage over a weekend must
+	// not lose anything.
+	giveUp = 72 * time.Hour
+	// firstDelay and mostDelay bound the wait before an event is posted again.
+	firstDelay = time.Second
+	mostDelay  = time.Minute
+	// posting is how many posts are under way at a time.
+	posting = 8
+	// maxAnswer is how much of an answer is read, in bytes, so that the connection can be used again.
+	maxAnswer = 64 << 10
+)
+
+// Hook posts outcome events to one receiver, signed as Standard Webhooks 1.0.0 says, as CloudEvents in structured mode.
+type Hook struct {
+	URL  string
+	Only []string // which, as <what>.<state> with * for either: "case.*", "action.dead"; none = all
+
+	key    []byte
+	client *http.Client
+	now    func() time.Time
+}
+
+// NewHook makes a hook. key is the secret as Standard Webhooks writes it, whsec_ and base64 of 24 to 64 bytes.
+func NewHook(url string, key secret.Value, only []string) (*Hook, error) {
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(key.Reveal(), "whsec_"))
+	if err != nil || len(raw) < 24 || len(raw) > 64 {
+		return nil, errors.New("outcome hook: the secret must be whsec_ and base64 of 24 to 64 bytes")
+	}
+	for _, pattern := range only {
+		if what, state, ok := strings.Cut(pattern, "."); !ok || what == "" || state == "" || strings.ContainsAny(pattern, "[]?\\") {
+			return nil, fmt.Errorf("outcome hook: %q selects nothing: write <what>.<state>, such as case.* or action.dead", pattern)
+		}
+	}
+	return &Hook{
+		URL: url, Only: only, key: raw, now: time.Now,
+		client: &http.Client{
+			Timeout: hookTimeout,
+			// What is signed is meant for this receiver: it is never carried elsewhere.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+// Run posts until ctx ends.
+func (h *Hook) Run(ctx context.Context, bus Bus) error {
+	return bus.Consume(ctx, stream.Outcomes(), posting, h.Handle)
+}
+
+// Handle posts one outcome event. What the receiver does not take is posted again, the same bytes under the same id,
+// for three days.
+func (h *Hook) Handle(ctx context.Context, m *stream.Message) events.Outcome {
+	_, name, _ := strings.Cut(m.Subject, ".")
+	if !h.wants(name) {
+		return events.Outcome{Verdict: events.Done}
+	}
+	err := h.post(ctx, m.Data)
+	switch {
+	case err == nil:
+		// Dying here: it is posted again, and its id tells the receiver.
+		return events.Outcome{Verdict: events.Done}
+	case h.now().Sub(m.Stored) > giveUp:
+		return events.Outcome{Verdict: events.Done, Err: fmt.Errorf("given up after %s: %w", giveUp, err)}
+	}
+	return events.Outcome{Verdict: events.Retry, Delay: delay(m.Deliveries), Err: err}
+}
+
+// wants reports whether the receiver wants a change, by its name "<what>.<state>".
+func (h *Hook) wants(name string) bool {
+	for _, pattern := range h.Only {
+		if ok, _ := path.Match(pattern, name); ok {
+			return true
+		}
+	}
+	return len(h.Only) == 0
+}
+
+// delay is exponential with full jitter, by how often the event was tried.
+func delay(tried int) time.Duration {
+	bound := min(firstDelay<<min(tried, 10), mostDelay)
+	return firstDelay/2 + rand.N(bound)
+}
+
+// post delivers one event. The error says what the receiver answered, and nothing of what it said.
+func (h *Hook) post(ctx context.Context, body []byte) error {
+	var about struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(body, &about); err != nil {
+		return fmt.Errorf("post outcome: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("post outcome: the address is none")
+	}
+	req.Header.Set("Content-Type", events.ContentType)
+	h.sign(req.Header, about.ID, body)
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return fmt.Errorf("post outcome %s: no answer: %w", about.ID, errors.Unwrap(err)) // the address may hold a token
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("post outcome %s: answered %d", about.ID, resp.StatusCode)
+	}
+	return nil
+}
+
+// sign sets the headers of Standard Webhooks 1.0.0, "Signature scheme": HMAC-SHA-256 over id, time and body.
+func (h *Hook) sign(header http.Header, id string, body []byte) {
+	at := strconv.FormatInt(h.now().Unix(), 10)
+	mac := hmac.New(sha256.New, h.key)
+	_, _ = fmt.Fprintf(mac, "%s.%s.", id, at)
+	mac.Write(body)
+	header.Set("webhook-id", id)
+	header.Set("webhook-timestamp", at)
+	header.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+}

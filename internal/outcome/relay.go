@@ -1,0 +1,105 @@
+package outcome
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/stream"
+)
+
+const (
+	// together is how many records are worked off at a time: they share the barrier behind which each is acknowledged.
+	together = 32
+	// remembered is how many plans are kept in memory: an action's record does not say whom it concerns.
+	remembered = 4096
+	// retryFault is how long a record waits whose outcome could not be published.
+	retryFault = 5 * time.Second
+)
+
+// Bus is what a Relay needs of the broker; *stream.Bus implements it.
+type Bus interface {
+	Consume(ctx context.Context, c stream.Consumer, concurrency int, h stream.Handler) error
+	PublishOutcome(ctx context.Context, o stream.Outcome) error
+}
+
+// Relay publishes what the ledger says. Any number of them share the work.
+type Relay struct {
+	Bus    Bus
+	Ledger *ledger.Ledger
+
+	mu    sync.Mutex
+	plans map[string]events.Plan // of cases, without the events' data
+}
+
+// Run works until ctx ends.
+func (r *Relay) Run(ctx context.Context) error {
+	return r.Bus.Consume(ctx, stream.Records(), together, r.Handle)
+}
+
+// Handle tells of one record. Publishing again what was published is harmless: the id is the record's.
+func (r *Relay) Handle(ctx context.Context, m *stream.Message) events.Outcome {
+	var rec ledger.Record
+	if err := json.Unmarshal(m.Data, &rec); err != nil {
+		// The audit of the ledger shows it; no repeat mends it.
+		return events.Outcome{Verdict: events.Done, Err: fmt.Errorf("outcome of %s: not a record", m.Subject)}
+	}
+	plan, err := r.plan(ctx, rec)
+	if err != nil {
+		return events.Outcome{Verdict: events.Retry, Delay: retryFault, Err: err}
+	}
+	id, wire, err := tell(rec, m.Seq, plan)
+	if err != nil {
+		return events.Outcome{Verdict: events.Done, Err: err}
+	}
+	out := stream.Outcome{ID: id, Of: of(rec.Subject), State: string(rec.State), Data: wire}
+	if err := r.Bus.PublishOutcome(ctx, out); err != nil {
+		return events.Outcome{Verdict: events.Retry, Delay: retryFault, Err: err}
+	}
+	// Dying here: it is told, and told again by the redelivery under the same id.
+	return events.Outcome{Verdict: events.Done}
+}
+
+// plan gives the plan of the record's case, an empty one when there is none (an event that could not be planned).
+func (r *Relay) plan(ctx context.Context, rec ledger.Record) (events.Plan, error) {
+	if of(rec.Subject) == ofPlan {
+		return r.remember(rec)
+	}
+	id := ledger.CaseOf(rec.Subject)
+	r.mu.Lock()
+	plan, known := r.plans[id]
+	r.mu.Unlock()
+	if known {
+		return plan, nil
+	}
+	last, err := r.Ledger.Last(ctx, ledger.PlanSubject(id))
+	if err != nil || last.Seq == 0 {
+		return events.Plan{Case: id}, err
+	}
+	return r.remember(last)
+}
+
+// remember keeps what outcomes say of a plan. Forgetting all at once is cheap, and happens once in thousands of cases.
+func (r *Relay) remember(rec ledger.Record) (events.Plan, error) {
+	var plan events.Plan
+	if err := json.Unmarshal(rec.Body, &plan); err != nil {
+		return events.Plan{}, fmt.Errorf("plan in %s: %w", rec.Subject, err)
+	}
+	plan.Event.Data = nil
+	for i := range plan.Actions {
+		plan.Actions[i].With = nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.plans == nil || len(r.plans) >= remembered {
+		r.plans = map[string]events.Plan{}
+	}
+	if rec.State == ledger.Planned {
+		r.plans[plan.Case] = plan // it does not change any more
+	}
+	return plan, nil
+}
