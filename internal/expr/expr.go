@@ -121,7 +121,7 @@ func cause(message, source string) string {
 		}
 		return "no such key: ask with has() first"
 	}
-	for _, known := range []string{"no such overload", "division by zero", "modulus by zero", "index out of bounds", "integer overflow", "not JSON"} {
+	for _, known := range []string{"no such overload", "division by zero", "modulus by zero", "index out of bounds", "integer overflow", "not JSON", "neither a day nor a time", "neither a text nor a whole number"} {
 		if strings.Contains(message, known) {
 			return known
 		}

@@ -34,17 +34,17 @@ const maxParts = 8
 
 // newEnv makes the environment of a mapping's expressions. The body is of no type that is known before it comes.
 func newEnv() (*cel.Env, error) {
-	text := cel.MapType(cel.StringType, cel.StringType)
+	texts := cel.MapType(cel.StringType, cel.StringType)
 	options := append(expr.Limits(),
 		cel.OptionalTypes(),
 		expr.LowerASCII(),
 		cel.Variable(nameBody, cel.DynType),
 		cel.Variable(nameItem, cel.DynType),
-		cel.Variable(nameHeader, text),
-		cel.Variable(nameQuery, text),
+		cel.Variable(nameHeader, texts),
+		cel.Variable(nameQuery, texts),
 		cel.Variable(nameReceived, cel.TimestampType),
 		cel.Variable(nameVerified, cel.MapType(cel.StringType, cel.DynType)),
-		digest(),
+		digest(), entries(), day(), text(),
 		cel.Function("json", cel.Overload("json_string", []*cel.Type{cel.StringType}, cel.DynType, cel.UnaryBinding(parseText))),
 		cel.Function("lower", cel.Overload("lower_string", []*cel.Type{cel.StringType}, cel.StringType, cel.UnaryBinding(lower))),
 		cel.Function("first", cel.Overload("first_list", []*cel.Type{cel.ListType(cel.DynType)}, cel.OptionalType(cel.DynType), cel.UnaryBinding(first))),
