@@ -22,6 +22,7 @@ import (
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 	"keyturn/internal/outcome"
+	"keyturn/internal/ingest"
 	"keyturn/internal/playbook"
 	"keyturn/internal/process"
 	"keyturn/internal/reload"
@@ -74,6 +75,7 @@ func work(ctx context.Context, settings config.Worker, reading *reload.Reading, 
 	defer func() { err = errors.Join(err, bus.Close(context.WithoutCancel(ctx))) }()
 	w, err := worker.New(worker.Options{
 		Bus: bus, Name: name(), Version: version, Keyer: keyer, Connections: list, Playbooks: set, Log: log,
+		Remap: ingest.Remapper{Dir: settings.ConfigDir}.Remap,
 	})
 	if err != nil {
 		return process.Misconfigured(err)

@@ -20,7 +20,8 @@ type Resolver struct {
 	// secret is empty. It is for those who check a configuration where its secrets are not: nothing can run with it.
 	Unresolved func(Fault)
 
-	dir string // what a relative path is relative to
+	dir    string // what a relative path is relative to
+	sample bool   // Samples
 }
 
 // in is the resolver for the files in dir: a relative ${file:PATH} starts there.
@@ -61,6 +62,8 @@ func (r Resolver) resolve(s string) (secret.Value, string) {
 	switch {
 	case !ok:
 		return secret.Value{}, notReference
+	case r.sample:
+		return secret.New(Sample(arg)), ""
 	case kind == "env":
 		return r.fromEnv(arg)
 	default:

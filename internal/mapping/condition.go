@@ -2,6 +2,8 @@ package mapping
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"cel.dev/cel-go/common/types"
 
@@ -87,4 +89,36 @@ func Keep(in Input, faults []Fault) Kept {
 		}
 	}
 	return k
+}
+
+// errKept says that what was stored is not what Keep gives.
+var errKept = errors.New("what was kept of the delivery cannot be read: drop it, and have it sent again")
+
+// Restore makes the input of what Keep gave. What the mapping redacts by now is dropped first.
+func (m *Mapping) Restore(kept []byte, received time.Time) (Input, error) {
+	tree, err := ParseJSON(kept)
+	if err != nil {
+		return Input{}, errKept
+	}
+	whole, ok := tree.(map[string]any)
+	if !ok {
+		return Input{}, errKept
+	}
+	in := Input{Received: received, Body: whole["body"], Header: texts(whole["header"]), Query: texts(whole["query"])}
+	in.Verified, _ = whole["verified"].(map[string]any)
+	for _, pointer := range m.redact {
+		drop(in.Body, pointer)
+	}
+	return in, nil
+}
+
+func texts(v any) map[string]string {
+	list := map[string]string{}
+	from, _ := v.(map[string]any)
+	for name, one := range from {
+		if s, ok := one.(string); ok {
+			list[name] = s
+		}
+	}
+	return list
 }

@@ -16,7 +16,7 @@ func (p *Planner) Fault(ctx context.Context, f events.Fault) events.Outcome {
 		// Dying after this: buried twice is buried once.
 		return t.Morgue.Bury(ctx, events.DeadLetter{
 			ID: f.ID, Kind: events.DeadFault, Source: f.Source, Cause: causeMapping, Error: f.Error, Time: f.Time,
-			Suggestion: "correct the mapping of the source and have it send again, or drop it", Original: f.Body,
+			Suggestion: "mend the mapping of the source and redrive it, or drop it", Original: f.Body,
 		})
 	})
 }

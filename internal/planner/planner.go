@@ -85,6 +85,9 @@ type Planner struct {
 	// Follow moves a case, and publishes what may go now, after an action of it was ended without being run. It may be
 	// repeated. actions.Runner implements it.
 	Follow func(ctx context.Context, caseID string) error
+	// Remap and Intake map a delivery again that could not be mapped; without them a redrive says so.
+	Remap  Remap
+	Intake Intake
 	Worker string        // who writes the records
 	NewID  func() string // unique for ever
 	Log    *slog.Logger  // nil = none

@@ -57,7 +57,7 @@ func TestEveryCommandLeavesAReceipt(t *testing.T) {
 		{"r1", "ann", events.RedriveVerb, action(open.Case(), "suspend"), "the action is verified, not dead"},
 		{"r2", "ann", events.RedriveVerb, "nobody:offboard:suspend", "no such action"},
 		{"r3", "ann", events.RedriveVerb, "nobody", "no dead letter"},
-		{"r4", "ann", events.RedriveVerb, "f1", "a delivery that could not be mapped"},
+		{"r4", "ann", events.RedriveVerb, "f1", "no worker here can map"},
 		{"p1", "ann", events.Drop, action(open.Case(), "nothing"), "no such action"},
 		{"p2", "ann", events.Drop, action(open.Case(), "suspend"), "the action is verified, not dead"},
 		{"p3", "ann", events.Drop, "nobody", "no dead letter"},

@@ -147,7 +147,7 @@ func (t *turn) redriveCase(ctx context.Context, c events.Command) (string, error
 	case err != nil && !errors.Is(err, stream.ErrNotFound):
 		return "", err
 	case err == nil && letter.Case == "":
-		return "a delivery that could not be mapped is sent again by its source; drop it", nil
+		return t.redriveFault(ctx, c, letter)
 	}
 	if err := t.replan(ctx, rec, letter); err != nil {
 		return "", err

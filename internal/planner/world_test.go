@@ -24,6 +24,7 @@ type world struct {
 	t     testing.TB
 	log   *ledgertest.Memory
 	rules *rules
+	remap planner.Remap
 	keyer events.Keyer
 
 	mu    sync.Mutex
@@ -95,6 +96,7 @@ func (w *world) ledger() *ledger.Ledger { return ledger.New(w.log, w.time) }
 func (w *world) planner() *planner.Planner {
 	return &planner.Planner{
 		Ledger: w.ledger(), Queue: w, Timetable: w, Morgue: w, Plans: w.rules, Keyer: w.keyer, Follow: w.runner().Follow,
+		Remap: w.remap, Intake: w,
 		Worker: "planner-1", NewID: w.newID, Now: w.time,
 	}
 }

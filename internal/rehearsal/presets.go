@@ -1,8 +1,6 @@
 package rehearsal
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"path"
@@ -18,17 +16,9 @@ type Suite struct {
 	Cases   map[string]string // file → text
 }
 
-// sampleEnv gives a sample secret of any name, the same every time. It has the form that Standard Webhooks wants, and
-// is as good as any text elsewhere.
-func sampleEnv(name string) (string, bool) {
-	sum := sha256.Sum256([]byte("sample " + name))
-	return "whsec_" + base64.StdEncoding.EncodeToString(sum[:]), true
-}
-
 // Load reads the suite in a directory: sources.yaml, whose secrets from the environment are samples, and *.txt.
 func Load(files fs.FS, dir string) (Suite, error) {
-	refs := config.Resolver{LookupEnv: sampleEnv, ReadFile: func(name string) ([]byte, error) { return fs.ReadFile(files, name) }}
-	list, err := config.ReadSources(dir, refs)
+	list, err := config.ReadSources(dir, config.Samples(func(name string) ([]byte, error) { return fs.ReadFile(files, name) }))
 	if err != nil {
 		return Suite{}, err
 	}

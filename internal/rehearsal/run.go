@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ingest"
 )
@@ -115,8 +116,7 @@ var sampleRef = regexp.MustCompile(`\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}`)
 // samples writes the sample secrets into a text that refers to them.
 func samples(text string) string {
 	return sampleRef.ReplaceAllStringFunc(text, func(ref string) string {
-		v, _ := sampleEnv(sampleRef.FindStringSubmatch(ref)[1])
-		return v
+		return config.Sample(sampleRef.FindStringSubmatch(ref)[1])
 	})
 }
 

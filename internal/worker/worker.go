@@ -34,7 +34,7 @@ const sweepEvery = time.Minute
 // broker takes ten seconds of it.
 const streamsWait = time.Minute
 
-// Options are what a worker is made of. All but Transport and Limits are needed.
+// Options are what a worker is made of. All but Remap, Transport and Limits are needed.
 type Options struct {
 	Bus         *stream.Bus
 	Name        string // in records, leases and logs: unique among the workers
@@ -44,6 +44,7 @@ type Options struct {
 	Playbooks   *playbook.Set
 	Log         *slog.Logger
 
+	Remap     planner.Remap     // maps a delivery again that could not be mapped; nil = a redrive of one says so
 	Transport http.RoundTripper // of every connection, in tests; nil = a transport for each
 	Limits    actions.Limits    // of the runner; zero = its own
 	// Meter, when given, stands between the calls of an action and their gate, to count them.
@@ -63,7 +64,10 @@ type Worker struct {
 }
 
 // Playbooks compiles the playbooks against the kinds of actions that there are. The error is config.Faults.
-func Playbooks(p config.Playbooks) (*playbook.Set, error) {
+func Playbooks(p config.Playbooks) (*playbook.Set, error) { return playbook.Compile(p, Kinds()) }
+
+// Kinds describes the kinds of actions that there are to those who only name them.
+func Kinds() []playbook.Kind {
 	var kinds []playbook.Kind
 	for _, k := range actions.Kinds() {
 		kind := playbook.Kind{Name: k.Name, Approvers: k.Approvers}
@@ -72,7 +76,7 @@ func Playbooks(p config.Playbooks) (*playbook.Set, error) {
 		}
 		kinds = append(kinds, kind)
 	}
-	return playbook.Compile(p, kinds)
+	return kinds
 }
 
 // New makes a worker. It makes no call, neither to the broker nor to a provider.
@@ -85,6 +89,7 @@ func New(o Options) (*Worker, error) {
 	w.planner = &planner.Planner{
 		Ledger: records, Queue: o.Bus, Timetable: o.Bus, Morgue: o.Bus, Keyer: o.Keyer,
 		Latest: func() planner.Plans { return w.set.Load() },
+		Remap:  o.Remap, Intake: o.Bus,
 		Follow: w.runner.Follow, Worker: o.Name, NewID: uuid.NewString, Log: o.Log,
 	}
 	apply, err := w.Prepare(o.Connections, o.Playbooks)

@@ -1,0 +1,40 @@
+package planner
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"keyturn/internal/events"
+)
+
+// Remap gives the events of a delivery that could not be mapped when it came, by the mapping of now. kept is what the
+// intake has kept of it, received when it came. An error says, for a person, why it still cannot be mapped.
+type Remap func(source string, kept json.RawMessage, received time.Time) ([]events.Event, error)
+
+// Intake takes events as the intake does: when it returns nil, all of them are on disk and will be planned.
+type Intake interface {
+	PublishEvents(ctx context.Context, list []events.Event) error
+}
+
+// redriveFault maps a delivery again that could not be mapped, after its mapping was mended. Its events go the way of
+// any other: those that the delivery gave when it came are the same cases.
+func (t *turn) redriveFault(ctx context.Context, c events.Command, letter events.DeadLetter) (string, error) {
+	if t.Remap == nil || t.Intake == nil {
+		return "no worker here can map a delivery again: have its source send it again", nil
+	}
+	list, err := t.Remap(letter.Source, letter.Original, letter.Time)
+	if err != nil {
+		return "still not mapped: " + err.Error(), nil
+	}
+	t.note(slog.String("source", letter.Source), slog.Int("events", len(list)))
+	if len(list) > 0 {
+		if err := t.Intake.PublishEvents(ctx, list); err != nil {
+			return "", err
+		}
+	}
+	// Dying here: the events are on disk and the letter still stands; the command comes again, and so do the same events.
+	return fmt.Sprintf("mapped: %d events", len(list)), t.Morgue.Unbury(ctx, c.Target)
+}
