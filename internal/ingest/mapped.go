@@ -129,7 +129,7 @@ func (s *Source) input(d Delivery, v Verified) (mapping.Input, error) {
 		}
 	}
 	in.Verified = map[string]any{"issuer": v.Issuer, "key": int64(v.Key)}
-	if len(v.Claims) > 0 {
+	if len(v.Claims) > 0 && v.Body == nil { // those of a security event token are the body
 		claims, err := mapping.ParseJSON(v.Claims)
 		if err != nil {
 			return mapping.Input{}, Invalid{{Rule: err.Error()}}
@@ -280,7 +280,7 @@ func describe(faults []mapping.Fault) string {
 	return strings.Join(lines, "; ")
 }
 
-// prove wants of every item what the proof of the source leaves to them.
+// prove wants of every item what the proof of the source leaves to them, and takes it out of the body.
 func (s *Source) prove(in mapping.Input, v Verified, rec *record) (answer, bool) {
 	if v.Pending == nil {
 		return answer{}, false
@@ -293,6 +293,7 @@ func (s *Source) prove(in mapping.Input, v Verified, rec *record) (answer, bool)
 		rec.err = err
 		return s.refusal(err), true
 	}
+	v.Pending.Forget(in.Body)
 	rec.key = v.Pending.Key()
 	return answer{}, false
 }
