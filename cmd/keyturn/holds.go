@@ -14,52 +14,70 @@ import (
 
 // newHoldsCmd makes `keyturn holds` and its commands.
 func newHoldsCmd(a *app) *cobra.Command {
-	list := func(cmd *cobra.Command, _ []string) error { return a.listHolds(cmd.Context()) }
-	group := &cobra.Command{
-		Use:   "holds",
-		Short: "List plans that wait for a person, approve or deny them",
-		Long:  "List plans that wait for a person's approval, newest first. With --json it is an array of case rows.",
-		Args:  cobra.NoArgs,
-		RunE:  list,
-	}
+	group := newListHoldsCmd(a, "holds")
+	group.Short = "List plans that wait for a person, approve or deny them"
 	show := &cobra.Command{Use: "show ID", Short: "Show what a held plan would do", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.showHold(cmd.Context(), args[0]) }}
-	group.AddCommand(&cobra.Command{Use: "list", Short: "List plans that wait for a person", Args: cobra.NoArgs, RunE: list}, show,
-		newDecideCmd(a, events.Approve, "Let a held plan go on"),
-		newDecideCmd(a, events.Deny, "Cancel a held plan: none of its actions is done"))
+	group.AddCommand(newListHoldsCmd(a, "list"), show,
+		newDecideCmd(a, events.Approve, "Let held plans go on"),
+		newDecideCmd(a, events.Deny, "Cancel held plans: none of their actions is done"))
 	return group
+}
+
+// newListHoldsCmd makes the listing, under two names.
+func newListHoldsCmd(a *app, name string) *cobra.Command {
+	var p picks
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: "List plans that wait for a person",
+		Long:  "List plans that wait for a person's approval, oldest first. With --json it is an array of case rows.",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.listHolds(cmd.Context(), p) },
+	}
+	p.filters(cmd.Flags())
+	return cmd
 }
 
 // newDecideCmd makes `keyturn holds approve` and `deny`.
 func newDecideCmd(a *app, verb events.Verb, short string) *cobra.Command {
-	var reason string
-	var wait time.Duration
+	var p picks
 	cmd := &cobra.Command{
-		Use:     string(verb) + " ID --reason WHY",
-		Short:   short,
-		Long:    short + ".\nThe command is stored first; the planner works it off, and the ledger keeps who decided and why.\nExit code 4 means that it is stored and not worked off yet.",
-		Example: "  keyturn holds " + string(verb) + " qdfwqpxehbd2 --reason 'checked with HR'",
-		Args:    cobra.ExactArgs(1),
+		Use:   string(verb) + " [ID…] --reason WHY",
+		Short: short,
+		Long: short + `, chosen by id or by filters. What filters choose is counted, listed and confirmed first.
+Each is a command of its own, stored first and worked off by the planner; the ledger keeps who decided and why. What is
+approved goes to the lanes, and waits there for its class and the provider's budget as everything else does.
+Interrupted, it may be repeated: what is decided is not chosen again.
+Exit code 4 means that some are stored and not worked off yet.`,
+		Example: "  keyturn holds " + string(verb) + " qdfwqpxehbd2 --reason 'checked with HR'\n" +
+			"  keyturn holds " + string(verb) + " --type user.terminated --brake 'per 1h' --since 2h --reason 'the Kiel office closes'",
 	}
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the ledger (required)")
-	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long to wait for the outcome; 0 to only store the command")
+	p.flags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if reason == "" {
+		p.ids = args
+		switch {
+		case p.empty():
+			return usage(fmt.Errorf("holds %s: name ids, a filter, or --all", verb))
+		case p.reason == "" && !p.dry:
 			return usage(fmt.Errorf("holds %s: say --reason WHY", verb))
+		case p.one():
+			return a.decide(cmd.Context(), args[0], verb, p.reason, p.wait)
 		}
-		return a.decide(cmd.Context(), args[0], verb, reason, wait)
+		p.filter.State = ledger.Held
+		return p.run(cmd.Context(), a, verb, a.held(verb))
 	}
 	return cmd
 }
 
-// listHolds prints every held plan.
-func (a *app) listHolds(ctx context.Context) error {
+// listHolds prints held plans.
+func (a *app) listHolds(ctx context.Context, p picks) error {
 	s, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	rows, err := s.view.Cases(ctx, view.Filter{State: ledger.Held})
+	p.filter.State = ledger.Held
+	rows, err := p.rows(ctx, a, s)
 	if err != nil {
 		return err
 	}

@@ -66,6 +66,9 @@ func (s *screen) hopPlanned(v view.CaseView) {
 	s.line(string(d.State), "%s  %s: %s", s.sinceBegan(v, d.Time), text, cmp.Or(d.Reason, plural(v.Tally.Total, "action")))
 	if d.Hold != nil {
 		s.line("", "held: %s; %d of %s given", d.Hold.Why, len(d.Hold.Given), plural(d.Hold.Need, "approval"))
+		if !d.Hold.Until.IsZero() && v.Plan == ledger.Held {
+			s.line("", "%s %s (%s)", map[string]string{"deny": "denied", "proceed": "goes on"}[d.Hold.Then], s.moment(d.Hold.Until), s.away(d.Hold.Until))
+		}
 		for _, c := range d.Hold.Given {
 			s.line("", "approved by %s %s: %s", c.Actor, s.moment(c.Time), c.Reason)
 		}

@@ -21,12 +21,13 @@ type Bus interface {
 }
 
 // How many messages of a kind one planner works off at a time. Events wait for the ledger and for the disk mostly, and
-// those that wait at the same time share one barrier: many leave at the end of the same day. Commands are worked off one
-// after the other, in the order in which people gave them.
+// those that wait at the same time share one barrier: many leave at the end of the same day, and one person approves
+// thousands at once. No order is kept among commands: two upon one case are decided by its record, whichever comes first,
+// as they are between planners.
 const (
 	concurrentEvents   = 16
 	concurrentDue      = 64
-	concurrentCommands = 1
+	concurrentCommands = 64
 	concurrentFaults   = 1
 )
 

@@ -13,9 +13,14 @@ import (
 // Filter chooses cases. What is empty chooses all.
 type Filter struct {
 	Since     time.Time    // accepted at or after
+	Until     time.Time    // accepted before
 	State     ledger.State // where the case or its plan stands
 	Type      string       // catalogue name of the event, "user.terminated", or its full CloudEvents type
 	Principal string       // exact, or a part of it
+	Source    string       // who sent the event: the configured source's name, or its dedup_scope
+	Playbook  string       // one that matched the event
+	Brake     string       // of a plan that is or was held: part of the name of the brake that it was too much for
+	Unbegun   bool         // something of the case has not begun and could be cancelled
 	Limit     int          // how many of the newest; 0 = all
 }
 
@@ -43,7 +48,7 @@ func (r *Reader) Cases(ctx context.Context, f Filter) ([]CaseRow, error) {
 	}
 	rows := []CaseRow{}
 	for _, c := range folds {
-		if row := c.row(); f.matches(row) {
+		if row := c.row(); f.matches(row) && f.fits(c, row) {
 			rows = append(rows, row)
 		}
 	}
@@ -54,10 +59,36 @@ func (r *Reader) Cases(ctx context.Context, f Filter) ([]CaseRow, error) {
 	return rows, nil
 }
 
+// fits reports whether f chooses the case by what its row does not show.
+func (f Filter) fits(c *fold, r CaseRow) bool {
+	switch {
+	case f.Source != "" && f.Source != c.plan.Event.Scope:
+		return false
+	case f.Playbook != "" && !slices.Contains(c.plan.Playbooks, f.Playbook):
+		return false
+	case f.Brake != "" && (c.plan.Hold == nil || !strings.Contains(c.plan.Hold.Brake, f.Brake)):
+		return false
+	}
+	return !f.Unbegun || r.unbegun()
+}
+
+// unbegun reports whether something of the case waits that no lane has begun.
+func (r CaseRow) unbegun() bool {
+	switch r.Plan {
+	case ledger.Scheduled, ledger.Held, ledger.Conflict:
+		return true
+	case ledger.Planned:
+		return r.Tally.Open+r.Tally.Waiting+r.Tally.Dead > 0
+	}
+	return false
+}
+
 // matches reports whether f chooses the row.
 func (f Filter) matches(r CaseRow) bool {
 	switch {
 	case !f.Since.IsZero() && r.came().Before(f.Since):
+		return false
+	case !f.Until.IsZero() && !r.came().Before(f.Until):
 		return false
 	case f.State != "" && f.State != r.State && f.State != r.Plan:
 		return false

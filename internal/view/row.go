@@ -35,6 +35,9 @@ type CaseRow struct {
 	StartedMS  *int64 `json:"started_ms,omitempty"`
 	VerifiedMS *int64 `json:"verified_ms,omitempty"`
 
+	HeldAt time.Time `json:"held_at,omitzero"` // of a plan that is held: when it came to be, or got its last word
+	Hold   *Hold     `json:"hold,omitempty"`   // of a plan that is held
+
 	ResidualUntil time.Time `json:"residual_until,omitzero"` // when the last residual ends, where the provider says so
 }
 
@@ -132,6 +135,9 @@ func (f *fold) row() CaseRow {
 	}
 	if r.State == "" {
 		r.State = ledger.Open
+	}
+	if r.Plan == ledger.Held {
+		r.HeldAt, r.Hold = utc(f.planRec.Time), p.Hold
 	}
 	if r.Resting() {
 		r.Rested = utc(later(f.life.Time, f.planRec.Time))
