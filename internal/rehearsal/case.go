@@ -16,7 +16,8 @@
 //
 // Before the answer there may be the sections `-- at --` with the time of the delivery (RFC 3339; DefaultTime without
 // it) and `-- unsigned --` with nothing, for a request that goes out as it stands. Any other is signed as its sender
-// would sign it, by the first secret of the source. Where the text refers to a secret, ${env:NAME}, it goes out with the
+// would sign it, by the first secret of the source; of a source of security event tokens the body is the claims, and goes
+// out as a token. Where the text refers to a secret, ${env:NAME}, it goes out with the
 // sample secret of that name, which is also what the sources of the suite have.
 package rehearsal
 

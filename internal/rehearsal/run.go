@@ -46,6 +46,13 @@ func (k *kept) PublishFault(_ context.Context, f events.Fault) error {
 
 // Run plays a case through a source.
 func Run(spec ingest.SourceSpec, c Case) (Outcome, error) {
+	if spec.Verify.SetJWS != nil {
+		return runSET(spec, c)
+	}
+	return run(spec, c)
+}
+
+func run(spec ingest.SourceSpec, c Case) (Outcome, error) {
 	source, err := ingest.NewSource(spec)
 	if err != nil {
 		return Outcome{}, err

@@ -1,0 +1,90 @@
+package rehearsal
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"keyturn/internal/config"
+	"keyturn/internal/ingest"
+)
+
+// runSET plays a case through a source of security event tokens.
+func runSET(spec ingest.SourceSpec, c Case) (Outcome, error) {
+	issuer, err := newSampleIssuer()
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer issuer.close()
+	spec.Verify = issuer.verify(spec.Verify)
+	if !c.Unsigned {
+		if c.Body, err = issuer.token(c.Body); err != nil {
+			return Outcome{}, err
+		}
+		c.Unsigned = true
+	}
+	return run(spec, c)
+}
+
+// sampleIssuer stands in for the issuer of security event tokens: the body of a case is the claims, and goes out as the
+// token that their issuer would make of them, by a key of its own.
+type sampleIssuer struct {
+	key  ed25519.PrivateKey
+	keys string // file with its public key
+}
+
+// sampleKey is the id of the one key of a sampleIssuer.
+const sampleKey = "sample"
+
+func newSampleIssuer() (*sampleIssuer, error) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("sample key: %w", err)
+	}
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: public, KeyID: sampleKey, Algorithm: string(jose.EdDSA), Use: "sig"}}})
+	if err != nil {
+		return nil, fmt.Errorf("sample key: %w", err)
+	}
+	file, err := os.CreateTemp("", "keyturn-sample-*.json")
+	if err != nil {
+		return nil, fmt.Errorf("sample key: %w", err)
+	}
+	i := &sampleIssuer{key: private, keys: file.Name()}
+	_, err = file.Write(set)
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		i.close()
+		return nil, fmt.Errorf("sample key: %w", err)
+	}
+	return i, nil
+}
+
+func (i *sampleIssuer) close() { _ = os.Remove(i.keys) }
+
+// verify is the proof of a source that takes this issuer's keys for those of its own.
+func (i *sampleIssuer) verify(v config.Verify) config.Verify {
+	changed := *v.SetJWS
+	changed.JWKS, changed.Algs = i.keys, []string{string(jose.EdDSA)}
+	return config.Verify{SetJWS: &changed}
+}
+
+// token signs claims as RFC 8417 says.
+func (i *sampleIssuer) token(claims []byte) ([]byte, error) {
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: i.key, KeyID: sampleKey}},
+		(&jose.SignerOptions{}).WithType("secevent+jwt"))
+	if err != nil {
+		return nil, fmt.Errorf("sample token: %w", err)
+	}
+	signed, err := signer.Sign(claims)
+	if err != nil {
+		return nil, fmt.Errorf("sample token: %w", err)
+	}
+	compact, err := signed.CompactSerialize()
+	return []byte(compact), err
+}
