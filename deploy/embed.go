@@ -4,7 +4,7 @@ package deploy
 
 import "embed"
 
-// Config holds config/sources.yaml, config/connections.yaml and config/playbooks.yaml.
+// Config holds config/sources.yaml, config/connections.yaml, config/playbooks.yaml and its tests.
 //
 //go:embed config/*.yaml
 var Config embed.FS

@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"internal/expr":              {"internal/config"},
 	"internal/playbook":          {"internal/config", "internal/events"},
 	"internal/mapping":           {"internal/config", "internal/events", "internal/expr"},
+	"internal/playtest":          {"internal/config", "internal/events", "internal/playbook"},
 	"internal/ingest":            {"internal/config", "internal/events", "internal/mapping"},
 	"internal/stream":            {"internal/events", "internal/ledger"},
 	"internal/stream/embedded":   {"internal/stream"},

@@ -14,7 +14,7 @@ import (
 func newConfigCmd(a *app) *cobra.Command {
 	group := &cobra.Command{Use: "config", Short: "Check a configuration, and test its playbooks", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	group.AddCommand(newConfigCheckCmd(a))
+	group.AddCommand(newConfigCheckCmd(a), newConfigTestCmd(a))
 	return group
 }
 

@@ -14,12 +14,12 @@ import (
 	"keyturn/schemas"
 )
 
-// compiler loads the schemas of the three files. It never opens anything else: the default loader would follow a
+// compiler loads the schemas of the files. It never opens anything else: the default loader would follow a
 // reference to any file of the machine.
 func compiler() (*jsonschema.Compiler, error) {
 	c := jsonschema.NewCompiler()
 	c.UseLoader(closed{})
-	for _, name := range []string{"sources.json", "verify.json", "preset.json", "connections.json", "playbooks.json"} {
+	for _, name := range []string{"sources.json", "verify.json", "preset.json", "connections.json", "playbooks.json", "playbooks_test.json"} {
 		b, err := schemas.FS.ReadFile("config/" + name)
 		if err != nil {
 			return nil, fmt.Errorf("schema %s: %w", name, err)

@@ -226,7 +226,7 @@ func TestFaultsAreAnErrorOfTheirOwn(t *testing.T) {
 
 // TestEveryKeyIsDescribed: the descriptions are what an editor shows and what the faults say.
 func TestEveryKeyIsDescribed(t *testing.T) {
-	for _, name := range []string{"sources.json", "verify.json", "preset.json", "connections.json", "playbooks.json"} {
+	for _, name := range []string{"sources.json", "verify.json", "preset.json", "connections.json", "playbooks.json", "playbooks_test.json"} {
 		b, err := schemas.FS.ReadFile("config/" + name)
 		if err != nil {
 			t.Fatal(err)
