@@ -12,10 +12,11 @@ import (
 
 // newPersonCmd makes `keyturn person`.
 func newPersonCmd(a *app) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "person IDENTIFIER",
 		Short: "List every case of one person, device, client or app, newest first",
-		Long: `List every case of one principal, newest first, whenever it was.
+		Long: `List every case of one principal, newest first, whenever it was; of a person also those that came under another
+name, as far as events have told which names are one person's ("keyturn person names").
 IDENTIFIER is any one that an event gave: an e-mail, a login, an Okta id, an employee number, an ASA user name, a
 device's host name, a client id, an app key; where one text can be several, write user:, device:, client: or app:
 before it. With --json it is an array of case rows.`,
@@ -45,6 +46,8 @@ before it. With --json it is an array of case rows.`,
 			return a.printRows(rows, (*screen).caseRows, "")
 		},
 	}
+	cmd.AddCommand(newNamesCmd(a), newUnmergeCmd(a))
+	return cmd
 }
 
 // personKinds are the kinds of identifiers of a person; the others name things.

@@ -64,6 +64,9 @@ func (s *screen) hopPlanned(v view.CaseView) {
 		text += ", playbooks.yaml " + d.Config
 	}
 	s.line(string(d.State), "%s  %s: %s", s.sinceBegan(v, d.Time), text, cmp.Or(d.Reason, plural(v.Tally.Total, "action")))
+	if d.State == ledger.Scheduled {
+		s.line("", "what follows is a preview: playbooks and guards decide when it takes effect")
+	}
 	if d.Hold != nil {
 		s.line("", "held: %s; %d of %s given", d.Hold.Why, len(d.Hold.Given), plural(d.Hold.Need, "approval"))
 		if !d.Hold.Until.IsZero() && v.Plan == ledger.Held {
@@ -77,6 +80,12 @@ func (s *screen) hopPlanned(v view.CaseView) {
 		if other.id != "" {
 			s.line("", "%s %s", other.text, other.id)
 		}
+	}
+	if len(d.Joined) > 0 {
+		s.line("", "says that these are one person's: %s", strings.Join(d.Joined, ", "))
+	}
+	if len(d.Claimed) > 0 {
+		s.line("", "gives a name that was another person's, who is not joined: %s", strings.Join(d.Claimed, ", "))
 	}
 	for _, b := range d.Begun {
 		s.line("begun", "%s of case %s was %s, with %s: not undone", b.Do, b.Case, s.state(b.State), plural(b.Made, "change"))

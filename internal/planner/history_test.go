@@ -196,7 +196,7 @@ func TestHistoryAgreesWithModel(t *testing.T) {
 		w := newWorld(t)
 		m := newModel()
 		var history []events.Event
-		history, m.names = newHistory(r, w, "maria", 2)
+		history, m.names = newHistory(r, w, "maria", 4)
 		for range rapid.IntRange(1, 16).Draw(r, "happenings") {
 			switch draw(r, 4, "what") {
 			case 0, 1: // an event comes, or comes again

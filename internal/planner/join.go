@@ -9,12 +9,12 @@ import (
 
 // joint says what made names one person's.
 type joint struct {
-	Case  string    `json:"case"`            // of the event that gave them together
-	Event string    `json:"event"`           // what the event is: user.rehired
-	Time  time.Time `json:"time"`            // when it was worked off
-	Names []string  `json:"names,omitempty"` // those that were new, with their kinds
-	From  []string  `json:"from,omitempty"`  // the persons that turned out to be this one by it
-	Both  bool      `json:"both,omitempty"`  // more than one of them had events
+	Case  string    `json:"case"`           // of the event that gave them together
+	Event string    `json:"event"`          // what the event is: user.rehired
+	Time  time.Time `json:"time"`           // when it was worked off
+	Names []string  `json:"names"`          // that the event gave, with their kinds
+	From  []string  `json:"from,omitempty"` // the persons that turned out to be this one by it
+	Both  bool      `json:"both,omitempty"` // more than one of them had events
 	// Claimed are names that were another person's until then.
 	Claimed []string `json:"claimed,omitempty"`
 }
@@ -78,20 +78,21 @@ func (t *turn) unite(ctx context.Context, c crowd, d Decision) (person, error) {
 			who.absorb(p)
 		}
 	}
+	met := len(j.From) > 0
 	for _, n := range c.names {
-		if c.claims(n.ID, false) || !who.learn(n) {
+		if c.claims(n.ID, false) {
 			continue
 		}
+		met = who.learn(n) && len(who.Names) > 1 || met
 		if c.claims(n.ID, true) {
 			j.Claimed = append(j.Claimed, n.ID)
-			continue
+		} else {
+			j.Names = append(j.Names, n.ID)
 		}
-		j.Names = append(j.Names, n.ID)
 	}
-	if len(j.Names) > 0 && len(who.Names) > 1 || len(j.From) > 0 || len(j.Claimed) > 0 {
+	if met {
 		changed = true
-		who.Joins = append(who.Joins, j)
-		who.Joins = slices.Delete(who.Joins, 0, max(0, len(who.Joins)-maxJoints))
+		who.remember(j)
 	}
 	if ordered(d.Event) && who.put(entryOf(d)) {
 		changed = true
@@ -105,6 +106,29 @@ func (t *turn) unite(ctx context.Context, c crowd, d Decision) (person, error) {
 	return who, t.save(ctx, &who, "")
 }
 
+// remember keeps a joint, as one with what an earlier delivery of the same event did.
+func (o *order) remember(j joint) {
+	i := slices.IndexFunc(o.Joins, func(k joint) bool { return k.Case == j.Case })
+	if i < 0 {
+		o.Joins = append(o.Joins, j)
+		o.Joins = slices.Delete(o.Joins, 0, max(0, len(o.Joins)-maxJoints))
+		return
+	}
+	k := &o.Joins[i]
+	k.Names, k.From, k.Claimed = both(k.Names, j.Names), both(k.From, j.From), both(k.Claimed, j.Claimed)
+	k.Both = k.Both || j.Both
+}
+
+// both gives what is in either list, once.
+func both(a, b []string) []string {
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			a = append(a, s)
+		}
+	}
+	return a
+}
+
 // absorb takes over what is known of somebody who turned out to be this person.
 func (p *person) absorb(o person) {
 	for _, n := range o.Names {
@@ -113,17 +137,10 @@ func (p *person) absorb(o person) {
 	for _, e := range o.Entries {
 		p.put(e)
 	}
-	for _, id := range o.ids() {
-		if !slices.Contains(p.Was, id) && id != p.id {
-			p.Was = append(p.Was, id)
-		}
+	p.Was, p.Apart = both(p.Was, o.ids()), both(p.Apart, o.Apart)
+	for _, j := range o.Joins {
+		p.remember(j)
 	}
-	for _, id := range o.Apart {
-		if !slices.Contains(p.Apart, id) {
-			p.Apart = append(p.Apart, id)
-		}
-	}
-	p.Joins = append(p.Joins, o.Joins...)
 	slices.SortStableFunc(p.Joins, func(a, b joint) int { return a.Time.Compare(b.Time) })
 }
 

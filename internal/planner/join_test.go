@@ -84,7 +84,7 @@ func joinedScenarios() []scenario {
 			w.send(both2)
 			w.settle()
 			w.want("the event that joined them", both2.Case(), planned, needs)
-			if d := w.decision(both2.Case()); len(d.Begun) != 2 || !slices.Equal(d.Joined, []string{number, mail1}) && !slices.Equal(d.Joined, []string{mail1}) && !slices.Equal(d.Joined, []string{number}) && len(d.Joined) != 0 {
+			if d := w.decision(both2.Case()); len(d.Begun) != 2 || !slices.Equal(d.Joined, []string{number, mail1}) {
 				w.t.Errorf("begun %+v, joined %v", d.Begun, d.Joined)
 			}
 			w.wantDone(both(term.Case())...)

@@ -98,10 +98,14 @@ func (f Filter) matches(r CaseRow) bool {
 	return strings.Contains(strings.ToLower(r.Principal), strings.ToLower(f.Principal))
 }
 
-// Person lists every case of the principals whose keys are given (one person may have several), newest first. An
-// empty answer is not nil.
+// Person lists every case of the principals whose keys are given, and of all other names of the same person, newest
+// first. An empty answer is not nil.
 func (r *Reader) Person(ctx context.Context, keys ...string) ([]CaseRow, error) {
 	ids := map[string]bool{}
+	keys, err := r.everyName(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
 	for _, key := range keys {
 		err := r.ledger.Range(ctx, ledger.PersonFilter(key), time.Time{}, func(rec ledger.Record) error {
 			if id := ledger.CaseOf(rec.Subject); id != "" {

@@ -27,6 +27,8 @@ type Said struct {
 	Against string   `json:"against,omitempty"` // of a conflict: the case whose id it came with
 	Newer   string   `json:"newer,omitempty"`   // of a superseded or rescinded plan: the case that overtook it
 	Denied  *Consent `json:"denied,omitempty"`  // who cancelled it, and why
+	Joined  []string `json:"joined,omitempty"`  // identifiers, as kind:value, that became one person's by this event
+	Claimed []string `json:"claimed,omitempty"` // identifiers that it gives, and that were another person's
 }
 
 // Hold is what a held plan waits for, and what it got so far.

@@ -20,6 +20,8 @@ import (
 type Ledger interface {
 	// Range hands the records that match filter, written at or after since, to fn, oldest first.
 	Range(ctx context.Context, filter string, since time.Time, fn func(ledger.Record) error) error
+	// Last reads the newest record of a subject from the leader; the zero Record when it has none.
+	Last(ctx context.Context, subject string) (ledger.Record, error)
 	// Verify checks the chains of the subjects that match filter.
 	Verify(ctx context.Context, filter string) (int, []ledger.Broken, error)
 }
