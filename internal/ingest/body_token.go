@@ -57,6 +57,39 @@ func (p *Pending) Match(texts []string) error {
 	return nil
 }
 
+// Forget takes the tokens out of a parsed body, wherever they stand: what is kept of a delivery, shown or mapped holds
+// no secret. A member goes, an element becomes nothing.
+func (p *Pending) Forget(tree any) {
+	switch x := tree.(type) {
+	case map[string]any:
+		for name, v := range x {
+			if p.holds(v) {
+				delete(x, name)
+			} else {
+				p.Forget(v)
+			}
+		}
+	case []any:
+		for i, v := range x {
+			if p.holds(v) {
+				x[i] = nil
+			} else {
+				p.Forget(v)
+			}
+		}
+	}
+}
+
+// holds reports whether a value is one of the tokens.
+func (p *Pending) holds(v any) bool {
+	text, isText := v.(string)
+	if !isText {
+		return false
+	}
+	_, is := p.tokens.match(text)
+	return is
+}
+
 // Key is the index of the token of the last item.
 func (p *Pending) Key() int { return p.key }
 
