@@ -39,6 +39,9 @@ func defineASAApproveClient() definition {
 			if k.user, err = newASAUser(p, c, pins); err != nil {
 				return nil, err
 			}
+			if k.user.login {
+				return nil, errors.New("with.user: neither asa_username nor email") // nobody is given access upon a guess
+			}
 			if err = p.into("client_id", &k.client); err != nil {
 				return nil, err
 			}

@@ -67,6 +67,9 @@ func (k *asaRevokeClients) Observe(ctx context.Context) (Observation, error) {
 	}
 	obs := Observation{Seen: u.seen, Pins: u.pins}
 	if u.none {
+		if k.user.login {
+			return obs, advise(errors.New("nobody in the team has the login for an e-mail"), "send the event with asa_username or email")
+		}
 		if k.noUser == "holds" {
 			return obs, nil
 		}

@@ -94,6 +94,8 @@ func TestWhoIsMeantAtASA(t *testing.T) {
 		"by name":            {user: events.UserRef{ASAUsername: "Ada.Berg"}, want: ledger.Verified},
 		"by a wrong name":    {user: events.UserRef{ASAUsername: "Nobody", Email: "ada.berg@acme.example"}, want: ledger.Dead},
 		"by nobody's e-mail": {user: events.UserRef{Email: "nobody@acme.example"}, want: ledger.Dead},
+		"by the login":       {user: events.UserRef{Login: "ada.berg@acme.example"}, want: ledger.Verified},
+		"by nobody's login":  {user: events.UserRef{Login: "nobody@acme.example"}, with: "holds", want: ledger.Dead},
 		"without ASA":        {user: events.UserRef{Email: "nobody@acme.example"}, with: "holds", want: ledger.Verified},
 		"by two's e-mail": {user: events.UserRef{Email: "ada.berg@acme.example"}, want: ledger.Dead, setup: func(o *org) {
 			o.sb.AddASAUser(sandbox.ASAUserSpec{Name: "Ada.Berg.2", Email: "ADA.BERG@acme.example"})

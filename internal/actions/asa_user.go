@@ -18,6 +18,8 @@ type asaUser struct {
 	all      Clients
 	client   *asa.Client
 	ref      events.UserRef
+	email    string // what the user is looked for by, where no asa_username is given
+	login    bool   // that e-mail is the event's login: that nobody has it proves nothing
 	name, id string // fixed by an earlier observation; empty = not yet
 }
 
@@ -30,8 +32,14 @@ func newASAUser(p parameters, c Clients, pins map[string]string) (asaUser, error
 	if err := p.into("user", &u.ref); err != nil {
 		return u, err
 	}
-	if strings.TrimSpace(u.ref.ASAUsername) == "" && strings.TrimSpace(u.ref.Email) == "" {
-		return u, errors.New("with.user: neither asa_username nor email")
+	u.email = strings.TrimSpace(u.ref.Email)
+	if login := strings.TrimSpace(u.ref.Login); u.email == "" && strings.Contains(login, "@") {
+		// Senders that know a person at Okta only (its event hooks) say the login, which has the form of an e-mail and
+		// mostly is the person's.
+		u.email, u.login = login, true
+	}
+	if strings.TrimSpace(u.ref.ASAUsername) == "" && u.email == "" {
+		return u, errors.New("with.user: neither asa_username nor email, nor a login that could be one")
 	}
 	return u, nil
 }
@@ -100,16 +108,16 @@ func asaNames(u asa.User) events.UserRef {
 	return events.UserRef{ASAUsername: u.Name, Email: u.Details.Email}
 }
 
-// byEmail finds the user whose e-mail is exactly the event's. Deleted users do not count beside another.
+// byEmail finds the user whose e-mail is exactly the one that is looked for. Deleted users do not count beside another.
 func (u *asaUser) byEmail(ctx context.Context) (foundASAUser, error) {
 	var same, live []asa.User
-	all, email := 0, strings.TrimSpace(u.ref.Email)
+	all := 0
 	for user, err := range u.client.ListUsers(ctx, asa.ListUsersOptions{}) {
 		if err != nil {
 			return foundASAUser{}, err
 		}
 		all++
-		if !strings.EqualFold(strings.TrimSpace(user.Details.Email), email) {
+		if !strings.EqualFold(strings.TrimSpace(user.Details.Email), u.email) {
 			continue
 		}
 		same = append(same, user)
