@@ -71,11 +71,19 @@ func Deadline(ctx context.Context, limit time.Duration, log *slog.Logger) func()
 
 // Logger writes to w in the configured format, from the configured level on.
 func Logger(c config.Log, w io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: c.Level}
+	opts := &slog.HandlerOptions{Level: c.Level, ReplaceAttr: spelled}
 	if c.Format == config.PlainText {
 		return slog.New(slog.NewTextHandler(w, opts))
 	}
 	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+// spelled writes a span of time as people do, 1.5s: JSON would have it as a bare number of nanoseconds.
+func spelled(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 // Broker says how to reach an external NATS server. name is shown in the server's list of connections.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"golang.org/x/crypto/bcrypt"
 
 	"keyturn/internal/secret"
 	"keyturn/internal/stream"
@@ -158,7 +159,12 @@ func (s *Server) run() error {
 	}
 	if s.opts.Listen {
 		s.user, s.pass = "keyturn", secret.New(random())
-		o.Username, o.Password = s.user, s.pass.Reveal()
+		// Hashed, or the server warns at every start of a password in plain text. It is random: a costlier hash protects nothing.
+		hash, err := bcrypt.GenerateFromPassword([]byte(s.pass.Reveal()), bcrypt.MinCost)
+		if err != nil {
+			return err
+		}
+		o.Username, o.Password = s.user, string(hash)
 	}
 	var err error
 	if s.nats, err = server.NewServer(o); err != nil {
