@@ -282,7 +282,12 @@ func (h *Handler) find(r *http.Request) *Source {
 	if !ok {
 		return nil
 	}
-	return (*h.sources.Load())[strings.TrimSuffix(name, "/")]
+	name, token, more := strings.Cut(strings.TrimSuffix(name, "/"), "/")
+	s := (*h.sources.Load())[name]
+	if more && (s == nil || token == "" || strings.Contains(token, "/") || !takesSegment(s.verifier)) {
+		return nil
+	}
+	return s
 }
 
 // tooBig gives the index of an event whose wire form is over the limit, or -1.

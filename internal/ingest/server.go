@@ -37,6 +37,7 @@ type Server struct {
 	http  *http.Server
 	drain time.Duration
 	log   *slog.Logger
+	tls   bool // asked once: net/http makes a configuration of its own while it serves
 	ready atomic.Bool
 }
 
@@ -45,6 +46,7 @@ func NewServer(o ServerOptions) *Server {
 	return &Server{
 		drain: o.Drain,
 		log:   o.Log,
+		tls:   o.TLS != nil,
 		http: &http.Server{
 			Handler:           o.Handler,
 			TLSConfig:         o.TLS,
@@ -86,7 +88,7 @@ func (s *Server) wait(failed <-chan error) error {
 
 // serve answers on one listener, with TLS where it is configured.
 func (s *Server) serve(l net.Listener) error {
-	if s.http.TLSConfig != nil {
+	if s.tls {
 		return s.http.ServeTLS(l, "", "")
 	}
 	return s.http.Serve(l)
