@@ -3,7 +3,11 @@ package rehearsal
 import (
 	"fmt"
 	"io/fs"
+	"maps"
+	"os"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"keyturn/internal/config"
@@ -48,16 +52,47 @@ func (s Suite) Play(text string) (Case, Outcome, error) {
 	}
 	spec, ok := s.Sources[c.Name()]
 	if !ok {
-		return c, Outcome{}, fmt.Errorf("case: sources.yaml has no source %s, there are %s", c.Name(), strings.Join(keys(s.Sources), ", "))
+		return c, Outcome{}, fmt.Errorf("case: sources.yaml has no source %s, there are %s", c.Name(), strings.Join(slices.Sorted(maps.Keys(s.Sources)), ", "))
 	}
 	o, err := Run(spec, c)
 	return c, o, err
 }
 
-func keys(m map[string]ingest.SourceSpec) []string {
-	var list []string
-	for name := range m {
-		list = append(list, name)
+// LoadSource reads the cases of a configured source, DIR/testdata/NAME/*.txt; there may be none.
+func LoadSource(dir string, spec ingest.SourceSpec) (Suite, error) {
+	s := Suite{Sources: map[string]ingest.SourceSpec{spec.Name: spec}, Cases: map[string]string{}}
+	names, err := filepath.Glob(filepath.Join(dir, "testdata", spec.Name, "*.txt"))
+	if err != nil {
+		return s, err
 	}
-	return list
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return s, err
+		}
+		s.Cases[name] = string(b)
+	}
+	return s, nil
+}
+
+// Files lists the files of the cases, sorted.
+func (s Suite) Files() []string { return slices.Sorted(maps.Keys(s.Cases)) }
+
+// Diff lists the lines that differ: those wanted with -, those that came with +.
+func Diff(want, got string) []string {
+	was, is := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for len(was) > 0 && len(is) > 0 && was[0] == is[0] {
+		was, is = was[1:], is[1:]
+	}
+	for len(was) > 0 && len(is) > 0 && was[len(was)-1] == is[len(is)-1] {
+		was, is = was[:len(was)-1], is[:len(is)-1]
+	}
+	var lines []string
+	for _, line := range was {
+		lines = append(lines, "- "+line)
+	}
+	for _, line := range is {
+		lines = append(lines, "+ "+line)
+	}
+	return lines
 }
