@@ -52,8 +52,9 @@ type stage struct {
 	view    *view.Reader
 	meter   *meter
 	scenes  []scene
+	wild    wild
 	began   time.Time
-	mu      sync.Mutex        // guards cases: they are shown while they are sent
+	mu      sync.Mutex        // guards cases and wild.scenes: they are shown while they are sent
 	cases   map[string]string // by scene id
 	resent  int               // resends that were answered with the same case
 	forged  int               // the answer to a delivery whose signature is wrong
@@ -100,7 +101,7 @@ func (a *app) newStage(ctx context.Context, dir string) (*stage, error) {
 		}
 	}
 	config := filepath.Join(dir, "config")
-	if err := writeSample(config, sb.URL, sb.Credentials()); err != nil {
+	if err := writeSample(config, sb.URL, sb.Credentials(), wildBrake); err != nil {
 		return nil, errors.Join(err, sb.Close())
 	}
 	st.machine, err = newMachine(ctx, machineOptions{
@@ -133,7 +134,10 @@ func (st *stage) play(ctx context.Context) error {
 	if err := st.forge(ctx); err != nil {
 		return err
 	}
-	err := st.settled(ctx)
+	err := st.runWild(ctx)
+	if err == nil {
+		err = st.rest(ctx, st.scenes)
+	}
 	stop()
 	return errors.Join(err, <-shown)
 }
@@ -175,28 +179,40 @@ func (st *stage) sendAll(ctx context.Context) error {
 
 // send delivers a scene and gives its case.
 func (st *stage) send(ctx context.Context, s scene) (string, error) {
-	body, err := s.event(st.began)
+	cases, err := st.post(ctx, s)
 	if err != nil {
 		return "", err
+	}
+	if len(cases) != 1 {
+		return "", fmt.Errorf("send %s: %d cases in the answer", s.id, len(cases))
+	}
+	return cases[0], nil
+}
+
+// post delivers a scene and gives the cases of its answer.
+func (st *stage) post(ctx context.Context, s scene) ([]string, error) {
+	body, err := s.event(st.began)
+	if err != nil {
+		return nil, err
 	}
 	req, err := st.machine.request(s, body)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	resp, err := http.DefaultClient.Do(req.WithContext(ctx))
 	if err != nil {
-		return "", fmt.Errorf("send %s: %w", s.id, err)
+		return nil, fmt.Errorf("send %s: %w", s.id, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return "", fmt.Errorf("send %s: %w", s.id, err)
+		return nil, fmt.Errorf("send %s: %w", s.id, err)
 	}
 	cases, err := readAnswer(resp, answer)
-	if err != nil || len(cases) != 1 {
-		return "", errors.Join(fmt.Errorf("send %s: %d cases in the answer", s.id, len(cases)), err)
+	if err != nil {
+		return nil, fmt.Errorf("send %s: %w", s.id, err)
 	}
-	return cases[0], nil
+	return cases, nil
 }
 
 // caseOf is the case of a scene that was sent.
@@ -235,9 +251,9 @@ func (st *stage) decided(ctx context.Context, caseID string) error {
 	})
 }
 
-// settled waits until every scene's case rests. One that never does runs into the demo's limit, which names it.
-func (st *stage) settled(ctx context.Context) error {
-	for _, s := range st.scenes {
+// rest waits until every scene's case rests. One that never does runs into the demo's limit, which names it.
+func (st *stage) rest(ctx context.Context, scenes []scene) error {
+	for _, s := range scenes {
 		err := poll(ctx, func() (bool, error) {
 			v, err := st.view.Case(ctx, st.cases[s.id])
 			return err == nil && v.Resting(), err

@@ -29,6 +29,11 @@ func judge(acme sandbox.Acme, before, after sandbox.State) []verdict {
 		len(after.Okta.SessionsOf(leaver.ID)), len(before.Okta.SessionsOf(leaver.ID)), acme.Leaver.Login)
 	say(len(after.ASA.ClientsOf(acme.Leaver.ASAName)) == 0, "%d of %d ASA clients of %s are left",
 		len(after.ASA.ClientsOf(acme.Leaver.ASAName)), len(before.ASA.ClientsOf(acme.Leaver.ASAName)), acme.Leaver.Login)
+	suspended, left := wildEnds(acme, after)
+	say(suspended == wildPeople && left == 0, "%d of %d people of the feed are suspended, %d of their accesses are left", suspended, wildPeople, left)
+	reported := reporter(acme)
+	open := len(after.Okta.TokensOf(reported.OktaID)) + len(after.Okta.SessionsOf(reported.OktaID))
+	say(open == 0, "%d tokens and sessions of %s are left", open, reported.Login)
 	stolen, _ := after.ASA.Client(acme.Traveller.Devices[0])
 	say(stolen.State == sandbox.ASADeleted, "the stolen %s is %s at ASA", stolen.Hostname, stolen.State)
 	say(len(after.Okta.TokensOfClient(acme.SharedClient)) == 0, "%d of %d refresh tokens of the compromised client are left",
@@ -40,32 +45,54 @@ func judge(acme sandbox.Acme, before, after sandbox.State) []verdict {
 	return list
 }
 
-// bystanders lists everything that is gone or changed and should not be: whatever belongs neither to the leaver, nor
-// to the stolen laptop, nor to the compromised client.
+// wildEnds counts the people of the feed who are suspended, and the access that they still have.
+func wildEnds(acme sandbox.Acme, after sandbox.State) (suspended, left int) {
+	for _, p := range acme.Staff[:wildPeople] {
+		if u, _ := after.Okta.User(p.OktaID); u.Status == sandbox.StatusSuspended {
+			suspended++
+		}
+		left += len(after.Okta.TokensOf(p.OktaID)) + len(after.Okta.SessionsOf(p.OktaID)) + len(after.ASA.ClientsOf(p.ASAName))
+	}
+	return suspended, left
+}
+
+// meant are the people who must lose everything, by Okta id and by ASA name, and those of them who are suspended.
+func meant(acme sandbox.Acme) (all, suspended []string) {
+	for _, p := range append([]sandbox.Person{acme.Leaver}, acme.Staff[:wildPeople]...) {
+		suspended = append(suspended, p.OktaID)
+		all = append(all, p.OktaID, p.ASAName)
+	}
+	p := reporter(acme)
+	return append(all, p.OktaID, p.ASAName), suspended
+}
+
+// bystanders lists everything that is gone or changed and should not be: whatever belongs neither to those who left or
+// reported, nor to the stolen laptop, nor to the leaked client.
 func bystanders(acme sandbox.Acme, before, after sandbox.State) []string {
 	var lost []string
+	all, suspended := meant(acme)
+	theirs := func(id string) bool { return slices.Contains(all, id) }
 	for _, u := range before.Okta.Users {
 		now, ok := after.Okta.User(u.ID)
-		if u.ID != acme.Leaver.OktaID && (!ok || now.Status != u.Status) {
+		if !slices.Contains(suspended, u.ID) && (!ok || now.Status != u.Status) {
 			lost = append(lost, "user "+u.Login)
 		}
 	}
 	lost = append(lost, gone("token", before.Okta.Tokens, after.Okta.Tokens, func(t sandbox.RefreshToken) (string, bool) {
-		return t.ID, t.UserID == acme.Leaver.OktaID || t.ClientID == acme.SharedClient
+		return t.ID, theirs(t.UserID) || t.ClientID == acme.SharedClient
 	})...)
 	lost = append(lost, gone("session", before.Okta.Sessions, after.Okta.Sessions, func(s sandbox.Session) (string, bool) {
-		return s.ID, s.UserID == acme.Leaver.OktaID
+		return s.ID, theirs(s.UserID)
 	})...)
 	lost = append(lost, gone("grant", before.Okta.Grants, after.Okta.Grants, func(g sandbox.Grant) (string, bool) {
-		return g.ID, g.UserID == acme.Leaver.OktaID
+		return g.ID, theirs(g.UserID)
 	})...)
 	lost = append(lost, gone("mosaic client", before.Mosaic.Clients, after.Mosaic.Clients, func(m sandbox.MosaicClient) (string, bool) {
 		return m.ID, false
 	})...)
 	for _, d := range before.ASA.Clients {
 		now, ok := after.ASA.Client(d.ID)
-		meant := d.UserName == acme.Leaver.ASAName || d.ID == acme.Traveller.Devices[0]
-		if !meant && (!ok || now.State != d.State || now.UserName != d.UserName) {
+		if !theirs(d.UserName) && d.ID != acme.Traveller.Devices[0] && (!ok || now.State != d.State || now.UserName != d.UserName) {
 			lost = append(lost, "ASA client "+d.Hostname)
 		}
 	}

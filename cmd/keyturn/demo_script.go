@@ -14,6 +14,7 @@ type scene struct {
 	id     string // of the event, and the same at its resend
 	kind   string // catalogue name
 	data   any    // the event's data
+	body   any    // the delivery in the sender's own form; nil = a CloudEvent of id, kind and data
 	want   string // where the case ends: a state of its plan or of the case itself
 	after  string // id of the scene whose case must have reached its plan before this one is sent
 }
@@ -23,21 +24,32 @@ type object = map[string]any
 
 func personOf(p sandbox.Person) object { return object{"email": p.Login} }
 
-// script is the demo's story, in the order in which it is told.
+// Who of the staff has a part in the demo.
+const (
+	wildPeople = 6 // the first of the staff, whom a feed that has gone wrong says to have left
+	wildBrake  = 5 // terminations an hour in the demo: the leaver and four of these pass
+)
+
+// reporter is the one of the staff who reports what they did not do.
+func reporter(acme sandbox.Acme) sandbox.Person { return acme.Staff[len(acme.Staff)-1] }
+
+// script is the demo's story, in the order in which it is told. What is posted says when it happened, so that a resend
+// is the same.
 func script(acme sandbox.Acme, now time.Time) []scene {
-	tomorrow := now.Add(24 * time.Hour).UTC().Format(time.RFC3339)
+	tomorrow := now.UTC().AddDate(0, 0, 1).Format(time.DateOnly)
 	return []scene{
 		{
 			title: "termination", source: "hr-relay", id: "hr-1001", kind: "user.terminated",
 			data: object{"user": personOf(acme.Leaver), "reason": "left the company"}, want: "closed_with_residual",
 		},
+		{title: "stolen laptop (Jamf)", source: "jamf", id: "jamf-7", body: jamfLost(acme.Traveller, now), want: "closed"},
 		{
-			title: "stolen laptop", source: "siem", id: "siem-77", kind: "device.lost",
-			data: object{"device": object{"hostname": acme.Traveller.Hostnames[0]}, "user": personOf(acme.Traveller)}, want: "closed",
+			title: "leaked OAuth client (Alertmanager)", source: "alerts", id: "alert-5f1c",
+			body: leakAlert(acme.SharedClient, now), want: "closed_with_residual",
 		},
 		{
-			title: "compromised OAuth client", source: "siem", id: "siem-78", kind: "client.compromised",
-			data: object{"client_id": acme.SharedClient}, want: "closed_with_residual",
+			title: "suspicious activity (Okta hook)", source: "okta-hooks", id: "okta-who1",
+			body: oktaReport(reporter(acme), now), want: "closed_with_residual",
 		},
 		{
 			title: "app onboarding", source: "onboarding", id: "onb-42", kind: "app.onboarded",
@@ -51,23 +63,34 @@ func script(acme sandbox.Acme, now time.Time) []scene {
 			data: object{"user": personOf(acme.BreakGlass)}, want: "refused",
 		},
 		{
-			title: "termination for tomorrow", source: "hr-relay", id: "hr-1003", kind: "user.terminated",
-			data: object{"user": personOf(acme.NextDay), "effective_at": tomorrow}, want: "cancelled",
+			title: "last day tomorrow (BambooHR)", source: "bamboohr", id: "bamboo-1",
+			body: bambooChange(acme.NextDay, tomorrow, now), want: "cancelled",
 		},
 		{
-			title: "… which is rescinded", source: "hr-relay", id: "hr-1004", kind: "user.termination_rescinded",
-			data: object{"user": personOf(acme.NextDay)}, want: "closed", after: "hr-1003",
+			title: "… which is taken back", source: "bamboohr", id: "bamboo-2",
+			body: bambooChange(acme.NextDay, "", now.Add(time.Second)), want: "closed", after: "bamboo-1",
 		},
 	}
 }
 
-// event is the CloudEvent of a scene, as its sender writes it: the same bytes at every resend.
+// event is the delivery of a scene, as its sender writes it: the same bytes at every resend.
 func (s scene) event(at time.Time) ([]byte, error) {
+	if s.body != nil {
+		return json.Marshal(s.body)
+	}
 	return json.Marshal(object{
 		"specversion": "1.0", "id": s.id, "source": "https://" + s.source + ".acme.example",
 		"type": "dev.keyturn." + s.kind + ".v1", "time": at.UTC().Format(time.RFC3339Nano),
 		"datacontenttype": "application/json", "data": s.data,
 	})
+}
+
+// contentType is what the scene's sender says that it posts.
+func (s scene) contentType() string {
+	if s.body != nil {
+		return "application/json"
+	}
+	return "application/cloudevents+json"
 }
 
 // trouble is what the providers do to the demo: they throttle, fail, lie and hang up.

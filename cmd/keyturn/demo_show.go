@@ -62,7 +62,7 @@ type moment struct {
 // news shows what the ledger tells that was not shown yet, in the order in which it happened.
 func (st *stage) news(ctx context.Context, seen map[string]int) error {
 	var fresh []moment
-	for _, sc := range st.scenes {
+	for _, sc := range st.onStage() {
 		id, sent := st.caseOf(sc)
 		if !sent {
 			continue
@@ -116,9 +116,16 @@ func (st *stage) conclude(ctx context.Context, before sandbox.State) error {
 		end := endOf(v)
 		say(end == ledger.State(sc.want), "%s ended as %s", sc.title, end)
 	}
+	row, err := st.wildRow(ctx)
+	if err != nil {
+		return err
+	}
+	rows = append(rows, row)
+	say(st.wild.held == wildPeople+1-wildBrake, "%d of %d in the feed gone wrong waited until a person approved them", st.wild.held, wildPeople)
 	twice := repeated(st.sandbox.Journal())
 	say(len(twice) == 0, "%d effects happened twice %s", len(twice), strings.Join(twice, ", "))
 	say(st.resent == len(st.scenes), "%d of %d resends were answered with the same case", st.resent, len(st.scenes))
+	say(st.wild.resent, "the feed, sent again, was answered with the same cases")
 	say(st.forged == 401, "a bad signature was answered %d", st.forged)
 	records, broken, err := st.ledger.Verify(ctx, ledger.Everything())
 	if err != nil {

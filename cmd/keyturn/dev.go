@@ -69,7 +69,7 @@ func (a *app) dev(ctx context.Context, sandboxAddr string) (err error) {
 	o := a.localOptions(settings, machineOptions{ConfigDir: settings.ConfigDir, Log: log})
 	if o.ConfigDir == "" {
 		o.ConfigDir = filepath.Join(o.Store, "config")
-		if err := writeSample(o.ConfigDir, sb.URL, sb.Credentials()); err != nil {
+		if err := writeSample(o.ConfigDir, sb.URL, sb.Credentials(), 0); err != nil {
 			return err
 		}
 	}
@@ -170,6 +170,6 @@ func (m *machine) request(s scene, body []byte) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/cloudevents+json")
+	req.Header.Set("Content-Type", s.contentType())
 	return req, ingest.Sign(ingest.Configured(source), req, body, s.id, time.Now())
 }

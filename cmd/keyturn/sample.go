@@ -20,17 +20,20 @@ const sampleProtected = "user:break.glass@acme.example"
 
 // writeSample writes a configuration for the sandbox into dir, as an operator would write one for real tenants: three
 // files, and secrets in files of mode 0600 that they refer to. sources.yaml and playbooks.yaml stay as they are when
-// they are there already, so that what a person changed is kept; the connections follow the sandbox's address.
-func writeSample(dir, origin string, c sandbox.Credentials) error {
+// they are there already, so that what a person changed is kept; the connections follow the sandbox's address. brake is
+// how many terminations may pass in an hour; 0 = as many as in the default set.
+func writeSample(dir, origin string, c sandbox.Credentials, brake int) error {
 	secrets := filepath.Join(dir, "secrets")
 	if err := os.MkdirAll(filepath.Join(secrets, "created"), 0o700); err != nil {
 		return fmt.Errorf("sample configuration: %w", err)
 	}
-	playbooks, err := samplePlaybooks()
+	playbooks, err := samplePlaybooks(brake)
+	for _, name := range []string{"siem", "bamboohr", "jamf", "alerts", "okta-hooks", "hris"} {
+		err = errors.Join(err, putOnce(filepath.Join(secrets, name), newSecret()))
+	}
 	return errors.Join(err,
 		putOnce(filepath.Join(secrets, "hr-relay"), "whsec_"+newSecret()),
-		putOnce(filepath.Join(secrets, "siem"), newSecret()),
-		putOnce(filepath.Join(secrets, "onboarding"), newSecret()),
+		putOnce(filepath.Join(secrets, "onboarding"), "whsec_"+newSecret()),
 		put(filepath.Join(secrets, "okta.pem"), c.OktaApp.PrivateKey),
 		put(filepath.Join(secrets, "asa"), c.ASAAdmin.KeySecret),
 		put(filepath.Join(secrets, "mosaic"), c.Mosaic.ClientSecret),
@@ -45,7 +48,14 @@ const sampleSources = `# yaml-language-server: $schema=https://keyturn.dev/schem
 sources:
   hr-relay:   {preset: cloudevents, verify: {standard_webhooks: {secrets: ["${file:secrets/hr-relay}"]}}}
   siem:       {preset: cloudevents, verify: {hmac: {header: X-Signature, prefix: "sha256=", secrets: ["${file:secrets/siem}"]}}}
-  onboarding: {preset: cloudevents, verify: {standard_webhooks: {secrets: ["${file:secrets/onboarding}"]}}}
+  onboarding: {preset: standard-webhooks, verify: {standard_webhooks: {secrets: ["${file:secrets/onboarding}"]}}}
+  # Those below post what their vendors make them post. response: null answers with the ids of the cases; without it
+  # each is answered as its vendor asks.
+  bamboohr:   {preset: bamboohr, response: null, map: {effective_at: {zone: Europe/Berlin}}, verify: {hmac: {secrets: ["${file:secrets/bamboohr}"]}}}
+  jamf:       {preset: jamf, verify: {header_token: {values: ["${file:secrets/jamf}"]}}}
+  alerts:     {preset: alertmanager, verify: {header_token: {values: ["${file:secrets/alerts}"]}}}
+  okta-hooks: {preset: okta-event-hook, response: null, verify: {header_token: {values: ["${file:secrets/okta-hooks}"]}}}
+  hris:       {preset: generic-hris, map: {effective_at: {zone: Europe/Berlin}}, verify: {header_token: {values: ["${file:secrets/hris}"]}}}
 `
 
 // sampleConnections are the sandbox's three tenants. The sandbox's credentials follow from its seed, so that only its
@@ -74,12 +84,20 @@ connections:
 }
 
 // samplePlaybooks is the default set, with the sandbox's break-glass account as the protected one.
-func samplePlaybooks() (string, error) {
+func samplePlaybooks(brake int) (string, error) {
 	data, err := fs.ReadFile(deploy.Config, "config/"+config.PlaybooksFile)
 	if err != nil {
 		return "", fmt.Errorf("sample configuration: %w", err)
 	}
-	return strings.ReplaceAll(string(data), "user:breakglass@acme.example", sampleProtected), nil
+	text := strings.ReplaceAll(string(data), "user:breakglass@acme.example", sampleProtected)
+	if brake > 0 {
+		const usual = "{on: [user.terminated], max: 25,"
+		if !strings.Contains(text, usual) {
+			return "", errors.New("sample configuration: the default set has no brake on terminations")
+		}
+		text = strings.Replace(text, usual, fmt.Sprintf("{on: [user.terminated], max: %d,", brake), 1)
+	}
+	return text, nil
 }
 
 // newSecret makes a webhook secret: 24 random bytes in base64, as Standard Webhooks recommends (24 to 64 bytes).
