@@ -16,6 +16,7 @@ const (
 	exitUsage       = 2 // the command line is wrong
 	exitNotFound    = 3 // what was asked for is not there
 	exitUnavailable = 4 // the broker or the intake cannot be reached, or has not answered yet
+	exitDiffers     = 5 // what was compared is not the same
 )
 
 // coded is an error with its exit code.
@@ -35,6 +36,9 @@ func notFound(err error) error { return &coded{exitNotFound, err} }
 
 // unavailable marks a broker or an intake that cannot be reached.
 func unavailable(err error) error { return &coded{exitUnavailable, err} }
+
+// differs marks a comparison that shows a difference.
+func differs(err error) error { return &coded{exitDiffers, err} }
 
 // exitCode classifies the error of a command, once.
 func exitCode(err error) int {

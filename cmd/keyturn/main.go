@@ -3,7 +3,7 @@
 //
 // Its contract with scripts: data goes to standard output, messages to standard error; --json gives every answer in
 // the stable forms of internal/view; the exit code is 0 for done, 1 for failed, 2 for a wrong call, 3 for something
-// that is not there, 4 for a broker or an intake that cannot be reached. It never holds a provider's credential:
+// that is not there, 4 for a broker or an intake that cannot be reached, 5 for a comparison that shows a difference. It never holds a provider's credential:
 // what it changes, it changes by commands that the worker carries out.
 package main
 

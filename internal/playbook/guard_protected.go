@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -62,8 +63,10 @@ func (s *Set) Sparing(why string, principals ...string) *Set {
 // any whom or what one of its actions names, is: a person may be protected under one name and arrive under another.
 func (g guards) protects(p events.Plan, s *subject) (string, error) {
 	ids := events.Principals(p.Event)
-	for _, a := range p.Actions {
-		ids = append(ids, identifiers(a.With)...)
+	for i, a := range p.Actions {
+		if i == 0 || !bytes.Equal(a.With, p.Actions[i-1].With) { // else it names the same as the one before
+			ids = append(ids, identifiers(a.With)...)
+		}
 	}
 	if found := g.protectedOf(ids); found != "" {
 		return found, nil

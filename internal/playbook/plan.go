@@ -86,14 +86,18 @@ func (b book) actions(e events.Event, ev *evaluation) ([]events.Action, error) {
 		class = b.class
 	}
 	var list []events.Action
+	targets := map[string]string{} // by the parameters: most steps of a playbook have the same
 	for _, s := range b.steps {
 		with, err := s.with.encode(ev)
 		if err != nil {
 			return nil, fmt.Errorf("step %s: %w", s.name, err)
 		}
+		if targets[string(with)] == "" {
+			targets[string(with)] = target(e, with)
+		}
 		a := events.Action{
 			ID: events.ActionID(id, b.name, s.name), Case: id, Playbook: b.name, Step: s.name, Do: s.do, Connection: s.at,
-			Class: class, Target: target(e, with), With: with, OnDead: s.onDead,
+			Class: class, Target: targets[string(with)], With: with, OnDead: s.onDead,
 		}
 		for _, name := range s.after {
 			a.After = append(a.After, events.ActionID(id, b.name, name))

@@ -81,10 +81,10 @@ func (b *Bus) DeadLetters(ctx context.Context, fn func(events.DeadLetter) error)
 	if err != nil {
 		return refusal("dead letters", err)
 	}
-	return b.walk(ctx, s, walk{filter: prefixDead + ".>"}, func(subj string, _ uint64, data []byte) error {
+	return b.walk(ctx, s, walk{filter: prefixDead + ".>"}, func(m kept) error {
 		var d events.DeadLetter
-		if err := json.Unmarshal(data, &d); err != nil {
-			return fmt.Errorf("dead letter %s: %w", subj, err)
+		if err := json.Unmarshal(m.data, &d); err != nil {
+			return fmt.Errorf("dead letter %s: %w", m.subject, err)
 		}
 		return fn(d)
 	})

@@ -69,7 +69,15 @@ func (r records) Range(ctx context.Context, filter string, since time.Time,
 	if err != nil {
 		return refusal("range "+filter, err)
 	}
-	return r.bus.walk(ctx, s, walk{filter: filter, since: since}, fn)
+	return r.bus.walk(ctx, s, walk{filter: filter, since: since}, func(m kept) error { return fn(m.subject, m.seq, m.data) })
+}
+
+// kept is a message as a stream keeps it.
+type kept struct {
+	subject string
+	seq     uint64
+	data    []byte
+	stored  time.Time
 }
 
 // walk reads a stream in order: what matches filter, from the first message stored at or after since on, up to the
@@ -89,7 +97,7 @@ const (
 )
 
 // walk runs w over s, handing each message to fn until fn returns an error.
-func (b *Bus) walk(ctx context.Context, s jetstream.Stream, w walk, fn func(string, uint64, []byte) error) error {
+func (b *Bus) walk(ctx context.Context, s jetstream.Stream, w walk, fn func(kept) error) error {
 	last, err := s.GetLastMsgForSubject(ctx, w.filter)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil
@@ -114,7 +122,7 @@ func (b *Bus) walk(ctx context.Context, s jetstream.Stream, w walk, fn func(stri
 
 // singly reads at most limit messages one by one from the leader, and returns the sequence to go on from.
 func singly(ctx context.Context, s jetstream.Stream, filter string, next, end uint64, limit int,
-	fn func(string, uint64, []byte) error) (uint64, error) {
+	fn func(kept) error) (uint64, error) {
 	for ; limit > 0 && next <= end; limit-- {
 		raw, err := s.GetMsg(ctx, next, jetstream.WithGetMsgSubject(filter))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -126,7 +134,7 @@ func singly(ctx context.Context, s jetstream.Stream, filter string, next, end ui
 		if raw.Sequence > end {
 			return end + 1, nil
 		}
-		if err := fn(raw.Subject, raw.Sequence, raw.Data); err != nil {
+		if err := fn(kept{raw.Subject, raw.Sequence, raw.Data, raw.Time}); err != nil {
 			return next, err
 		}
 		next = raw.Sequence + 1
@@ -136,7 +144,7 @@ func singly(ctx context.Context, s jetstream.Stream, filter string, next, end ui
 
 // inBulk reads the rest through an ordered consumer, which the server forgets by itself.
 func (b *Bus) inBulk(ctx context.Context, s jetstream.Stream, w walk, next, end uint64,
-	fn func(string, uint64, []byte) error) error {
+	fn func(kept) error) error {
 	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{w.filter},
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: next}
 	if !w.since.IsZero() {
@@ -161,7 +169,7 @@ func (b *Bus) inBulk(ctx context.Context, s jetstream.Stream, w walk, next, end 
 
 // bulkStep takes one message from the consumer, or from the leader when the consumer is silent.
 func (b *Bus) bulkStep(ctx context.Context, s jetstream.Stream, iter jetstream.MessagesContext, w walk, next, end uint64,
-	fn func(string, uint64, []byte) error) (uint64, error) {
+	fn func(kept) error) (uint64, error) {
 	waiting, cancel := context.WithTimeout(ctx, walkPatience)
 	defer cancel()
 	msg, err := iter.Next(jetstream.NextContext(waiting))
@@ -185,5 +193,5 @@ func (b *Bus) bulkStep(ctx context.Context, s jetstream.Stream, iter jetstream.M
 	case seq < next: // read from the leader already
 		return next, nil
 	}
-	return seq + 1, fn(msg.Subject(), seq, msg.Data())
+	return seq + 1, fn(kept{msg.Subject(), seq, msg.Data(), meta.Timestamp})
 }

@@ -1,0 +1,121 @@
+// Package replay plays events through playbooks without doing anything, and tells how what comes of it differs: from
+// what was planned at the time, or from what other playbooks make of the same events.
+//
+// It is pure: events, playbooks and the plans of the ledger come in, and a report goes out. It has no clock; guards
+// that count in time count in that of the events. What depends on more than an event and the playbooks is not judged
+// anew: an event that a newer one overtook stays overtaken, and is set apart.
+package replay
+
+import (
+	"hash/maphash"
+	"strings"
+
+	"keyturn/internal/events"
+	"keyturn/internal/playbook"
+)
+
+// Rules are playbooks and guards. *playbook.Set implements them.
+type Rules interface {
+	Plan(e events.Event) (events.Plan, error)
+	Guard(p events.Plan) (playbook.Verdict, error)
+}
+
+// State is what becomes of an event. The first four are the ledger's own words.
+type State string
+
+// The states.
+const (
+	Planned   State = "planned" // also when no playbook asks for anything
+	Held      State = "held"
+	Refused   State = "refused"
+	Scheduled State = "scheduled"
+	Faulty    State = "faulty" // the playbooks or the guards cannot be applied to it
+)
+
+// Outcome is what playbooks make of one event.
+type Outcome struct {
+	State State
+	Why   string // for a person; empty where the state says all
+	Steps []Step
+}
+
+// Step is an action as far as outcomes are compared.
+type Step struct {
+	Playbook, Name, Do, Connection string
+
+	with  uint64 // what it is done with
+	order uint64 // when: its class, what it comes after, and what a death before it means
+}
+
+// Steps are the actions of a plan, to be compared.
+func Steps(list []events.Action) []Step {
+	steps := make([]Step, len(list))
+	for i, a := range list {
+		steps[i] = Step{Playbook: a.Playbook, Name: a.Step, Do: a.Do, Connection: a.Connection, with: sum(string(a.With)), order: orderOf(a)}
+	}
+	return steps
+}
+
+// orderOf tells one place in the order of things from another. The ids of the actions before begin with the case, which
+// is the same on both sides of a comparison.
+func orderOf(a events.Action) uint64 {
+	onDead := a.OnDead
+	if onDead == "" {
+		onDead = events.Continue
+	}
+	return sum(string(a.Class) + " " + string(onDead) + " " + strings.Join(a.After, " "))
+}
+
+// seed is the same for all sums of a process: they are compared and never stored.
+var seed = maphash.MakeSeed()
+
+func sum(text string) uint64 { return maphash.String(seed, text) }
+
+// Judged is what playbooks make of one event before anything is counted, with the plan itself.
+type Judged struct {
+	Outcome
+	Plan   events.Plan
+	Brakes []playbook.Brake // those that count it
+}
+
+// Judge applies the rules to one event. future says that it takes effect later than it is looked at: then the guards
+// that count are asked when it is due.
+func Judge(r Rules, e events.Event, future bool) Judged {
+	plan, err := r.Plan(e)
+	if err != nil {
+		return Judged{Outcome: Outcome{State: Faulty, Why: err.Error()}}
+	}
+	j := Judged{Outcome: Outcome{State: Planned, Steps: Steps(plan.Actions)}, Plan: plan}
+	if len(plan.Actions) == 0 {
+		if future {
+			j.State = Scheduled
+		}
+		return j
+	}
+	v, err := r.Guard(plan)
+	switch {
+	case err != nil:
+		j.State, j.Why = Faulty, err.Error()
+	case v.Protected != "":
+		j.State, j.Why = Refused, v.Protected+" is protected"
+	case future:
+		j.State = Scheduled
+	case v.Approvers > 0:
+		j.State, j.Why, j.Brakes = Held, v.Why, v.Brakes
+	default:
+		j.Brakes = v.Brakes
+	}
+	return j
+}
+
+// over adds to an outcome what a brake holds it for.
+func (o Outcome) over(why string) Outcome {
+	switch {
+	case why == "":
+	case o.State == Held && o.Why != "":
+		o.Why += "; " + why
+	default:
+		o.State, o.Why = Held, why
+	}
+	return o
+}

@@ -1,0 +1,75 @@
+package replay
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"keyturn/internal/events"
+)
+
+// Plans collects what the ledger says of the cases of a history, record by record. It is safe for concurrent use, but
+// the records of one case must come in their order.
+type Plans struct {
+	mu   sync.Mutex
+	past map[string]Past
+}
+
+// NewPlans begins without any.
+func NewPlans() *Plans { return &Plans{past: map[string]Past{}} }
+
+// planBody is what of a plan's record is compared.
+type planBody struct {
+	Actions []events.Action `json:"actions"`
+}
+
+// Add takes the next record of a case's plan: its state, its reason and its body. A plan that was held and let go was
+// held by the rules; one that waits for its day is what it was shown as, until that day's decision.
+func (p *Plans) Add(caseID, state, why string, body []byte) error {
+	p.mu.Lock()
+	before, known := p.past[caseID]
+	p.mu.Unlock()
+	now := Past{State: state, Outcome: before.Outcome}
+	decided := known && before.Outcome != nil && before.Outcome.State != Scheduled
+	switch s := State(state); s {
+	case Planned, Held, Refused, Scheduled:
+		if decided {
+			break
+		}
+		var b planBody
+		if err := json.Unmarshal(body, &b); err != nil {
+			return fmt.Errorf("plan of case %s: %w", caseID, err)
+		}
+		now.Outcome = &Outcome{State: s, Why: why, Steps: Steps(b.Actions)}
+	}
+	p.mu.Lock()
+	p.past[caseID] = now
+	p.mu.Unlock()
+	return nil
+}
+
+// Of gives what the ledger says of a case.
+func (p *Plans) Of(caseID string) (Past, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	past, ok := p.past[caseID]
+	return past, ok
+}
+
+// Undecided notes that the ledger knows no plan of a case.
+func (p *Plans) Undecided(caseID string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.past[caseID] = Past{}
+}
+
+// Apart gives the reason why a case is not compared: it was decided by what no playbook says. Empty = it is.
+func (p Past) Apart() string {
+	switch {
+	case p.Outcome == nil && p.State == "":
+		return "undecided"
+	case p.Outcome == nil, p.State == "superseded", p.State == "conflict", p.State == "cancelled" && p.Outcome.State == Scheduled:
+		return p.State
+	}
+	return ""
+}

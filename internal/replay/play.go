@@ -1,0 +1,173 @@
+package replay
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"keyturn/internal/events"
+)
+
+// Message is an event as it was stored.
+type Message struct {
+	Data   []byte    // its wire form; it must not be changed afterwards
+	Stored time.Time // when it was accepted
+}
+
+// Case is an event of the history, and what each of the rules makes of it.
+type Case struct {
+	ID        string
+	Hash      string // events.Event.ContentHash
+	Event     string // its name in the catalogue
+	Principal string
+	Accepted  time.Time
+	At        time.Time // when it is decided for good: when it was accepted, or takes effect
+	Outcomes  []Outcome // in the order of the rules
+
+	ids    []events.Identifier
+	judged []Judged
+}
+
+// History is what was played.
+type History struct {
+	Cases      []Case // in the order of time
+	Events     int    // messages that were read
+	Resent     int    // of these, events that had come before
+	Conflicts  int    // and other content under the id of one that had come before
+	Unreadable int    // and what is no event
+}
+
+// batch is how many messages are judged in one go.
+const batch = 256
+
+// Play judges every message of the history by all of the rules, on all cores. read hands the messages over, in the
+// order in which they were stored. now is the time that no event has to wait for: what takes effect later is scheduled.
+// Nothing is counted yet: see Brake.
+func Play(ctx context.Context, rules []Rules, now time.Time, read func(ctx context.Context, hand func(Message) error) error) (History, error) {
+	type work struct {
+		n    int
+		list []Message
+	}
+	todo := make(chan work, runtime.GOMAXPROCS(0))
+	var mu sync.Mutex
+	var done [][]Case
+	g, ctx := errgroup.WithContext(ctx)
+	send := func(w work) error {
+		select {
+		case todo <- w:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	g.Go(func() error {
+		defer close(todo)
+		w := work{}
+		err := read(ctx, func(m Message) error {
+			if w.list = append(w.list, m); len(w.list) < batch {
+				return nil
+			}
+			full := w
+			w = work{n: w.n + 1}
+			return send(full)
+		})
+		if err != nil {
+			return err
+		}
+		return send(w)
+	})
+	for range runtime.GOMAXPROCS(0) {
+		g.Go(func() error {
+			for w := range todo {
+				cases := make([]Case, len(w.list))
+				for i, m := range w.list {
+					cases[i] = play(rules, now, m)
+				}
+				mu.Lock()
+				for len(done) <= w.n {
+					done = append(done, nil)
+				}
+				done[w.n] = cases
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return History{}, err
+	}
+	return gather(done), nil
+}
+
+// play judges one message; a Case without an id is none.
+func play(rules []Rules, now time.Time, m Message) Case {
+	e, err := events.Unmarshal(m.Data)
+	if err != nil {
+		return Case{}
+	}
+	if e.Time.IsZero() {
+		e.Time = m.Stored
+	}
+	c := Case{ID: e.Case(), Hash: e.ContentHash(), Event: e.Name(), Principal: e.Subject, Accepted: m.Stored, At: m.Stored,
+		ids: events.PersonIdentifiers(e), judged: make([]Judged, len(rules))}
+	if e.EffectiveAt.After(c.At) {
+		c.At = e.EffectiveAt
+	}
+	for i, r := range rules {
+		c.judged[i] = Judge(r, e, c.At.After(now))
+		c.judged[i].Plan = events.Plan{} // a history of them would not fit into memory
+	}
+	return c
+}
+
+// gather puts the cases in the order of time, each once.
+func gather(done [][]Case) History {
+	var h History
+	first := map[string]string{}
+	for _, list := range done {
+		for _, c := range list {
+			h.Events++
+			hash, known := first[c.ID]
+			switch {
+			case c.ID == "":
+				h.Unreadable++
+			case known && hash == c.Hash:
+				h.Resent++
+			case known:
+				h.Conflicts++
+			default:
+				first[c.ID] = c.Hash
+				h.Cases = append(h.Cases, c)
+			}
+		}
+	}
+	slices.SortStableFunc(h.Cases, func(a, b Case) int { return cmp.Or(a.At.Compare(b.At), a.Accepted.Compare(b.Accepted)) })
+	return h
+}
+
+// Brake lets the brakes of every one of the rules count through the history, and fills in the outcomes. What is apart
+// does not count: nothing would have been done for it.
+func (h *History) Brake(counts Counts, apart func(c Case) bool) {
+	for i := range h.Cases {
+		c := &h.Cases[i]
+		c.Outcomes = make([]Outcome, len(c.judged))
+	}
+	if len(h.Cases) == 0 {
+		return
+	}
+	for r := range h.Cases[0].judged {
+		w := newWheels(counts)
+		for i := range h.Cases {
+			c := &h.Cases[i]
+			c.Outcomes[r] = c.judged[r].Outcome
+			if !apart(*c) {
+				c.Outcomes[r] = c.judged[r].over(w.ask(c, c.judged[r].Brakes))
+			}
+		}
+	}
+}
