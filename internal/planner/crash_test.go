@@ -241,6 +241,29 @@ func overtakenScenarios() []scenario {
 			w.wantDone(both(later.Case())...)
 			w.wantRest()
 		}},
+		{"given another date under the same id", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(24*time.Hour))
+			later := w.happening("user.terminated", "1", "maria", w.clock.Add(time.Hour), w.clock.Add(72*time.Hour))
+			own := later
+			own.ID += "~" + later.ContentHash()
+			w.send(e)
+			w.settle()
+			w.send(later)
+			w.settle()
+			w.want("nobody knows which date is right", own.Case(), ledger.Conflict, needs)
+			w.want("first date", e.Case(), ledger.Scheduled, ledger.Open)
+			w.send(w.command("c1", events.RedriveVerb, own.Case(), "ann"))
+			w.settle()
+			w.want("a person said the second", e.Case(), superseded, closed)
+			w.advance(25 * time.Hour)
+			w.settle()
+			w.wantDone()
+			w.advance(48 * time.Hour)
+			w.settle()
+			w.want("second date", own.Case(), planned, closed)
+			w.wantDone(both(own.Case())...)
+			w.wantRest()
+		}},
 		{"taken back and given again", func(w *world) {
 			w.rules.steps["user.rehired"] = []string{"restore"}
 			e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(24*time.Hour))

@@ -280,3 +280,34 @@ func TestDueEventThatComesFarTooEarlyIsScheduledAnew(t *testing.T) {
 	w.settle()
 	w.want("due", e.Case(), planned, closed)
 }
+
+func TestWhatIsTakenBackWaitsNoMore(t *testing.T) {
+	w := newWorld(t)
+	later := w.clock.Add(24 * time.Hour)
+	w.send(w.happening("user.terminated", "1", "maria", w.clock, later), w.happening("user.terminated", "2", "peter", w.clock, later))
+	w.settle()
+	w.send(w.happening("user.rehired", "3", "maria", w.clock.Add(time.Hour), time.Time{}))
+	w.settle()
+	if n := len(w.now.scheduled); n != 1 {
+		t.Errorf("%d events wait, want the one of somebody else", n)
+	}
+}
+
+// What takes a termination back must not queue behind what it takes back.
+func TestReturnCarriesTheClassOfWhatItTakesBack(t *testing.T) {
+	w := newWorld(t)
+	w.rules.steps["user.rehired"] = []string{"restore"}
+	e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(time.Hour))
+	e.Class = events.Urgent
+	back := w.happening("user.rehired", "2", "maria", w.clock.Add(time.Minute), time.Time{})
+	other := w.happening("user.rehired", "3", "peter", w.clock, time.Time{})
+	w.send(e)
+	w.settle()
+	w.send(back, other)
+	w.plan()
+	for want, id := range map[events.Class]string{events.Urgent: back.Case(), events.Normal: other.Case()} {
+		if d := w.decision(id); d.Class != want || len(d.Actions) != 1 || d.Actions[0].Class != want {
+			t.Errorf("class %q, want %q: %+v", d.Class, want, d.Actions)
+		}
+	}
+}

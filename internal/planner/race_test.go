@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,6 +33,10 @@ func TestMeetAtEveryWrite(t *testing.T) {
 				first, second := m.setup(w)
 				w.armed, w.meetAt = true, at
 				w.meet = func() {
+					if lane, ok := second.(func()); ok {
+						lane()
+						return
+					}
 					w.send(second)
 					w.deliverLast()
 				}
@@ -158,6 +163,28 @@ func personMeetings() []meeting {
 	return []meeting{
 		{"termination meets rehire", func(w *world) (any, any) { return term(w, "1", 0, 0), rehire(w, time.Hour) }, gone},
 		{"rehire meets termination", func(w *world) (any, any) { return rehire(w, time.Hour), term(w, "1", 0, 0) }, gone},
+		{"rehire meets a start", func(w *world) (any, any) {
+			w.send(term(w, "1", 0, 0))
+			w.plan()
+			return rehire(w, time.Hour), func() { w.work() }
+		}, gone},
+		{"cancellation meets a start", func(w *world) (any, any) {
+			e := term(w, "1", 0, 0)
+			w.send(e)
+			w.plan()
+			return w.command("c1", events.Cancel, e.Case(), "ann"), func() { w.work() }
+		}, func(w *world) {
+			e := term(w, "1", 0, 0)
+			for _, id := range both(e.Case()) {
+				s := w.state(ledger.ActionSubject(e.Case(), id))
+				if w.done[id] > 0 && s != ledger.Verified || w.done[id] == 0 && s != cancelled {
+					w.t.Errorf("%s: %q, done %d times", id, s, w.done[id])
+				}
+			}
+			if want := fmt.Sprintf("begun or done before: %d", len(w.done)); !strings.HasSuffix(w.receipt("c1").Outcome, want) {
+				w.t.Errorf("told %q, done %v", w.receipt("c1").Outcome, w.done)
+			}
+		}},
 		{"termination meets itself", func(w *world) (any, any) { e := term(w, "1", 0, 0); return e, e }, func(w *world) {
 			w.wantDone(both(term(w, "1", 0, 0).Case())...)
 		}},
