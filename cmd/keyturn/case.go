@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keyturn/internal/planner"
 	"keyturn/internal/view"
 )
 
@@ -43,8 +44,13 @@ With --json it is the case view; with --watch --json one view per line, at each 
 		if err != nil {
 			return err
 		}
+		paused, err := planner.Pauses(cmd.Context(), s.ledger, a.now())
+		if err != nil {
+			return err
+		}
 		return a.print(v, func(sc *screen) {
 			sc.caseView(v)
+			sc.pauses(v, paused)
 			if timeline {
 				sc.WriteString("\n")
 				sc.moments(v, v.Timeline)

@@ -68,9 +68,9 @@ func (s *screen) hopPlanned(v view.CaseView) {
 		s.line("", "what follows is a preview: playbooks and guards decide when it takes effect")
 	}
 	if d.Hold != nil {
-		s.line("", "held: %s; %d of %s given", d.Hold.Why, len(d.Hold.Given), plural(d.Hold.Need, "approval"))
+		s.line("", "held: %s%s", d.Hold.Why, given(*d.Hold))
 		if !d.Hold.Until.IsZero() && v.Plan == ledger.Held {
-			s.line("", "%s %s (%s)", map[string]string{"deny": "denied", "proceed": "goes on"}[d.Hold.Then], s.moment(d.Hold.Until), s.away(d.Hold.Until))
+			s.line("", "%s %s (%s)", map[string]string{"deny": "denied", "proceed": "goes on", "again": "judged again"}[d.Hold.Then], s.moment(d.Hold.Until), s.away(d.Hold.Until))
 		}
 		for _, c := range d.Hold.Given {
 			s.line("", "approved by %s %s: %s", c.Actor, s.moment(c.Time), c.Reason)
@@ -90,6 +90,14 @@ func (s *screen) hopPlanned(v view.CaseView) {
 	for _, b := range d.Begun {
 		s.line("begun", "%s of case %s was %s, with %s: not undone", b.Do, b.Case, s.state(b.State), plural(b.Made, "change"))
 	}
+}
+
+// given counts the approvals of a hold that any can end.
+func given(h view.Hold) string {
+	if h.Need == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d of %s given", len(h.Given), plural(h.Need, "approval"))
 }
 
 // action tells where one action stands and what proves it.
@@ -231,6 +239,10 @@ func (s *screen) hopState(v view.CaseView) {
 			s.line("next", "keyturn dead show %s", v.ID)
 		}
 	case ledger.Held:
+		if h := v.Decision.Hold; h != nil && len(h.Pauses) > 0 {
+			s.line("next", "keyturn resume %s --reason … (or holds deny %s)", h.Pauses[0], v.ID)
+			return
+		}
 		s.line("next", "keyturn holds approve %s --reason … (or deny)", v.ID)
 	}
 }

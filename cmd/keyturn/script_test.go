@@ -151,14 +151,18 @@ func (s *site) plan() error {
 	consume := func(c stream.Consumer, h stream.Handler) {
 		s.work.Go(func() { _ = s.bus.Consume(ctx, c, 1, h) })
 	}
-	for _, class := range events.Classes() {
-		consume(stream.EventsOf(class), func(ctx context.Context, m *stream.Message) events.Outcome {
+	decoded := func(h func(context.Context, events.Event, time.Time) events.Outcome) stream.Handler {
+		return func(ctx context.Context, m *stream.Message) events.Outcome {
 			e, err := events.Unmarshal(m.Data)
 			if err != nil {
 				return events.Outcome{Verdict: events.Done, Err: err}
 			}
-			return p.Event(ctx, e, m.Stored)
-		})
+			return h(ctx, e, m.Stored)
+		}
+	}
+	for _, class := range events.Classes() {
+		consume(stream.EventsOf(class), decoded(p.Event))
+		consume(stream.DueOf(class), decoded(p.Due))
 	}
 	consume(stream.Commands(), func(ctx context.Context, m *stream.Message) events.Outcome {
 		select {

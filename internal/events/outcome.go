@@ -62,6 +62,8 @@ const (
 	RedriveVerb Verb = "redrive" // a dead action is sent again
 	Drop        Verb = "drop"    // a dead letter is given up
 	Cancel      Verb = "cancel"  // a case's pending work is cancelled
+	Pause       Verb = "pause"   // all, a connection, a playbook or a source stands still
+	Resume      Verb = "resume"  // and goes on
 	Unmerge     Verb = "unmerge" // names that were taken for one person's are taken apart
 )
 
@@ -69,10 +71,11 @@ const (
 type Command struct {
 	ID     string    `json:"id"` // unique: a command repeated with the same id is one command
 	Verb   Verb      `json:"verb"`
-	Target string    `json:"target"` // a case id, or for redrive and drop a dead letter's id
+	Target string    `json:"target"` // a case id; for redrive and drop a dead letter's id; for pause and resume what they are about
 	Actor  string    `json:"actor"`  // who asks
 	Reason string    `json:"reason,omitempty"`
 	Time   time.Time `json:"time"`
+	Until  time.Time `json:"until,omitzero"` // of a pause: when it ends by itself
 }
 
 // Fault is a delivery of a source that could not be mapped: the only other thing that ingest may publish.

@@ -41,6 +41,9 @@ type Lane struct {
 	// Runner makes the runner of one tenure: with its Epoch in every record, its Denied told of a refused credential,
 	// and every call of an action through the action's Gate.
 	Runner func(*Tenure) *actions.Runner
+	// Paused says why an operator lets the lane begin nothing; empty = it may. It is asked before each action and must
+	// not rely on what it knew before; nil = nobody pauses it.
+	Paused func(context.Context) (why string, err error)
 	Log    *slog.Logger // nil = silent
 
 	mu  sync.Mutex
@@ -103,6 +106,14 @@ func (l *Lane) Err() error {
 		return t.breaker.why()
 	}
 	return nil
+}
+
+// Halted says why an operator lets the lane begin nothing, as it was last known; empty = it works, or is held elsewhere.
+func (l *Lane) Halted() string {
+	if t := l.tenure(); t != nil {
+		return t.halt.why()
+	}
+	return ""
 }
 
 // Denied stops the lane because the credential was refused, as err says, while this worker holds it.

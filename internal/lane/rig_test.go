@@ -31,6 +31,8 @@ type rig struct {
 	// reply is what the provider tells about its budget; nil = nothing.
 	reply func(a events.Action) apiclient.Budget
 
+	paused atomic.Pointer[string] // why the lane begins nothing; nil = it may; "?" = nobody can say
+
 	mu     sync.Mutex
 	done   []string // steps, in the order in which they were brought about
 	now    map[string]int
@@ -167,6 +169,16 @@ func (r *rig) worker(holder string, bus lane.Bus, concurrency int) *worker {
 				return errors.New("refused")
 			}
 			return nil
+		},
+		Paused: func(context.Context) (string, error) {
+			switch why := r.paused.Load(); {
+			case why == nil:
+				return "", nil
+			case *why == "?":
+				return "", errors.New("no answer")
+			default:
+				return *why, nil
+			}
 		},
 		Runner: func(t *lane.Tenure) *actions.Runner {
 			w.tenure.Store(t)

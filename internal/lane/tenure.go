@@ -42,6 +42,7 @@ type Tenure struct {
 	lane    *Lane
 	gate    *gate
 	breaker *breaker
+	halt    *halt
 	runner  *actions.Runner
 	hands   sync.WaitGroup // actions in hand
 
@@ -52,6 +53,7 @@ type Tenure struct {
 func newTenure(l *Lane, epoch uint64) *Tenure {
 	t := &Tenure{Epoch: epoch, lane: l, gate: newGate(l.Concurrency), busy: map[string]*pass{}}
 	t.breaker = newBreaker(l.Probe, t.gate.stop, l.Log.With("connection", l.Connection))
+	t.halt = &halt{ask: l.Paused, log: l.Log.With("connection", l.Connection)}
 	t.runner = l.Runner(t)
 	return t
 }
@@ -133,7 +135,7 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 	if err != nil || a.ID == "" || a.Case == "" || a.Connection != t.lane.Connection {
 		return events.Outcome{Delay: strangeAgain, Err: fmt.Errorf("%s holds no action of this lane: %w", m.Subject, err)}
 	}
-	if t.breaker.wait(pulling) != nil {
+	if t.halt.wait(pulling) != nil || t.breaker.wait(pulling) != nil {
 		return events.Outcome{Verdict: events.Abandon} // it was not begun
 	}
 	if !t.claim(target(a), class) {

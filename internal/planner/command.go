@@ -73,6 +73,9 @@ func (t *turn) obey(ctx context.Context, c events.Command) (string, error) {
 	if !token(c.Target) {
 		return "nothing has such an id", nil
 	}
+	if c.Verb == events.Pause || c.Verb == events.Resume {
+		return t.pause(ctx, c)
+	}
 	caseID, _, action := strings.Cut(c.Target, ":")
 	switch {
 	case c.Verb == events.Unmerge:

@@ -7,7 +7,6 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
-	"keyturn/internal/playbook"
 )
 
 // The states that the scenarios ask for, short.
@@ -58,107 +57,6 @@ func plainScenarios() []scenario {
 			w.settle()
 			w.want("due", e.Case(), planned, closed)
 			w.wantDone(both(e.Case())...)
-			w.wantRest()
-		}},
-	}
-}
-
-// guardedScenarios are those that guards stand before.
-func guardedScenarios() []scenario {
-	return []scenario{
-		{"held, then approved by two", func(w *world) {
-			w.rules.approvers = 2
-			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-			w.send(e)
-			w.settle()
-			w.want("held", e.Case(), ledger.Held, needs)
-			w.send(w.command("c1", events.Approve, e.Case(), "ann"), w.command("c2", events.Approve, e.Case(), "ann"))
-			w.settle()
-			w.want("held still", e.Case(), ledger.Held, needs)
-			w.wantDone()
-			w.send(w.command("c3", events.Approve, e.Case(), "bob"), e)
-			w.settle()
-			w.want("approved", e.Case(), planned, closed)
-			w.wantDone(both(e.Case())...)
-			w.wantRest()
-		}},
-		{"held, then denied", func(w *world) {
-			w.rules.approvers = 1
-			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-			w.send(e)
-			w.settle()
-			w.send(w.command("c1", events.Deny, e.Case(), "ann"))
-			w.settle()
-			w.send(w.command("c2", events.Approve, e.Case(), "bob"))
-			w.settle()
-			w.want("denied", e.Case(), cancelled, closed)
-			w.wantDone()
-			w.wantRest()
-		}},
-		{"braked", func(w *world) {
-			w.rules.brakes = []playbook.Brake{{Name: "terminations", Max: 1, Per: time.Hour}}
-			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-			over := w.happening("user.terminated", "2", "peter", w.clock, time.Time{})
-			w.send(e)
-			w.settle()
-			w.send(over)
-			w.settle()
-			w.want("within", e.Case(), planned, closed)
-			w.want("over", over.Case(), ledger.Held, needs)
-			w.wantDone(both(e.Case())...)
-			w.send(w.command("c1", events.Approve, over.Case(), "ann"))
-			w.settle()
-			w.want("approved", over.Case(), planned, closed)
-			w.wantDone(append(both(e.Case()), both(over.Case())...)...)
-			w.wantRest()
-		}},
-		{"held, and nobody approves in time", func(w *world) {
-			w.rules.approvers, w.rules.expires = 1, 24*time.Hour
-			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-			w.send(e)
-			w.settle()
-			w.advance(23 * time.Hour)
-			w.settle()
-			w.want("held", e.Case(), ledger.Held, needs)
-			w.advance(2 * time.Hour)
-			w.settle()
-			w.want("denied", e.Case(), cancelled, closed)
-			w.wantDone()
-			w.wantRest()
-		}},
-		{"held, and nobody denies in time", func(w *world) {
-			w.rules.approvers, w.rules.expires, w.rules.proceed = 2, 24*time.Hour, true
-			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-			w.send(e)
-			w.settle()
-			w.send(w.command("c1", events.Approve, e.Case(), "ann"))
-			w.settle()
-			w.want("held", e.Case(), ledger.Held, needs)
-			w.advance(25 * time.Hour)
-			w.settle()
-			w.want("goes on", e.Case(), planned, closed)
-			w.wantDone(both(e.Case())...)
-			w.wantRest()
-		}},
-		{"held, protected meanwhile, then approved", func(w *world) {
-			w.rules.approvers = 1
-			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-			w.send(e)
-			w.settle()
-			w.rules.protected[e.Subject] = true
-			w.send(w.command("c1", events.Approve, e.Case(), "ann"))
-			w.settle()
-			w.want("refused", e.Case(), ledger.Refused, closed)
-			w.wantDone()
-			w.wantRest()
-		}},
-		{"refused", func(w *world) {
-			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-			w.rules.protected[e.Subject] = true
-			w.send(e, e)
-			w.settle()
-			w.want("refused", e.Case(), ledger.Refused, closed)
-			w.wantDone()
 			w.wantRest()
 		}},
 	}

@@ -32,7 +32,7 @@ func (t *turn) follow(ctx context.Context, rec ledger.Record, d Decision) error 
 	case ledger.Scheduled:
 		return t.await(ctx, d)
 	case ledger.Held:
-		return t.keep(ctx, d)
+		return t.keep(ctx, rec, d)
 	case ledger.Conflict:
 		return t.buryConflict(ctx, d)
 	}
@@ -214,7 +214,12 @@ func (t *turn) standing(ctx context.Context, life ledger.State, rec ledger.Recor
 			return "", nil // it may need a person by now, because its day's playbooks could not be applied
 		}
 		return ledger.Open, nil
-	case ledger.Held, ledger.Conflict:
+	case ledger.Held:
+		if d.Hold != nil && d.Hold.Need == 0 {
+			return ledger.Open, nil // it waits for a time
+		}
+		return ledger.NeedsPerson, nil
+	case ledger.Conflict:
 		return ledger.NeedsPerson, nil
 	case ledger.Planned:
 		return t.progress(ctx, life, d)

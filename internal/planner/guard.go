@@ -22,6 +22,15 @@ func (t *turn) guard(ctx context.Context, d *Decision, why string) (ledger.State
 	case t.future(*d):
 		return ledger.Scheduled, t.until(*d), nil
 	}
+	d.Hold = nil
+	paused, err := t.pausedBy(ctx, *d)
+	if err != nil {
+		return "", "", err
+	}
+	if len(paused) > 0 {
+		d.Hold = t.waitFor(paused, *d)
+		return ledger.Held, d.Hold.Why, nil
+	}
 	brake, over, err := t.brake(ctx, *d, g.Brakes)
 	if err != nil {
 		return "", "", err

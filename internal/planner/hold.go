@@ -18,8 +18,10 @@ type Hold struct {
 	Given []Consent `json:"given,omitempty"`
 	Asked []string  `json:"asked,omitempty"` // who asked for it, as far as that is known: their own word does not count
 	Brake string    `json:"brake,omitempty"` // the brake that it was too much for
-	Until time.Time `json:"until,omitzero"`  // when it ends without anybody's word; zero = never
-	Then  Lapse     `json:"then,omitempty"`  // what becomes of the plan then
+	// Pauses are those that hold it, while they do: an approval is asked for when they are over.
+	Pauses []string  `json:"pauses,omitempty"`
+	Until  time.Time `json:"until,omitzero"` // when it ends without anybody's word; zero = never
+	Then   Lapse     `json:"then,omitempty"` // what becomes of the plan then
 }
 
 // Lapse is what becomes of a held plan that nobody decided upon.
@@ -29,6 +31,7 @@ type Lapse string
 const (
 	LapseDeny    Lapse = "deny"    // it is cancelled
 	LapseProceed Lapse = "proceed" // it goes on as it was shown
+	LapseAgain   Lapse = "again"   // it is judged again, by the playbooks and the guards of that moment
 )
 
 // Consent is one person's word.
@@ -115,6 +118,8 @@ func (t *turn) approve(ctx context.Context, c events.Command, rec ledger.Record,
 func (h *Hold) rejects(c events.Command) string {
 	same := func(other string) bool { return samePerson(c.Actor, other) }
 	switch {
+	case len(h.Pauses) > 0:
+		return "it waits for a pause, which no approval ends: " + h.Why
 	case c.Actor == "":
 		return "an approval needs a name"
 	case h.has(func(w Consent) bool { return same(w.Actor) }):
@@ -135,7 +140,11 @@ func (t *turn) recheck(ctx context.Context, rec ledger.Record, d Decision, said 
 		return "held still: the guards could not be applied: " + err.Error(), nil
 	}
 	if g.Protected == "" {
-		return "", nil
+		paused, err := t.pausedBy(ctx, d)
+		if err != nil || len(paused) == 0 {
+			return "", err
+		}
+		return "held still: " + t.waitFor(paused, d).Why, nil
 	}
 	rec, err = t.write(ctx, rec, d, ledger.Refused, t.refuse(g)+"; "+said)
 	if err != nil {
@@ -146,7 +155,7 @@ func (t *turn) recheck(ctx context.Context, rec ledger.Record, d Decision, said 
 }
 
 // keep has a held plan come back when its time is up, if it has one.
-func (t *turn) keep(ctx context.Context, d Decision) error {
+func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 	if err := t.move(ctx, d.Case); err != nil {
 		return err
 	}
@@ -160,7 +169,25 @@ func (t *turn) keep(ctx context.Context, d Decision) error {
 	// scheduled: what comes back must find that it is held.
 	e := d.Event
 	e.EffectiveAt = d.Hold.Until
-	return t.Timetable.Schedule(ctx, e)
+	if err := t.Timetable.Schedule(ctx, e); err != nil || d.Hold.Then != LapseAgain {
+		return err
+	}
+	// Dying here: it comes back, at the latest when its time is up. Whoever ended the pause at the same time saw no such
+	// plan, or brought it back before we put that off: now that both stand, this one looks.
+	stale, err := t.stale(ctx, d)
+	if err != nil || !stale {
+		return err
+	}
+	return t.again(ctx, rec, d)
+}
+
+// again judges a held plan anew.
+func (t *turn) again(ctx context.Context, rec ledger.Record, d Decision) error {
+	if err := t.Timetable.Unschedule(ctx, d.Case); err != nil {
+		return err
+	}
+	// Dying here: nothing brings it back but the message that we work off, which comes again.
+	return t.decide(ctx, rec, d)
 }
 
 // lapse ends the hold of a plan whose time is up.
@@ -168,15 +195,25 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 	if d.Hold == nil || d.Hold.Until.IsZero() {
 		return t.follow(ctx, rec, d)
 	}
+	if d.Hold.Then == LapseAgain {
+		return t.keep(ctx, rec, d)
+	}
 	switch rest := d.Hold.Until.Sub(t.now()); {
 	case rest > rescheduleAfter:
-		return t.keep(ctx, d)
+		return t.keep(ctx, rec, d)
 	case rest > 0:
 		t.early = rest
 		return nil
 	}
 	state, why := ledger.Cancelled, "nobody approved it in time: denied"
 	if d.Hold.Then == LapseProceed {
+		paused, err := t.pausedBy(ctx, d)
+		if err != nil {
+			return err
+		}
+		if len(paused) > 0 {
+			return t.again(ctx, rec, d)
+		}
 		state, why = ledger.Planned, "nobody denied it in time: goes on"
 		if no, err := t.recheck(ctx, rec, d, why); no != "" || err != nil {
 			return err

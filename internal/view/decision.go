@@ -33,13 +33,14 @@ type Said struct {
 
 // Hold is what a held plan waits for, and what it got so far.
 type Hold struct {
-	Why   string    `json:"why"`
-	Need  int       `json:"need"` // how many people must approve
-	Given []Consent `json:"given,omitempty"`
-	Asked []string  `json:"asked,omitempty"` // who asked for it: their own word does not count
-	Brake string    `json:"brake,omitempty"` // the brake that it was too much for
-	Until time.Time `json:"until,omitzero"`  // when it ends without anybody's word
-	Then  string    `json:"then,omitempty"`  // what becomes of the plan then: deny or proceed
+	Why    string    `json:"why"`
+	Need   int       `json:"need"` // how many people must approve
+	Given  []Consent `json:"given,omitempty"`
+	Asked  []string  `json:"asked,omitempty"`  // who asked for it: their own word does not count
+	Brake  string    `json:"brake,omitempty"`  // the brake that it was too much for
+	Pauses []string  `json:"pauses,omitempty"` // those that hold it, while they do
+	Until  time.Time `json:"until,omitzero"`   // when it ends without anybody's word
+	Then   string    `json:"then,omitempty"`   // what becomes of the plan then: deny or proceed
 }
 
 // Consent is one person's word.

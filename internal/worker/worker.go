@@ -135,6 +135,7 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 		census: census{ledger: w.runner.Ledger, wanted: func() []playbook.Count { return w.set.Load().Counts() }}}
 	d.lane = &lane.Lane{
 		Connection: c.Name, Holder: w.opts.Name, Concurrency: c.Concurrency, Bus: d, Probe: probe(made), Log: w.log,
+		Paused: func(ctx context.Context) (string, error) { return w.paused(ctx, c.Name) },
 		Runner: func(t *lane.Tenure) *actions.Runner {
 			r := w.runner
 			r.Epoch, r.Denied = t.Epoch, t.Denied
@@ -149,6 +150,17 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 		},
 	}
 	return d.lane, nil
+}
+
+// paused says why an operator lets the lane of a connection begin nothing; empty = it may.
+func (w *Worker) paused(ctx context.Context, connection string) (string, error) {
+	list, err := planner.Pauses(ctx, w.runner.Ledger, time.Now())
+	for _, p := range list {
+		if p.Stops(connection) {
+			return p.String(), nil
+		}
+	}
+	return "", err
 }
 
 // Run works until ctx ends; its error is then nil. It creates or updates the streams first.
@@ -193,6 +205,9 @@ func (w *Worker) Checks() []admin.Check {
 			Name: "lane " + l.Connection,
 			Run:  func(context.Context) error { return l.Err() },
 			Notes: func() string {
+				if why := l.Halted(); why != "" {
+					return why
+				}
 				if epoch := l.Epoch(); epoch > 0 {
 					return fmt.Sprintf("held, epoch %d", epoch)
 				}

@@ -1,0 +1,52 @@
+package lane_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// TestAPausedLaneBeginsNothing: what has begun comes to its end, the urgent waits with the others, and nothing is begun
+// while nobody can say whether it may. A stop does not wait for the end of a pause.
+func TestAPausedLaneBeginsNothing(t *testing.T) {
+	r := newRig(t)
+	began, release := make(chan struct{}), make(chan struct{})
+	hold := sync.OnceFunc(func() { close(began); <-release })
+	r.call = func(_ context.Context, _ string, a events.Action) error {
+		if a.Step == "first" {
+			hold()
+		}
+		return nil
+	}
+	first := r.publish(events.Normal, "first", "user:first")
+	w := r.worker("w1", r.bus, 4)
+	<-began
+	why, unknown := "paused by ann", "?"
+	r.paused.Store(&why)
+	waiting := append(r.several(3, events.Urgent), r.several(3, events.Bulk)...)
+	r.until("halt", func() bool { return w.Halted() == why })
+	close(release)
+	r.reach(ledger.Verified, first)
+	r.paused.Store(&unknown)
+	time.Sleep(700 * time.Millisecond) // those that wait ask once more in it
+	for _, a := range waiting {
+		if s := r.last(a).State; s != "" {
+			t.Errorf("%s is %s", a.Step, s)
+		}
+	}
+	if took := w.stop(); took > 5*time.Second {
+		t.Errorf("the stop took %s", took)
+	}
+	w = r.worker("w2", r.bus, 4)
+	r.paused.Store(&why)
+	r.until("halt", func() bool { return w.Halted() == why })
+	r.paused.Store(nil)
+	r.reach(ledger.Verified, waiting...)
+	if w.Halted() != "" {
+		t.Errorf("halted: %s", w.Halted())
+	}
+}

@@ -1,0 +1,254 @@
+package planner
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// Pause is an operator's word that something stands still until a deadline. All of them are one record of the ledger,
+// changed by compare-and-swap: whoever is about to act reads it from the leader, and so a pause holds from the moment
+// when its command is settled, on every worker and through every restart.
+//
+// A pause of a source or of a playbook holds the plans of its cases; what its lanes have already goes on. A pause of a
+// connection, or of everything, lets the lanes begin nothing: plans are made, and their actions wait. What has begun
+// comes to its end. It is obeyed for every class, urgent too.
+type Pause struct {
+	Target  string    `json:"target"` // all, connection:NAME, playbook:NAME or source:NAME
+	By      string    `json:"by"`
+	Reason  string    `json:"reason"`
+	Command string    `json:"command"` // id of the last command about it
+	Said    time.Time `json:"said"`    // when that command was given: of two, the later one counts
+	Since   time.Time `json:"since"`   // when it began
+	Until   time.Time `json:"until"`   // when it ends by itself
+	Ended   bool      `json:"ended,omitempty"`
+}
+
+// PauseAll is the target of a pause of everything.
+const PauseAll = "all"
+
+// The kinds of what else can be paused.
+const (
+	pauseConnection = "connection"
+	pausePlaybook   = "playbook"
+	pauseSource     = "source"
+)
+
+// maxPause bounds a pause: one that nobody remembers must end.
+const maxPause = 31 * 24 * time.Hour
+
+// keepEnded is how long it is remembered that a pause ended, so that a command that was given before it and comes late
+// changes nothing.
+const keepEnded = 24 * time.Hour
+
+// pauses is the body of the record.
+type pauses struct {
+	List []Pause `json:"pauses"`
+}
+
+// pausesSubject is where they stand, in the form of a person's order.
+func pausesSubject() string { return ledger.OrderSubject("pauses") }
+
+// Pauses lists the pauses that hold at a moment, oldest first.
+func Pauses(ctx context.Context, l *ledger.Ledger, now time.Time) ([]Pause, error) {
+	_, all, err := loadPauses(ctx, l)
+	return slices.DeleteFunc(all.List, func(p Pause) bool { return !p.holds(now) }), err
+}
+
+// holds reports whether the pause holds at a moment.
+func (p Pause) holds(now time.Time) bool { return !p.Ended && now.Before(p.Until) }
+
+// Stops reports whether the pause keeps the lane of a connection from beginning anything.
+func (p Pause) Stops(connection string) bool {
+	return p.Target == PauseAll || p.Target == pauseConnection+":"+connection
+}
+
+// stopsPlan reports whether the pause holds a plan.
+func (p Pause) stopsPlan(d Decision) bool {
+	kind, name, _ := strings.Cut(p.Target, ":")
+	switch kind {
+	case pauseSource:
+		return d.Event.Scope == name
+	case pausePlaybook:
+		return slices.Contains(d.Playbooks, name)
+	}
+	return false
+}
+
+// String tells a pause to a person.
+func (p Pause) String() string {
+	return fmt.Sprintf("%s is paused until %s by %s: %s", strings.Replace(p.Target, ":", " ", 1), p.Until.UTC().Format(time.RFC3339), p.By, p.Reason)
+}
+
+func loadPauses(ctx context.Context, l *ledger.Ledger) (ledger.Record, pauses, error) {
+	var all pauses
+	rec, err := l.Last(ctx, pausesSubject())
+	if err != nil || rec.Seq == 0 {
+		return rec, all, err
+	}
+	if err := json.Unmarshal(rec.Body, &all); err != nil {
+		return rec, all, fmt.Errorf("pauses: %w", err)
+	}
+	return rec, all, nil
+}
+
+// pausedBy lists the pauses that hold a plan now.
+func (t *turn) pausedBy(ctx context.Context, d Decision) ([]Pause, error) {
+	list, err := Pauses(ctx, t.Ledger, t.now())
+	return slices.DeleteFunc(list, func(p Pause) bool { return !p.stopsPlan(d) }), err
+}
+
+// waitFor makes the hold of a plan that is paused. No approval helps; it is judged again when the first of the pauses
+// ends.
+func (t *turn) waitFor(list []Pause, d Decision) *Hold {
+	h := &Hold{Until: list[0].Until, Then: LapseAgain}
+	var why []string
+	for _, p := range list {
+		h.Pauses = append(h.Pauses, p.Target)
+		why = append(why, p.String())
+		if p.Until.Before(h.Until) {
+			h.Until = p.Until
+		}
+	}
+	h.Why = strings.Join(why, "; ")
+	if d.Class == events.Urgent {
+		t.alert = "an urgent plan waits: " + h.Why
+	}
+	return h
+}
+
+// stale reports whether the hold is for other pauses than those that hold the plan now.
+func (t *turn) stale(ctx context.Context, d Decision) (bool, error) {
+	list, err := t.pausedBy(ctx, d)
+	if err != nil || len(list) == 0 {
+		return err == nil, err
+	}
+	now := t.waitFor(list, d)
+	return !slices.Equal(now.Pauses, d.Hold.Pauses) || !now.Until.Equal(d.Hold.Until), nil
+}
+
+// pause begins or ends a pause. A command that was given before the last one about the same changes nothing.
+func (t *turn) pause(ctx context.Context, c events.Command) (string, error) {
+	if no := t.cannotPause(c); no != "" {
+		return no, nil
+	}
+	rec, all, err := loadPauses(ctx, t.Ledger)
+	if err != nil {
+		return "", err
+	}
+	var was Pause
+	if i := slices.IndexFunc(all.List, func(p Pause) bool { return p.Target == c.Target }); i >= 0 {
+		was = all.List[i]
+	}
+	next, no := t.follows(was, c)
+	switch {
+	case was.Command == c.ID:
+		return t.rouse(ctx, was) // written already
+	case no != "":
+		return no, nil
+	}
+	all.List = slices.DeleteFunc(all.List, func(p Pause) bool {
+		return p.Target == c.Target || t.now().Sub(p.Until) > keepEnded
+	})
+	all.List = append(all.List, next)
+	body, err := json.Marshal(all)
+	if err != nil {
+		return "", fmt.Errorf("pauses: %w", err)
+	}
+	if _, err := t.append(ctx, rec, ledger.Record{
+		Subject: pausesSubject(), State: ledger.Kept, Body: body, Reason: next.word() + reason(c),
+	}); err != nil {
+		return "", err
+	}
+	// Dying here: it holds. The plans that wait for the old deadline are roused when the command comes again.
+	return t.rouse(ctx, next)
+}
+
+// follows gives the pause that a command makes of the one that was, or says why it makes none.
+func (t *turn) follows(was Pause, c events.Command) (next Pause, no string) {
+	now := t.now()
+	next = Pause{Target: c.Target, By: c.Actor, Reason: c.Reason, Command: c.ID, Said: c.Time.UTC(), Since: now, Until: c.Until.UTC()}
+	switch {
+	case was.Said.After(next.Said):
+		return next, "a later command about " + c.Target + " came first"
+	case c.Verb == events.Resume && !was.holds(now):
+		return next, c.Target + " is not paused"
+	case c.Verb == events.Resume:
+		next.Until, next.Ended = was.Until, true
+	}
+	if was.holds(now) {
+		next.Since = was.Since
+	}
+	return next, ""
+}
+
+// cannotPause says what is wrong with a command; empty = nothing.
+func (t *turn) cannotPause(c events.Command) string {
+	kind, name, named := strings.Cut(c.Target, ":")
+	switch {
+	case c.Target != PauseAll && (!named || name == "" || !slices.Contains([]string{pauseConnection, pausePlaybook, pauseSource}, kind)):
+		return "nothing like that can be paused: name all, connection:NAME, playbook:NAME or source:NAME"
+	case c.Actor == "" || c.Reason == "":
+		return "a pause needs a name and a reason"
+	case c.Verb == events.Resume:
+		return ""
+	case !c.Until.After(t.now()):
+		return "a pause needs a deadline that is still to come"
+	case c.Until.Sub(t.now()) > maxPause:
+		return fmt.Sprintf("a pause lasts %d days at most", int(maxPause.Hours()/24))
+	}
+	return ""
+}
+
+// word says what became of a pause.
+func (p Pause) word() string {
+	if p.Ended {
+		return p.Target + " goes on"
+	}
+	return p.Target + " is paused until " + p.Until.Format(time.RFC3339)
+}
+
+// rouseMargin is how far the clocks of a planner and of the broker may differ.
+const rouseMargin = 5 * time.Minute
+
+// rouse has every plan that a pause holds judged again: it ended, or has another deadline. A plan that is being held at
+// this moment looks for itself, after its record stands (keep).
+func (t *turn) rouse(ctx context.Context, p Pause) (string, error) {
+	held := map[string]events.Event{}
+	err := t.Ledger.Range(ctx, ledger.PlanSubject("*"), p.Since.Add(-rouseMargin), func(rec ledger.Record) error {
+		id := ledger.CaseOf(rec.Subject)
+		delete(held, id)
+		if rec.State != ledger.Held {
+			return nil
+		}
+		d, err := Decode(rec)
+		if err == nil && d.Hold != nil && slices.Contains(d.Hold.Pauses, p.Target) {
+			held[id] = d.Event
+		}
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := t.Queue.Barrier(ctx); err != nil {
+		return "", err
+	}
+	for _, id := range slices.Sorted(maps.Keys(held)) {
+		e := held[id]
+		e.EffectiveAt = t.now()
+		if err := t.Timetable.Schedule(ctx, e); err != nil {
+			return "", err
+		}
+		// Dying here: it comes back by itself; the others do when the command comes again.
+	}
+	t.note(slog.Int("roused", len(held)))
+	return p.word(), nil
+}

@@ -1,0 +1,121 @@
+package planner_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
+)
+
+// TestPauseHoldsItsOwn: a source or a playbook, and no other.
+func TestPauseHoldsItsOwn(t *testing.T) {
+	for target, want := range map[string]ledger.State{
+		"source:hr-relay": ledger.Held, "playbook:offboard": ledger.Held, "source:siem": planned, "playbook:other": planned,
+		"connection:okta-prod": planned, planner.PauseAll: planned, // their lanes stand still, not the plans
+	} {
+		w := newWorld(t)
+		w.armed = false
+		e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+		w.send(w.pausing("p1", events.Pause, target, time.Hour))
+		w.settle()
+		w.send(e)
+		w.settle()
+		if got := w.state(ledger.PlanSubject(e.Case())); got != want {
+			t.Errorf("%s: plan %q, want %q", target, got, want)
+		}
+		list, err := planner.Pauses(t.Context(), w.ledger(), w.clock)
+		if err != nil || len(list) != 1 || list[0].Stops("okta-prod") != (target == planner.PauseAll || target == "connection:okta-prod") {
+			t.Errorf("%s: pauses %v %v", target, list, err)
+		}
+		if list, err = planner.Pauses(t.Context(), w.ledger(), w.clock.Add(time.Hour)); err != nil || len(list) != 0 {
+			t.Errorf("%s: after its deadline %v %v", target, list, err)
+		}
+	}
+}
+
+// TestPauseCommands: which are refused, and that the later of two counts whatever comes first.
+func TestPauseCommands(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	for id, c := range map[string]events.Command{
+		"a": w.pausing("a", events.Pause, "offboard", time.Hour), "b": w.pausing("b", events.Pause, "queue:x", time.Hour),
+		"c": w.pausing("c", events.Pause, "source:", time.Hour), "d": w.pausing("d", events.Pause, "source:hr", 0),
+		"e": w.pausing("e", events.Pause, "source:hr", -time.Hour), "f": w.pausing("f", events.Pause, "source:hr", 40*24*time.Hour),
+		"g": w.pausing("g", events.Resume, "source:hr", 0),
+	} {
+		w.send(c)
+		w.settle()
+		if got := w.answer(id); strings.Contains(got, "paused until") || got == "" {
+			t.Errorf("%s %s: %q", id, c.Target, got)
+		}
+	}
+	late := w.pausing("late", events.Pause, "source:hr", time.Hour)
+	w.clock = w.clock.Add(time.Minute)
+	w.send(w.pausing("p1", events.Pause, "source:hr", time.Hour))
+	w.settle()
+	w.clock = w.clock.Add(time.Minute)
+	w.send(w.pausing("p2", events.Resume, "source:hr", 0), late)
+	w.settle()
+	if got := w.answer("late"); !strings.Contains(got, "later command") {
+		t.Errorf("a pause that came after its resume: %q", got)
+	}
+	if list, err := planner.Pauses(t.Context(), w.ledger(), w.clock); err != nil || len(list) != 0 {
+		t.Errorf("pauses %v %v", list, err)
+	}
+}
+
+// TestPauseThatEndsWhileAPlanIsHeld: whoever ends a pause sees the plan that waits for it, or the plan sees that it
+// ended, at whichever write they meet.
+func TestPauseThatEndsWhileAPlanIsHeld(t *testing.T) {
+	for at := 0; ; at++ {
+		w := newWorld(t)
+		w.armed = false
+		w.send(w.pausing("p1", events.Pause, "source:hr-relay", 24*time.Hour))
+		w.settle()
+		e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+		w.armed, w.meetAt = true, at
+		w.meet = func() {
+			w.send(w.pausing("p2", events.Resume, "source:hr-relay", 0))
+			w.deliverLast()
+		}
+		w.send(e)
+		w.deliver()
+		if w.meet != nil {
+			return
+		}
+		w.settle()
+		w.want("resumed", e.Case(), planned, closed)
+		if t.Failed() {
+			t.Fatalf("met at write %d of %v", at, w.steps)
+		}
+	}
+}
+
+// TestPauseWithAnotherDeadline: it moves for what waits already.
+func TestPauseWithAnotherDeadline(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.send(w.pausing("p1", events.Pause, "source:hr-relay", 24*time.Hour))
+	w.settle()
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.send(e)
+	w.settle()
+	w.clock = w.clock.Add(time.Minute)
+	w.send(w.pausing("p2", events.Pause, "source:hr-relay", time.Hour), w.pausing("p3", events.Pause, "playbook:offboard", 2*time.Hour))
+	w.settle()
+	w.advance(59 * time.Minute)
+	w.settle()
+	w.want("paused", e.Case(), ledger.Held, ledger.Open)
+	w.advance(time.Minute)
+	w.settle()
+	if h := w.decision(e.Case()).Hold; h == nil || strings.Join(h.Pauses, " ") != "playbook:offboard" {
+		t.Errorf("hold %+v, want the second pause", h)
+	}
+	w.advance(time.Hour)
+	w.settle()
+	w.want("resumed", e.Case(), planned, closed)
+	w.wantRest()
+}
