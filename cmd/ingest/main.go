@@ -97,10 +97,11 @@ func serve(ctx context.Context, settings config.Ingest, reading *reload.Reading,
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { defer stopped(); return server.Serve(ctx, public) })
 	g.Go(func() error { return watcher.Run(ctx) })
+	g.Go(func() error { return handler.Poll(ctx) })
 	g.Go(func() error {
-		return admin.Serve(probed, private, admin.Handler(reg, func() []admin.Check {
+		return admin.Serve(probed, private, handler.Admin(admin.Handler(reg, func() []admin.Check {
 			return []admin.Check{{Name: "listener", Run: server.Ready}, process.BrokerCheck(bus), watcher.Check(), sourcesCheck(handler)}
-		}))
+		})))
 	})
 	return g.Wait()
 }

@@ -126,7 +126,7 @@ func (m *machine) face(o machineOptions, reading *reload.Reading, sources []*ing
 	}
 	m.secured = secured != nil
 	m.handler, m.server = handler, ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: o.Log, TLS: secured})
-	m.admin = admin.Handler(reg, func() []admin.Check { return append(m.checks(), m.worker.Checks()...) })
+	m.admin = handler.Admin(admin.Handler(reg, func() []admin.Check { return append(m.checks(), m.worker.Checks()...) }))
 	return m.listen(o)
 }
 
@@ -220,6 +220,7 @@ func (m *machine) run(ctx context.Context) error {
 	g.Go(func() error { return m.worker.Run(ctx) })
 	g.Go(func() error { return m.teller.Run(ctx) })
 	g.Go(func() error { return m.watcher.Run(ctx) })
+	g.Go(func() error { return m.handler.Poll(ctx) })
 	g.Go(func() error { return m.server.Serve(ctx, m.public) })
 	g.Go(func() error { return admin.Serve(ctx, m.private, m.admin) })
 	g.Go(func() error {

@@ -2,8 +2,10 @@ package ingest
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -91,13 +93,38 @@ func (c *Captures) Take(source string) (tokens []Captured, waiting bool) {
 	return tokens, true
 }
 
-// CaptureToken serves the tokens to the operator, at /capture/{source} of the admin listener: POST begins to wait for
-// one, GET gives what came and forgets it.
-func (h *Handler) CaptureToken(w http.ResponseWriter, r *http.Request) {
+// Admin adds to what the admin listener serves the path /capture/{source}, where the operator gets the tokens: POST
+// begins to wait for one, GET gives what came and forgets it. It answers on the machine itself only: others may reach
+// the listener for its metrics.
+func (h *Handler) Admin(rest http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/capture/{source}", h.capture)
+	mux.Handle("/", rest)
+	return mux
+}
+
+// local reports whether a request comes from this machine, and was meant for it: a page in a browser could otherwise
+// have a name of its own point here.
+func local(r *http.Request) bool {
+	for _, address := range []string{r.RemoteAddr, r.Host} {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			host = address
+		}
+		if ip := net.ParseIP(strings.Trim(host, "[]")); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return false
+		}
+	}
+	return true
+}
+
+func (h *Handler) capture(w http.ResponseWriter, r *http.Request) {
 	source := r.PathValue("source")
 	s := (*h.sources.Load())[source]
 	w.Header().Set("Cache-Control", "no-store")
 	switch {
+	case !local(r):
+		http.Error(w, "ask on the machine itself", http.StatusForbidden)
 	case s == nil || len(s.shakes.captures) == 0:
 		http.Error(w, "no source of that name hands over a token", http.StatusNotFound)
 	case r.Method == http.MethodPost:

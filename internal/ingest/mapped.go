@@ -76,6 +76,9 @@ func anyCoverage(list []VerifySpec) mapping.Coverage {
 
 func signedParts(parts []string, stamp string) mapping.Coverage {
 	var c mapping.Coverage
+	if len(parts) == 0 && stamp != "" {
+		parts = []string{config.SignedTimestamp} // and the body: what is signed when nothing else is said
+	}
 	for _, p := range parts {
 		switch name, isHeader := strings.CutPrefix(p, config.SignedHeader); {
 		case isHeader:

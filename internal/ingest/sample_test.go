@@ -179,6 +179,9 @@ func (f *face) do(req *http.Request) reply {
 		f.t.Fatal(err)
 	}
 	r := reply{status: resp.StatusCode, header: resp.Header, body: string(body)}
+	if kind := resp.Header.Get("Content-Type"); len(body) == 0 || strings.HasPrefix(kind, "text/") {
+		return r
+	}
 	if err := json.Unmarshal(body, &r); err != nil || !bytes.HasSuffix(body, []byte("}\n")) {
 		f.t.Fatalf("answer is not a line of JSON: %q", body)
 	}
