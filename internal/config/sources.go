@@ -25,6 +25,7 @@ type Source struct {
 	OnFault            string // "accept", "reject" or "retry"
 	// Insecure takes deliveries that prove nothing: it stands beside the kind none, and nowhere else.
 	Insecure bool
+	Poll     *Poll // where its tokens are fetched; nil = they are pushed only
 }
 
 // Find gives the source of that name.
@@ -47,6 +48,7 @@ type sourceDoc struct {
 	Unsigned   bool      `json:"unsigned_attributes"`
 	Insecure   bool      `json:"insecure"`
 	Verify     verifyDoc `json:"verify"`
+	Poll       *pollDoc  `json:"poll"`
 }
 
 func readSources(d *document) Sources {
@@ -65,6 +67,7 @@ func readSources(d *document) Sources {
 		}
 		source.Verify = readVerify(d, at.to("verify"), raw.Verify)
 		checkVerify(d, at.to("verify"), source.Verify, source.Insecure)
+		source.Poll = readPoll(d, at.to("poll"), raw.Poll, source.Verify)
 		sources = append(sources, source)
 	}
 	return sources

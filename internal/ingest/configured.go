@@ -12,7 +12,7 @@ import (
 func Configured(c config.Source) SourceSpec {
 	return SourceSpec{
 		Name: c.Name, Preset: c.Preset, DedupScope: c.DedupScope, UnsignedAttributes: c.UnsignedAttributes,
-		Insecure: c.Insecure, Verify: c.Verify,
+		Insecure: c.Insecure, Verify: c.Verify, Poll: c.Poll,
 		At: c.At, Handshakes: c.Handshakes, Mapping: c.Mapping, Response: c.Response, OnFault: c.OnFault,
 	}
 }

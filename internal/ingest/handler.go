@@ -64,7 +64,8 @@ type Handler struct {
 	maxEvent  int
 	slots     chan struct{}
 	bodies    *budget
-	strangers sampler // of requests for no source
+	strangers sampler       // of requests for no source
+	replaced  chan struct{} // has room for one: the sources are others now
 	timeout   time.Duration
 	tooLarge  func(error) bool
 }
@@ -76,6 +77,7 @@ func NewHandler(o Options) (*Handler, error) {
 	}
 	o = o.withDefaults()
 	h := &Handler{
+		replaced:  make(chan struct{}, 1),
 		publisher: o.Publisher, log: o.Log, now: o.Now, maxEvent: o.MaxEvent,
 		slots: make(chan struct{}, o.Concurrency), bodies: &budget{most: int64(o.Concurrency) * MaxBody}, timeout: o.PublishTimeout, tooLarge: o.TooLarge,
 	}
@@ -101,6 +103,10 @@ func (h *Handler) Replace(list []*Source) error {
 	}
 	h.metrics.begin(list)
 	h.sources.Store(&named)
+	select {
+	case h.replaced <- struct{}{}:
+	default:
+	}
 	h.warn()
 	return nil
 }
@@ -130,9 +136,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := record{source: unknownSource, sampler: &h.strangers}
 	a := h.answer(w, r, start, &rec)
 	a.write(w)
+	h.done(r.Context(), rec, a, start)
+}
+
+// done counts an answered delivery, and writes its line.
+func (h *Handler) done(ctx context.Context, rec record, a answer, start time.Time) {
 	rec.status, rec.took = a.status, h.now().Sub(start)
 	h.metrics.observe(rec)
-	if leftOut := rec.log(r.Context(), h.log, start); leftOut {
+	if leftOut := rec.log(ctx, h.log, start); leftOut {
 		h.metrics.leftOut.WithLabelValues(rec.source).Inc()
 	}
 }
@@ -189,10 +200,15 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, start time.Time
 		return s.refusal(err)
 	}
 	rec.key, rec.verified = verified.Key, true
+	return h.believed(r.Context(), s, d, verified, rec)
+}
+
+// believed does what is to be done with a delivery that is proven to be its sender's.
+func (h *Handler) believed(ctx context.Context, s *Source, d Delivery, v Verified, rec *record) answer {
 	if s.mapping != nil {
-		return h.takeMapped(r.Context(), s, d, verified, rec)
+		return h.takeMapped(ctx, s, d, v, rec)
 	}
-	return h.take(r.Context(), s, d, verified, rec)
+	return h.take(ctx, s, d, v, rec)
 }
 
 // take maps, checks and publishes a delivery that is proven to be its sender's.

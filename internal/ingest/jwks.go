@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,15 +69,7 @@ type fileMark struct {
 func newKeySet(from string) *keySet {
 	s := &keySet{from: from, now: time.Now}
 	if strings.Contains(from, "://") {
-		s.client = &http.Client{
-			Timeout: fetchTimeout,
-			Transport: &http.Transport{
-				Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
-				DisableKeepAlives: true, ResponseHeaderTimeout: fetchTimeout, MaxResponseHeaderBytes: maxHeaderBytes,
-			},
-			// The address was configured; where else it leads was not.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+		s.client = outgoing(fetchTimeout)
 	}
 	return s
 }

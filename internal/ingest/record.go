@@ -103,6 +103,7 @@ type metrics struct {
 	unmapped   *prometheus.CounterVec
 	handshakes *prometheus.CounterVec
 	leftOut    *prometheus.CounterVec
+	polls      *prometheus.CounterVec
 	seconds    prometheus.Histogram
 	inFlight   prometheus.Gauge
 }
@@ -122,12 +123,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Handshakes answered, by source."}, []string{"source"}),
 		leftOut: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "keyturn_ingest_log_lines_left_out_total",
 			Help: "Deliveries that proved nothing and were counted, but not logged, by source."}, []string{"source"}),
+		polls: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "keyturn_ingest_polls_total",
+			Help: "Requests for the tokens of a source, by source and outcome: ok or failed."}, []string{"source", "outcome"}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "keyturn_ingest_delivery_seconds",
 			Help: "Time from a request's header to its answer.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "keyturn_ingest_in_flight",
 			Help: "Deliveries being worked on now."}),
 	}
-	for _, c := range []prometheus.Collector{m.deliveries, m.events, m.signed, m.unmapped, m.handshakes, m.leftOut, m.seconds, m.inFlight} {
+	for _, c := range []prometheus.Collector{m.deliveries, m.events, m.signed, m.unmapped, m.handshakes, m.leftOut, m.polls, m.seconds, m.inFlight} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -152,6 +155,10 @@ func (m *metrics) begin(sources []*Source) {
 		}
 		m.handshakes.WithLabelValues(s.name)
 		m.leftOut.WithLabelValues(s.name)
+		if s.poller != nil {
+			m.polls.WithLabelValues(s.name, pollOK)
+			m.polls.WithLabelValues(s.name, pollFailed)
+		}
 		for key := range s.keys {
 			m.signed.WithLabelValues(s.name, strconv.Itoa(key))
 		}

@@ -20,6 +20,7 @@ type SourceSpec struct {
 	UnsignedAttributes bool
 	Insecure           bool // takes deliveries that prove nothing: with the kind none, and never without
 	Verify             VerifySpec
+	Poll               *config.Poll // where tokens are fetched; nil = nowhere
 
 	At         config.Position    // in sources.yaml
 	Handshakes []config.Handshake // what the sender asks beside its deliveries
@@ -33,8 +34,9 @@ type Source struct {
 	name     string
 	scope    string
 	keys     int
-	sets     bool // its deliveries are security event tokens
-	insecure bool // it believes everybody
+	sets     bool    // its deliveries are security event tokens
+	insecure bool    // it believes everybody
+	poller   *poller // nil = its tokens are only pushed
 	verifier Verifier
 	sampler  sampler
 	preset   Preset // nil where there is a mapping
@@ -85,12 +87,18 @@ func NewSource(spec SourceSpec) (*Source, error) {
 	}
 	s.sets, s.insecure = takesSET(spec.Verify), spec.Verify.None != nil
 	s.verifier, s.keys = newVerifier(spec, &faults)
+	if spec.Poll != nil && !s.sets {
+		faults.add("poll", "fetches security event tokens, which this source cannot verify: verify by set_jws, or remove it")
+	}
 	err := s.compile(spec)
 	if len(faults) > 0 {
 		return nil, errors.Join(faults, err)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if spec.Poll != nil {
+		s.poller = newPoller(s, *spec.Poll)
 	}
 	return s, nil
 }

@@ -1,0 +1,256 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"keyturn/internal/config"
+)
+
+// Bounds of polling (RFC 8936).
+const (
+	pollEvents  = 50               // tokens of one answer: each is stored before the next is asked for
+	pollAnswer  = 4 << 20          // bytes of one answer
+	pollTimeout = 30 * time.Second // of one request
+	pollSlowest = 5 * time.Minute  // between two requests of an issuer that fails
+
+	pollOK     = "ok"
+	pollFailed = "failed"
+)
+
+// Poll fetches the tokens of all sources that say where, until ctx ends; it goes on with others when the sources are
+// replaced. The error is nil.
+func (h *Handler) Poll(ctx context.Context) error {
+	running := map[*Source]context.CancelFunc{}
+	var all sync.WaitGroup
+	defer all.Wait()
+	for {
+		wanted := map[*Source]bool{}
+		for _, s := range *h.sources.Load() {
+			wanted[s] = s.poller != nil
+			if _, runs := running[s]; runs || s.poller == nil {
+				continue
+			}
+			own, cancel := context.WithCancel(ctx)
+			running[s] = cancel
+			all.Go(func() { s.poller.run(own, h) })
+		}
+		for s, cancel := range running {
+			if !wanted[s] {
+				cancel()
+				delete(running, s)
+			}
+		}
+		select {
+		case <-h.replaced:
+		case <-ctx.Done():
+			for _, cancel := range running {
+				cancel()
+			}
+			return nil
+		}
+	}
+}
+
+// poller fetches the tokens of one source.
+type poller struct {
+	source *Source
+	set    *setJWS
+	config.Poll
+	client *http.Client
+	failed int // requests in a row
+
+	// What the issuer is told in the next request. It is forgotten only when an answer came: until then the issuer may
+	// not have heard it, and hearing it twice does no harm.
+	acks   []string
+	refuse map[string]*SETError
+}
+
+func newPoller(s *Source, spec config.Poll) *poller {
+	return &poller{source: s, set: findSet(s.verifier), Poll: spec, client: outgoing(pollTimeout), refuse: map[string]*SETError{}}
+}
+
+// findSet gives the verifier of tokens among those of a source. What else a push must prove (a header, an address) says
+// who calls; here we call.
+func findSet(v Verifier) *setJWS {
+	if set, ok := v.(*setJWS); ok {
+		return set
+	}
+	list, _ := v.(allOf)
+	for _, k := range list {
+		if set := findSet(k); set != nil {
+			return set
+		}
+	}
+	return nil
+}
+
+// run asks until ctx ends.
+func (p *poller) run(ctx context.Context, h *Handler) {
+	for ctx.Err() == nil {
+		wait := p.round(ctx, h)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// round asks once, takes what came, and tells how long to wait before the next.
+func (p *poller) round(ctx context.Context, h *Handler) time.Duration {
+	got, retry, err := p.ask(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return 0
+		}
+		p.failed++
+		h.metrics.polls.WithLabelValues(p.source.name, pollFailed).Inc()
+		wait := p.backoff(retry)
+		h.log.LogAttrs(ctx, slog.LevelError, "poll", slog.String("source", p.source.name), slog.Int("attempt", p.failed),
+			slog.Duration("again_in", wait), slog.String("error", err.Error()))
+		return wait
+	}
+	h.metrics.polls.WithLabelValues(p.source.name, pollOK).Inc()
+	p.failed, p.acks = 0, nil
+	clear(p.refuse)
+	open := 0
+	for _, id := range slices.Sorted(maps.Keys(got.Sets)) {
+		if !p.take(ctx, h, id, got.Sets[id]) {
+			open++
+		}
+	}
+	// Dying here: the events are on disk and nothing is acknowledged. The tokens come again, and are the same cases.
+	switch {
+	case open > 0:
+		return p.Interval // the broker was away: the issuer is asked for them again
+	case len(got.Sets) > 0 || got.More:
+		return 0
+	}
+	return p.Interval
+}
+
+// backoff doubles the interval with every failure, and is never shorter than what the issuer asks for.
+func (p *poller) backoff(retry time.Duration) time.Duration {
+	wait := p.Interval << min(p.failed-1, 10)
+	if wait <= 0 || wait > pollSlowest {
+		wait = pollSlowest
+	}
+	return max(wait/2+rand.N(wait/2+1), min(retry, time.Hour))
+}
+
+// take delivers one token and reports whether the issuer may be told what became of it: that it is stored, or that it
+// will never be taken.
+func (p *poller) take(ctx context.Context, h *Handler, id, token string) bool {
+	start := h.now()
+	rec := record{source: p.source.name, sampler: &p.source.sampler, bytes: len(token)}
+	d := Delivery{
+		Received: start.UTC(), Method: http.MethodPost, URL: &url.URL{Path: pathPrefix + p.source.name}, Body: []byte(token),
+		Header: http.Header{"Content-Type": {"application/" + setType}},
+	}
+	a := p.answer(ctx, h, id, d, &rec)
+	h.done(ctx, rec, a, start)
+	switch {
+	case a.status < 300:
+		p.acks = append(p.acks, id)
+	case a.status < 500:
+		p.refuse[id] = refused(a)
+	default:
+		return false
+	}
+	return true
+}
+
+func (p *poller) answer(ctx context.Context, h *Handler, id string, d Delivery, rec *record) answer {
+	verified, err := p.set.Verify(d)
+	if err == nil {
+		var c registered
+		if err = json.Unmarshal(verified.Claims, &c); err == nil && c.ID != id {
+			err = errClaims
+		}
+	}
+	if err != nil {
+		rec.err = err
+		return p.source.refusal(err)
+	}
+	rec.verified = true
+	return h.believed(ctx, p.source, d, verified, rec)
+}
+
+// refused is what the issuer is told of a token that will never be taken.
+func refused(a answer) *SETError {
+	if e, ok := a.body.(*SETError); ok {
+		return e
+	}
+	return &SETError{Code: "invalid_request", Description: http.StatusText(a.status)}
+}
+
+// pollRequest and pollReply are the two sides of RFC 8936, sections 2.2 and 2.3.
+type pollRequest struct {
+	MaxEvents   int                  `json:"maxEvents"`
+	Immediately bool                 `json:"returnImmediately"`
+	Ack         []string             `json:"ack,omitempty"`
+	Errors      map[string]*SETError `json:"setErrs,omitempty"`
+}
+
+type pollReply struct {
+	Sets map[string]string `json:"sets"`
+	More bool              `json:"moreAvailable"`
+}
+
+// ask makes one request. The error holds nothing of the answer's body; retry is how long the issuer wants to be left
+// alone.
+func (p *poller) ask(ctx context.Context) (got pollReply, retry time.Duration, err error) {
+	body, err := json.Marshal(pollRequest{MaxEvents: pollEvents, Immediately: true, Ack: p.acks, Errors: p.refuse})
+	if err != nil {
+		return got, 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL, bytes.NewReader(body))
+	if err != nil {
+		return got, 0, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set(authorization, "Bearer "+p.Token.Reveal())
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return got, 0, unaddressed(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+		return got, time.Duration(max(seconds, 0)) * time.Second, fmt.Errorf("status %d: %s", resp.StatusCode, pollAdvice(resp.StatusCode))
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, pollAnswer+1))
+	if err != nil {
+		return got, 0, unaddressed(err)
+	}
+	if len(b) > pollAnswer || json.Unmarshal(b, &got) != nil {
+		return got, 0, fmt.Errorf("the answer is not that of RFC 8936, or larger than %d bytes", pollAnswer)
+	}
+	return got, 0, nil
+}
+
+// pollAdvice says what to do about a status.
+func pollAdvice(status int) string {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "give poll.token a token that the transmitter accepts"
+	case http.StatusNotFound:
+		return "give poll.url the address of the stream's polling endpoint"
+	}
+	return "asked again later"
+}
