@@ -1,0 +1,350 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keyturn/internal/config"
+	"keyturn/internal/events"
+	"keyturn/internal/playbook"
+)
+
+// kinds are those that the samples name.
+func kinds() []playbook.Kind {
+	user := []playbook.Parameter{{Name: "user", Required: true}}
+	return []playbook.Kind{{Name: "okta.suspend_user", Parameters: user}, {Name: "okta.clear_sessions", Parameters: user},
+		{Name: "okta.deactivate_user", Parameters: user, Approvers: 1}}
+}
+
+// rules compiles playbooks.yaml.
+func rules(t *testing.T, text string) *playbook.Set {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, config.PlaybooksFile), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := config.ReadPlaybooks(dir, config.Resolver{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := playbook.Compile(p, kinds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+const offboard = `
+playbooks:
+  - name: offboard
+    on: [user.terminated]
+    actions:
+      - {step: suspend, do: okta.suspend_user, at: okta-prod, with: {user: "${{ event.data.user }}"}}
+      - {step: sessions, do: okta.clear_sessions, at: okta-prod, with: {user: "${{ event.data.user }}"}}
+`
+
+// monday is when the sample histories begin.
+var monday = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+// leaver is a termination of a person, by the names that are given.
+func leaver(id string, names string) events.Event {
+	var user events.UserRef
+	if err := json.Unmarshal([]byte("{"+names+"}"), &user); err != nil {
+		panic(err)
+	}
+	return events.Event{ID: id, Source: "https://hr.acme.example", Type: "dev.keyturn.user.terminated.v1", Scope: "hr-relay",
+		Subject: user.Identifiers()[0].Principal(), Class: events.Normal, Data: json.RawMessage(`{"user":{` + names + `}}`)}
+}
+
+func email(n int) string { return fmt.Sprintf(`"email":"p%d@acme.example"`, n) }
+
+// stored is an event as the stream keeps it, so many minutes after monday.
+func stored(t *testing.T, e events.Event, minutes int) Message {
+	t.Helper()
+	data, err := events.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Message{Data: data, Stored: monday.Add(time.Duration(minutes) * time.Minute)}
+}
+
+// played plays messages through one set of playbooks a year later, with its brakes.
+func played(t *testing.T, text string, list ...Message) History {
+	t.Helper()
+	h, err := Play(t.Context(), []Rules{rules(t, text)}, monday.AddDate(1, 0, 0), func(_ context.Context, hand func(Message) error) error {
+		for _, m := range list {
+			if err := hand(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Brake(nil, func(Case) bool { return false })
+	return h
+}
+
+// states lists what becomes of each case, in the order of time.
+func states(h History) string {
+	var list []string
+	for _, c := range h.Cases {
+		list = append(list, string(c.Outcomes[0].State))
+	}
+	return strings.Join(list, " ")
+}
+
+// TestBrakesCountInTheTimeOfTheEvents: a person once, a window after which there is room again, and no more names than
+// the planner would believe.
+func TestBrakesCountInTheTimeOfTheEvents(t *testing.T) {
+	const two = offboard + "guards: {brake: [{on: [user.terminated], max: 2, per: 1h, then: hold}]}\n"
+	at := func(n, minutes int) Message { return stored(t, leaver(fmt.Sprintf("e%d-%d", n, minutes), email(n)), minutes) }
+	for _, c := range []struct {
+		name string
+		list []Message
+		want string
+	}{
+		{"the third is held", []Message{at(1, 0), at(2, 1), at(3, 2)}, "planned planned held"},
+		{"one person counts once", []Message{at(1, 0), at(1, 1), at(1, 2), at(2, 3)}, "planned planned planned planned"},
+		{"after the window there is room", []Message{at(1, 0), at(2, 1), at(3, 61), at(4, 61), at(5, 121)}, "planned planned planned planned planned"},
+		{"within it there is none", []Message{at(1, 0), at(2, 1), at(3, 60), at(4, 60)}, "planned planned planned held"},
+		{"held ones do not count", []Message{at(1, 0), at(2, 1), at(3, 2), at(4, 3), at(5, 62)}, "planned planned held held planned"},
+		{"another name of the same person", []Message{
+			stored(t, leaver("a", `"email":"ada@acme.example","employee_number":"7"`), 0), at(2, 1),
+			stored(t, leaver("b", `"email":"ada@acme.example"`), 2)}, "planned planned planned"},
+		{"and another", []Message{
+			stored(t, leaver("a", `"email":"ada@acme.example","login":"ada"`), 0), stored(t, leaver("b", `"email":"ada2@acme.example","login":"ada"`), 1),
+			stored(t, leaver("c", `"email":"ada3@acme.example","login":"ada"`), 2), stored(t, leaver("d", `"email":"ada4@acme.example","login":"ada"`), 3)},
+			"planned planned planned held"},
+		{"two people who share a name", []Message{
+			stored(t, leaver("a", `"okta_id":"00u1","email":"ada@acme.example"`), 0), stored(t, leaver("b", `"okta_id":"00u2","email":"ada@acme.example"`), 1),
+			stored(t, leaver("c", `"okta_id":"00u3","email":"ada@acme.example"`), 2)}, "planned planned held"},
+	} {
+		if got := states(played(t, two, c.list...)); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// TestBrakeOfAShareNeedsItsCount: who cannot be counted holds everything, as in the planner.
+func TestBrakeOfAShareNeedsItsCount(t *testing.T) {
+	c := Case{Principal: "user:1", At: monday}
+	b := playbook.Brake{Name: "b", Per: time.Hour, Share: &playbook.Share{Percent: 50, Of: playbook.Count{Connection: "okta-prod", What: "active_users"}}}
+	if why := newWheels(nil).ask(&c, []playbook.Brake{b}); !strings.Contains(why, "not known how many active users okta-prod has") {
+		t.Errorf("unknown: %q", why)
+	}
+	w := newWheels(func(playbook.Count) (int, bool) { return 2, true })
+	for i, want := range []bool{true, false} {
+		c := Case{Principal: fmt.Sprintf("user:%d", i), At: monday}
+		if why := w.ask(&c, []playbook.Brake{b}); (why == "") != want {
+			t.Errorf("%d: %q", i, why)
+		}
+	}
+}
+
+// TestPlayTellsRepeats: a resend is no second case, other content under a known id is set apart, and what is no event
+// is counted.
+func TestPlayTellsRepeats(t *testing.T) {
+	other := leaver("e1", email(9))
+	h := played(t, offboard, stored(t, leaver("e1", email(1)), 0), stored(t, leaver("e1", email(1)), 5), stored(t, other, 6),
+		Message{Data: []byte("{}"), Stored: monday}, stored(t, leaver("e2", email(2)), 7))
+	if h.Events != 5 || len(h.Cases) != 2 || h.Resent != 1 || h.Conflicts != 1 || h.Unreadable != 1 {
+		t.Errorf("%d events, %d cases, %d resent, %d conflicts, %d unreadable", h.Events, len(h.Cases), h.Resent, h.Conflicts, h.Unreadable)
+	}
+}
+
+// TestPlayKeepsTheOrder: many batches on many cores give the cases in the order of time; a date moves a case to its day.
+func TestPlayKeepsTheOrder(t *testing.T) {
+	var list []Message
+	for i := range 3*batch + 10 {
+		e := leaver(fmt.Sprintf("e%d", i), email(i))
+		if i == 0 {
+			e.EffectiveAt = monday.AddDate(0, 6, 0)
+			e.Data = json.RawMessage(`{"user":{` + email(i) + `},"effective_at":"` + e.EffectiveAt.Format(time.RFC3339) + `"}`)
+		}
+		list = append(list, stored(t, e, i))
+	}
+	h := played(t, offboard, list...)
+	for i, c := range h.Cases[:len(h.Cases)-1] {
+		if want := fmt.Sprintf("user:p%d@acme.example", i+1); c.Principal != want {
+			t.Fatalf("case %d is of %s, want %s", i, c.Principal, want)
+		}
+	}
+	if last := h.Cases[len(h.Cases)-1]; last.Principal != "user:p0@acme.example" || !last.At.Equal(monday.AddDate(0, 6, 0)) {
+		t.Errorf("the last is of %s at %s", last.Principal, last.At)
+	}
+}
+
+// TestPlayEndsWithItsReader: an error of whoever hands the messages over ends it.
+func TestPlayEndsWithItsReader(t *testing.T) {
+	gone := errors.New("the broker is away")
+	_, err := Play(t.Context(), []Rules{rules(t, offboard)}, monday, func(_ context.Context, hand func(Message) error) error {
+		for i := range 10 * batch {
+			if err := hand(stored(t, leaver(fmt.Sprint(i), email(i)), i)); err != nil {
+				return err
+			}
+		}
+		return gone
+	})
+	if !errors.Is(err, gone) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestJudge: each verdict of the guards, and what cannot be judged.
+func TestJudge(t *testing.T) {
+	const guarded = offboard + `
+  - name: gone
+    on: [user.terminated]
+    when: "has(event.data.reason) && event.data.reason == 'gone'"
+    actions: [{step: deactivate, do: okta.deactivate_user, at: okta-prod, with: {user: "${{ event.data.user }}"}}]
+  - name: odd
+    on: [user.terminated]
+    when: "event.raw.odd == 'yes'"
+    actions: [{step: odd, do: okta.clear_sessions, at: okta-prod, with: {user: "${{ event.data.user }}"}}]
+guards: {protected: ["user:glass@acme.example"]}
+`
+	set := rules(t, guarded)
+	with := func(more string) events.Event {
+		e := leaver("e", email(1))
+		e.Data = json.RawMessage(`{"user":{` + email(1) + `},"odd":"no"` + more + `}`)
+		return e
+	}
+	glass := leaver("e", `"email":"glass@acme.example"`)
+	glass.Data = json.RawMessage(`{"user":{"email":"glass@acme.example"},"odd":"no"}`)
+	other := with("")
+	other.Type = "dev.keyturn.user.rehired.v1"
+	for _, c := range []struct {
+		name   string
+		event  events.Event
+		future bool
+		want   State
+		why    string
+		steps  int
+	}{
+		{"planned", with(""), false, Planned, "", 2},
+		{"scheduled", with(""), true, Scheduled, "", 2},
+		{"held", with(`,"reason":"gone"`), false, Held, "okta.deactivate_user", 3},
+		{"refused", glass, true, Refused, "is protected", 2},
+		{"nothing", other, false, Planned, "", 0},
+		{"faulty", leaver("e", email(1)), false, Faulty, "no such key", 0},
+	} {
+		got := Judge(set, c.event, c.future)
+		if got.State != c.want || !strings.Contains(got.Why, c.why) || len(got.Steps) != c.steps {
+			t.Errorf("%s: %s %q with %d steps", c.name, got.State, got.Why, len(got.Steps))
+		}
+	}
+}
+
+// TestCompare: every way in which two plans of one event differ.
+func TestCompare(t *testing.T) {
+	action := func(step, do, at, with string, after ...string) events.Action {
+		return events.Action{Case: "c", Playbook: "p", Step: step, Do: do, Connection: at, Class: events.Normal, With: json.RawMessage(with), After: after}
+	}
+	urgent := action("f", "d", "x", "{}")
+	urgent.Class = events.Urgent
+	then := Outcome{State: Planned, Steps: Steps([]events.Action{action("a", "d", "x", "{}"), action("b", "d", "x", "{}"), action("c", "d", "x", "{}"),
+		action("d", "d", "x", "{}"), action("e", "d", "x", "{}"), action("f", "d", "x", "{}")})}
+	now := Outcome{State: Planned, Steps: Steps([]events.Action{action("a", "d", "x", "{}"), action("b", "d2", "x", "{}"), action("c", "d", "y", "{}"),
+		action("d", "d", "x", `{"a":1}`), action("e", "d", "x", "{}", "a"), urgent, action("g", "d", "x", "{}")})}
+	then.Steps = append(then.Steps, Step{Playbook: "p", Name: "z", Do: "d", Connection: "x"})
+	var got []string
+	for _, c := range Compare(then, now) {
+		got = append(got, fmt.Sprintf("%s%s %s", c.How.Sign(), c.Step, c.What))
+	}
+	want := []string{"-z ", "~b was d at x", "~c was at x", "~d other parameters", "~e another place in the order, or class",
+		"~f another place in the order, or class", "+g "}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if list := Compare(then, Outcome{State: Faulty}); len(list) != 0 {
+		t.Errorf("against what could not be planned: %v", list)
+	}
+}
+
+// TestPast: what the rules said then is the first decision, whatever people made of it.
+func TestPast(t *testing.T) {
+	body := []byte(`{"actions":[{"playbook":"p","step":"s","do":"d","connection":"x"}]}`)
+	for _, c := range []struct {
+		states string
+		want   State
+		apart  string
+	}{
+		{"planned", Planned, ""},
+		{"held planned", Held, ""},
+		{"held cancelled", Held, ""},
+		{"scheduled", Scheduled, ""},
+		{"scheduled planned", Planned, ""},
+		{"scheduled held planned", Held, ""},
+		{"scheduled refused", Refused, ""},
+		{"scheduled cancelled", "", "cancelled"},
+		{"scheduled superseded", "", "superseded"},
+		{"superseded", "", "superseded"},
+		{"conflict planned", Planned, ""},
+		{"", "", "undecided"},
+	} {
+		p := NewPlans()
+		for state := range strings.FieldsSeq(c.states) {
+			if err := p.Add("c1", state, "why", body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		past, _ := p.Of("c1")
+		if past.Apart() != c.apart {
+			t.Errorf("%s: apart %q, want %q", c.states, past.Apart(), c.apart)
+		}
+		if c.apart == "" && (past.Outcome.State != c.want || len(past.Outcome.Steps) != 1) {
+			t.Errorf("%s: %+v, want %s", c.states, past.Outcome, c.want)
+		}
+	}
+	if err := NewPlans().Add("c1", "planned", "", []byte("{")); err == nil {
+		t.Error("a plan that cannot be read is no error")
+	}
+}
+
+// TestReport: what differs is counted by playbook and kind, by verdict, and listed by whom it is about; what was played
+// for the brakes alone, and what no playbook decided upon, is not compared.
+func TestReport(t *testing.T) {
+	more := strings.Replace(offboard, "okta.clear_sessions", "okta.deactivate_user", 1)
+	list := []Message{stored(t, leaver("early", email(0)), 0), stored(t, leaver("e1", email(1)), 60), stored(t, leaver("e2", email(2)), 61),
+		stored(t, leaver("e3", email(1)), 62)}
+	then, now := played(t, offboard, list...), played(t, more, list...)
+	old := map[string]Outcome{}
+	for _, c := range then.Cases {
+		old[c.ID] = c.Outcomes[0]
+	}
+	r := Report{Since: monday.Add(time.Minute)}
+	r.Compare(now, 0, func(c Case) (Outcome, string) {
+		if c.Principal == "user:p2@acme.example" {
+			return Outcome{}, "superseded"
+		}
+		return old[c.ID], ""
+	})
+	if r.Events != 4 || r.Cases != 2 || r.Different != 2 || r.Apart["superseded"] != 1 {
+		t.Errorf("%d events, %d cases, %d different, apart %v", r.Events, r.Cases, r.Different, r.Apart)
+	}
+	if diff := cmp.Diff([]RuleDiff{{Playbook: "offboard", Do: "okta.deactivate_user", Changed: 2}}, r.Rules); diff != "" {
+		t.Error(diff)
+	}
+	if len(r.Verdicts) != 1 || r.Verdicts[0].Then != Planned || r.Verdicts[0].Now != Held || r.Verdicts[0].Cases != 2 || r.Verdicts[0].Why == "" {
+		t.Errorf("verdicts %+v", r.Verdicts)
+	}
+	if len(r.People) != 1 || r.People[0].Principal != "user:p1@acme.example" || len(r.People[0].Cases) != 2 || len(r.People[0].Cases[0].Changes) != 1 {
+		t.Errorf("people %+v", r.People)
+	}
+	same := Report{}
+	same.Compare(then, 0, func(c Case) (Outcome, string) { return old[c.ID], "" })
+	if same.Different != 0 || same.Cases != 4 || len(same.People)+len(same.Rules)+len(same.Verdicts) != 0 {
+		t.Errorf("against itself: %+v", same)
+	}
+}
