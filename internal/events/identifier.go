@@ -28,7 +28,7 @@ type Identifier struct {
 	Value string
 }
 
-// String is the identifier with its kind, "email:maria@acme.example": what the alias index is keyed by.
+// String is the identifier with its kind, "email:maria@acme.example": how a person's names are listed.
 func (i Identifier) String() string { return string(i.Kind) + ":" + i.Value }
 
 // Principal is the identifier as a principal, "user:maria@acme.example": what guards and the order of a person are

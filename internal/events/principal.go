@@ -22,9 +22,8 @@ func SubjectOf(e Event) (string, error) {
 }
 
 // Principals lists every normalised identifier that an event holds of its principal and of its person, without
-// repeats; the first gives the event's subject. A guard compares the Principal of each (a person may be protected
-// under any name), the alias index joins the String of those that are of one person. It is nil when the data cannot
-// be read.
+// repeats; the first gives the event's subject. A guard compares the Principal of each: a person may be protected
+// under any name. It is nil when the data cannot be read.
 func Principals(e Event) []Identifier {
 	p, err := Decode(e)
 	if err != nil {

@@ -17,9 +17,6 @@ type Bucket struct {
 // Lanes is where pauses and blocks of lanes stand, for operators: <connection>.pause, <connection>.blocked.
 func (b *Bus) Lanes() *Bucket { return &Bucket{bus: b, name: bucketLanes} }
 
-// Aliases is the index of identifiers that are one person.
-func (b *Bus) Aliases() *Bucket { return &Bucket{bus: b, name: bucketAliases} }
-
 // kv gives the client's handle of a bucket.
 func (b *Bus) kv(ctx context.Context, name string) (jetstream.KeyValue, error) {
 	b.mu.Lock()

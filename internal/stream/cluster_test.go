@@ -78,6 +78,11 @@ func TestAClusterKeepsThreeCopiesAndSurvivesTheLossOfOneServer(t *testing.T) {
 		}
 	}
 	seq := useCluster(t, bus, "before", 0)
+	due := event("due")
+	due.EffectiveAt = time.Now().Add(2 * time.Second)
+	if err := bus.Schedule(t.Context(), due); err != nil {
+		t.Fatal(err)
+	}
 	servers[0].Shutdown()
 	servers[0].WaitForShutdown()
 	until(t, "a publish after the loss", func() bool {
@@ -90,6 +95,10 @@ func TestAClusterKeepsThreeCopiesAndSurvivesTheLossOfOneServer(t *testing.T) {
 		return err == nil
 	})
 	useCluster(t, bus, "after", seq)
+	m := take(t, bus, stream.DueOf(events.Normal), 1, nil)[0]
+	if back, err := events.Unmarshal(m.Data); err != nil || back.ID != due.ID || time.Until(due.EffectiveAt) > early {
+		t.Errorf("due after the loss: %+v, %v", back, err)
+	}
 }
 
 // useCluster publishes, appends after seq, conflicts, and takes a lease; it returns the sequence of its record.

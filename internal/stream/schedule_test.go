@@ -81,6 +81,38 @@ func TestWhatIsOverdueComesAtOnceAlsoAfterARestart(t *testing.T) {
 	none(t, bus, stream.DueOf(events.Normal), 100*time.Millisecond)
 }
 
+// Dates that are years ahead, up to the last that an event may have, wait through a restart.
+func TestWhatIsYearsAheadWaits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	srv := start(t, embedded.Options{Dir: dir})
+	bus := connect(t, srv)
+	far := []time.Time{time.Now().AddDate(1, 1, 0), time.Now().AddDate(30, 0, 0), time.Date(events.LastYear, 12, 31, 23, 59, 59, 999999999, time.UTC)}
+	for i, at := range far {
+		e := event(fmt.Sprint(i))
+		e.EffectiveAt = at
+		if err := bus.Schedule(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	none(t, bus, stream.DueOf(events.Normal), 1200*time.Millisecond) // more than one look of the server's
+	_ = bus.Close(t.Context())
+	if err := srv.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	bus = connect(t, start(t, embedded.Options{Dir: dir}))
+	sooner := event("1")
+	sooner.EffectiveAt = time.Now().Add(500 * time.Millisecond)
+	if err := bus.Schedule(t.Context(), sooner); err != nil {
+		t.Fatal(err)
+	}
+	m := take(t, bus, stream.DueOf(events.Normal), 1, nil)[0]
+	if back, err := events.Unmarshal(m.Data); err != nil || back.ID != "1" {
+		t.Errorf("came: %+v, %v", back, err)
+	}
+	none(t, bus, stream.DueOf(events.Normal), 1200*time.Millisecond)
+}
+
 func TestALaterActionIsKeptByTheJanitor(t *testing.T) {
 	srv := start(t, embedded.Options{})
 	bus := connect(t, srv)

@@ -23,9 +23,8 @@ const (
 	streamDead     = "DEAD"
 	streamOutcomes = "OUTCOMES"
 
-	bucketLeases  = "LEASES"
-	bucketLanes   = "LANES"
-	bucketAliases = "ALIASES"
+	bucketLeases = "LEASES"
+	bucketLanes  = "LANES"
 )
 
 // The first tokens of their subjects.
@@ -90,7 +89,6 @@ func (o Options) buckets() []jetstream.KeyValueConfig {
 		// An Update cannot carry a TTL, so that every key lives as long as the bucket says: nothing else goes in here.
 		{Bucket: bucketLeases, Description: "who holds which lane", TTL: leaseTTL},
 		{Bucket: bucketLanes, Description: "pauses and blocks of lanes"},
-		{Bucket: bucketAliases, Description: "which identifiers are one person"},
 	}
 }
 
