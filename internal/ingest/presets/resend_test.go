@@ -19,8 +19,9 @@ import (
 // batches are where the deliveries of the presets hold several items; an empty path is the body itself.
 var batches = []string{"", "alerts", "data.events", "data.resource", "employees", "events", "value"}
 
-// TestResends: whatever a sender does with what it sends, sent again, in another order, or one by one, is the same
-// cases with the same content. Every case of every preset is tried.
+// TestResends: sent in another order or one by one, the items of a delivery are the same cases with the same content.
+// Every case of every preset that holds several is tried. (That it is the same when it is sent again as it was,
+// TestPresets shows whenever it runs.)
 func TestResends(t *testing.T) {
 	several := 0
 	for _, name := range config.Presets() {
@@ -29,22 +30,16 @@ func TestResends(t *testing.T) {
 			t.Fatal(err)
 		}
 		for file, text := range suite.Cases {
-			c, first, err := suite.Play(text)
+			c, err := rehearsal.Parse(text)
 			if err != nil {
 				t.Fatal(file, err)
 			}
-			if len(first.Events) == 0 {
+			at, list := batch(c.Body)
+			if len(list) < 2 || c.Unsigned {
 				continue
 			}
-			want := contents(first.Events)
-			_, again, err := suite.Play(text)
-			if diff := cmp.Diff(want, contents(again.Events)); err != nil || diff != "" {
-				t.Errorf("%s: sent again (-first +then, error %v):\n%s", file, err, diff)
-			}
-			if at, list := batch(c.Body); len(list) > 1 {
-				several++
-				reorder(t, suite.Sources[c.Name()], c, at, list, want, file)
-			}
+			several++
+			reorder(t, suite.Sources[c.Name()], c, at, list, file)
 		}
 	}
 	if several < 5 {
@@ -53,7 +48,7 @@ func TestResends(t *testing.T) {
 }
 
 // reorder sends a delivery's items backwards, and one by one.
-func reorder(t *testing.T, spec ingest.SourceSpec, c rehearsal.Case, at string, list []any, want []string, file string) {
+func reorder(t *testing.T, spec ingest.SourceSpec, c rehearsal.Case, at string, list []any, file string) {
 	t.Helper()
 	play := func(list []any) []events.Event {
 		c := c
@@ -64,6 +59,7 @@ func reorder(t *testing.T, spec ingest.SourceSpec, c rehearsal.Case, at string, 
 		}
 		return o.Events
 	}
+	want := contents(play(list))
 	backwards := slices.Clone(list)
 	slices.Reverse(backwards)
 	if diff := cmp.Diff(want, contents(play(backwards))); diff != "" {
