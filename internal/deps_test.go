@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"internal/ingest/presets":    {},
 	"internal/config":            {"schemas", "internal/ingest/presets"},
 	"internal/expr":              {"internal/config"},
-	"internal/playbook":          {"internal/config", "internal/events"},
+	"internal/playbook":          {"internal/config", "internal/events", "internal/expr"},
 	"internal/mapping":           {"internal/config", "internal/events", "internal/expr"},
 	"internal/playtest":          {"internal/config", "internal/events", "internal/playbook"},
 	"internal/ingest":            {"internal/config", "internal/events", "internal/mapping"},

@@ -6,6 +6,7 @@ package expr
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -25,9 +26,12 @@ const (
 	maxExpression = 4096      // characters
 	maxRecursion  = 50        // nested operators and calls
 	maxNesting    = 2         // comprehensions within comprehensions
-	maxCost       = 1_000_000 // of one evaluation, in CEL's units
+	MaxCost       = 1_000_000 // of one evaluation, in CEL's units
 	checkEvery    = 100       // steps of a comprehension between two looks at the clock
 )
+
+// TooCostly is what is wrong with an expression that its bounds ended.
+const TooCostly = "takes too long for this event: make it simpler"
 
 // MaxTime ends evaluations that their cost did not. It is far above what a million units take even on a machine that
 // is busy, so that it never decides by itself what becomes of an event.
@@ -52,13 +56,13 @@ type Program struct {
 	expr config.Expr
 }
 
-// Compile compiles an expression. hint may add to a message of the compiler what to do; nil adds nothing.
-func Compile(env *cel.Env, x config.Expr, hint func(message string) string) (*Program, config.Faults) {
+// Compile compiles an expression. explain puts an error of the compiler into words; nil = Message.
+func Compile(env *cel.Env, x config.Expr, explain func(*common.Error) string) (*Program, config.Faults) {
 	checked, issues := env.Compile(x.Source)
 	if issues.Err() != nil {
-		return nil, faults(x, issues.Errors(), hint)
+		return nil, faults(x, issues.Errors(), explain)
 	}
-	run, err := env.Program(checked, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(checkEvery))
+	run, err := env.Program(checked, cel.CostLimit(MaxCost), cel.CostTracking(newPrices()), cel.InterruptCheckFrequency(checkEvery))
 	if err != nil {
 		return nil, config.Faults{{Position: x.At, What: "cannot be compiled: " + err.Error()}}
 	}
@@ -66,16 +70,20 @@ func Compile(env *cel.Env, x config.Expr, hint func(message string) string) (*Pr
 }
 
 // faults puts the compiler's errors where they stand in the file.
-func faults(x config.Expr, errs []*common.Error, hint func(string) string) config.Faults {
+func faults(x config.Expr, errs []*common.Error, explain func(*common.Error) string) config.Faults {
+	if explain == nil {
+		explain = Message
+	}
 	var list config.Faults
 	for _, err := range errs {
-		what := strings.ReplaceAll(strings.TrimSpace(err.Message), "\n", " ")
-		if hint != nil {
-			what += hint(err.Message)
-		}
-		list = append(list, config.Fault{Position: x.Place(err.Location.Line(), err.Location.Column()), What: what})
+		list = append(list, config.Fault{Position: x.Place(err.Location.Line(), err.Location.Column()), What: explain(err)})
 	}
 	return list
+}
+
+// Message is what the compiler says, on one line.
+func Message(err *common.Error) string {
+	return strings.ReplaceAll(strings.TrimSpace(err.Message), "\n", " ")
 }
 
 // Want reports an expression that cannot give a type; one whose type shows only when it is evaluated may. advice says
@@ -88,13 +96,27 @@ func (p *Program) Want(t *cel.Type, advice string) config.Faults {
 }
 
 // Eval evaluates. ctx must have a deadline of at most MaxTime; vars is what cel.Program takes for variables. The error
-// is config.Faults: it says where, and repeats nothing of what was looked at.
+// is config.Faults: it says where, and repeats nothing of what was looked at. A variable may fail with such an error of
+// its own, which then is the expression's.
 func (p *Program) Eval(ctx context.Context, vars any) (ref.Val, error) {
-	out, _, err := p.run.ContextEval(ctx, vars)
-	if err != nil {
-		return nil, p.Fault(cause(err.Error(), p.expr.Source))
+	out, _, err := p.Spend(ctx, vars)
+	return out, err
+}
+
+// Spend evaluates like Eval, and says what it cost, in CEL's units.
+func (p *Program) Spend(ctx context.Context, vars any) (ref.Val, uint64, error) {
+	out, details, err := p.run.ContextEval(ctx, vars)
+	spent := uint64(MaxCost)
+	if c := details.ActualCost(); c != nil {
+		spent = *c
 	}
-	return out, nil
+	if inner, ok := errors.AsType[config.Faults](err); ok {
+		return nil, spent, inner
+	}
+	if err != nil {
+		return nil, spent, p.Fault(cause(err.Error(), p.expr.Source))
+	}
+	return out, spent, nil
 }
 
 // Fault is what is wrong with the expression, with its place. Its error is config.Faults.
@@ -127,7 +149,7 @@ func cause(message, source string) string {
 		}
 	}
 	if strings.Contains(message, "cost limit") || strings.Contains(message, "interrupted") {
-		return "takes too long for this event: make it simpler"
+		return TooCostly
 	}
 	return "cannot be evaluated for this event"
 }

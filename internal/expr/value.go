@@ -1,7 +1,9 @@
 package expr
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -31,46 +33,77 @@ func LowerASCII() cel.EnvOption {
 		})))
 }
 
-// Plain turns what an expression gave into the types of encoding/json. A part of an event stays the struct that it
-// is, and so keeps the members that the catalogue does not name.
-func Plain(v ref.Val) (any, error) {
+// Plain turns what an expression gave into the types of encoding/json. A part of an event keeps the members that the
+// catalogue does not name. What is larger than so many bytes is an error: a short expression can name one long text a
+// million times.
+func Plain(v ref.Val, most int) (any, error) {
+	m := maker{most: most, room: most}
+	return m.plain(v)
+}
+
+// maker makes plain values as long as there is room.
+type maker struct{ most, room int }
+
+func (m *maker) plain(v ref.Val) (any, error) {
 	switch x := v.(type) {
+	case types.String:
+		return m.take(string(x), len(x))
+	case types.Bytes:
+		return m.take([]byte(x), len(x))
 	case types.Null:
-		return nil, nil
-	case types.Bool, types.Int, types.Uint, types.String, types.Bytes:
-		return x.Value(), nil
+		return m.take(nil, 1)
+	case types.Bool, types.Int, types.Uint:
+		return m.take(x.Value(), 1)
 	case types.Double:
 		if f := float64(x); !math.IsNaN(f) && !math.IsInf(f, 0) {
-			return f, nil
+			return m.take(f, 1)
 		}
 		return nil, errors.New("is no number that can be written")
 	case types.Timestamp:
-		return x.UTC().Format(time.RFC3339Nano), nil
+		return m.take(x.UTC().Format(time.RFC3339Nano), 1)
 	case types.Duration:
-		return x.Duration.String(), nil
+		return m.take(x.Duration.String(), 1)
 	case traits.Mapper:
-		return plainMap(x)
+		return m.mapping(x)
 	case traits.Lister:
-		return plainList(x)
+		return m.list(x)
 	}
 	native := v.Value()
 	if t := reflect.TypeOf(native); t != nil && (t.Kind() == reflect.Struct || t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct) {
 		if _, isError := native.(error); !isError {
-			return native, nil
+			b, err := json.Marshal(native)
+			if err != nil {
+				return nil, errors.New("cannot be written as JSON")
+			}
+			return m.take(json.RawMessage(b), len(b))
 		}
 	}
 	return nil, errors.New("is of a type that no value can have here")
 }
 
-func plainMap(m traits.Mapper) (any, error) {
+// take gives a value that needs so many bytes.
+func (m *maker) take(v any, n int) (any, error) {
+	if m.room -= n; m.room < 0 {
+		return nil, fmt.Errorf("is larger than %d bytes", m.most)
+	}
+	return v, nil
+}
+
+func (m *maker) mapping(x traits.Mapper) (any, error) {
 	out := map[string]any{}
-	for it := m.Iterator(); it.HasNext() == types.True; {
+	if _, err := m.take(nil, 2); err != nil {
+		return nil, err
+	}
+	for it := x.Iterator(); it.HasNext() == types.True; {
 		key := it.Next()
 		name, ok := key.Value().(string)
 		if !ok {
 			return nil, errors.New("has a key that is no text")
 		}
-		field, err := Plain(m.Get(key))
+		if _, err := m.take(nil, len(name)); err != nil {
+			return nil, err
+		}
+		field, err := m.plain(x.Get(key))
 		if err != nil {
 			return nil, err
 		}
@@ -79,10 +112,13 @@ func plainMap(m traits.Mapper) (any, error) {
 	return out, nil
 }
 
-func plainList(l traits.Lister) (any, error) {
+func (m *maker) list(x traits.Lister) (any, error) {
 	out := []any{}
-	for it := l.Iterator(); it.HasNext() == types.True; {
-		item, err := Plain(it.Next())
+	if _, err := m.take(nil, 2); err != nil {
+		return nil, err
+	}
+	for it := x.Iterator(); it.HasNext() == types.True; {
+		item, err := m.plain(it.Next())
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/ast"
 
 	"keyturn/internal/config"
@@ -95,7 +96,7 @@ func (k *compiler) program(x config.Expr, name string) *program {
 	if x.Source == "" {
 		return nil // the schema has said so
 	}
-	p, faults := expr.Compile(k.env, x, hint)
+	p, faults := expr.Compile(k.env, x, explain)
 	k.faults = append(k.faults, faults...)
 	if p == nil {
 		return nil
@@ -108,12 +109,13 @@ func (k *compiler) program(x config.Expr, name string) *program {
 	return compiled
 }
 
-// hint says what to do about the commonest mistake: a name that is not there.
-func hint(message string) string {
+// explain says what to do about the commonest mistake: a name that is not there.
+func explain(err *common.Error) string {
+	message := expr.Message(err)
 	if strings.Contains(message, "undeclared reference") && !strings.Contains(message, "did you mean") {
-		return ": there are body, item, header, query, received, verified and the variables above"
+		message += ": there are body, item, header, query, received, verified and the variables above"
 	}
-	return ""
+	return message
 }
 
 func (k *compiler) optional(x *config.Expr, name string, t *cel.Type, advice string) *program {

@@ -128,6 +128,9 @@ func first(v ref.Val) ref.Val {
 	return types.OptionalOf(list.Get(types.IntZero))
 }
 
+// maxPlain bounds one value that a mapping makes, in bytes: no event is larger.
+const maxPlain = 1 << 20
+
 // plain is expr.Plain for values that may be optional: none is nothing.
 func plain(v ref.Val) (any, error) {
 	if o, ok := v.(*types.Optional); ok {
@@ -136,7 +139,7 @@ func plain(v ref.Val) (any, error) {
 		}
 		return plain(o.GetValue())
 	}
-	return expr.Plain(v)
+	return expr.Plain(v, maxPlain)
 }
 
 // textOf gives what stands for a text: nothing is the empty text, a whole number its digits.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"keyturn/internal/events"
+	"keyturn/internal/expr"
 )
 
 // maxDry bounds what all dry runs of one plan take of its record, in bytes: what is on trial must not make a plan too
@@ -14,7 +15,7 @@ const maxDry = 128 << 10
 
 // try says what the playbooks on trial would do with an event. Nothing about them can fail the plan.
 func try(books []book, e events.Event, event any) []events.DryRun {
-	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	ctx, cancel := context.WithTimeout(context.Background(), expr.MaxTime)
 	defer cancel()
 	spend, room := newBudget(ctx), maxDry
 	var list []events.DryRun

@@ -2,26 +2,18 @@ package playbook
 
 import (
 	"context"
-	"errors"
 	"math"
-	"time"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/interpreter"
 
-	"keyturn/internal/config"
+	"keyturn/internal/expr"
 )
 
 // maxSpent bounds what all expressions of one plan may cost together, in CEL's units: about a second. An ordinary
 // condition costs some ten units.
-const maxSpent = 2 * maxCost
-
-// maxTime ends the evaluation of a plan that the cost did not. It is far above what the cost allows even on a machine
-// that is busy, so that it never decides by itself what a plan is.
-const maxTime = 10 * time.Second
-
-const tooCostly = "takes too long for this event: make it simpler"
+const maxSpent = 2 * expr.MaxCost
 
 // budget is what the expressions that decide one plan may still cost. What is on trial has one of its own, so that it
 // takes nothing away from what is done.
@@ -70,7 +62,7 @@ func (e *evaluation) ResolveName(name string) (any, bool) {
 	}
 	v, err := e.eval(p)
 	if err == nil && !e.spend(weight(v)) {
-		err = p.fault(tooCostly)
+		err = p.Fault(expr.TooCostly)
 	}
 	if err != nil {
 		v = types.WrapErr(err)
@@ -85,27 +77,19 @@ func (e *evaluation) Parent() interpreter.Activation { return nil }
 // eval evaluates one expression. Its error is config.Faults: it says where, which may be in a variable, and repeats
 // nothing of the event.
 func (e *evaluation) eval(p *program) (ref.Val, error) {
-	out, details, err := p.run.ContextEval(e.ctx, e)
-	spent := uint64(maxCost)
-	if c := details.ActualCost(); c != nil {
-		spent = *c
+	out, spent, err := p.Spend(e.ctx, e)
+	if enough := e.spend(spent); err == nil && !enough {
+		err = p.Fault(expr.TooCostly)
 	}
-	enough := e.spend(spent)
-	var inner config.Faults
-	switch {
-	case errors.As(err, &inner):
-		return nil, inner
-	case err != nil:
-		return nil, p.fault(cause(err.Error(), p.expr.Source))
-	case !enough:
-		return nil, p.fault(tooCostly)
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }
 
 // eval evaluates an expression that has no variables, and nothing beside it.
 func (p *program) eval(event any) (ref.Val, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	ctx, cancel := context.WithTimeout(context.Background(), expr.MaxTime)
 	defer cancel()
 	return newBudget(ctx).evaluate(event, nil).eval(p)
 }
@@ -114,6 +98,6 @@ func (p *program) eval(event any) (ref.Val, error) {
 // character. Variables that hold each other several times grow by doubling, at no cost of their own: whoever went
 // through such a value would be at it for ever.
 func weight(v ref.Val) uint64 {
-	sizes := types.NewSizeCalculator(types.SizeCalculatorMaxDepth(math.MaxInt32), types.SizeCalculatorMaxTraversal(maxCost))
+	sizes := types.NewSizeCalculator(types.SizeCalculatorMaxDepth(math.MaxInt32), types.SizeCalculatorMaxTraversal(expr.MaxCost))
 	return uint64(sizes.AggregateSize(v))
 }

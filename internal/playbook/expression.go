@@ -8,20 +8,9 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common"
-	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
 
 	"keyturn/internal/config"
-)
-
-// Bounds of an expression: those that Kubernetes sets for its own (k8s.io/apiserver, pkg/apis/cel), where a cost of
-// one million is about a tenth of a second.
-const (
-	maxExpression = 4096      // characters
-	maxRecursion  = 50        // nested operators and calls
-	maxNesting    = 2         // comprehensions within comprehensions
-	maxCost       = 1_000_000 // of one evaluation, in CEL's units
-	checkEvery    = 100       // steps of a comprehension between two looks at the clock
+	"keyturn/internal/expr"
 )
 
 // environment compiles expressions over one type of event, and over the variables of one playbook.
@@ -37,37 +26,11 @@ func newEnvironment(event string) (*environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := cel.NewEnv(append(sh.options,
-		cel.ParserExpressionSizeLimit(maxExpression),
-		cel.ParserRecursionLimit(maxRecursion),
-		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals(),
-			cel.ValidateComprehensionNestingLimit(maxNesting)),
-		lowerASCII(),
-	)...)
+	env, err := cel.NewEnv(slices.Concat(sh.options, expr.Limits(), []cel.EnvOption{expr.LowerASCII()})...)
 	if err != nil {
 		return nil, fmt.Errorf("expressions of %s: %w", event, err)
 	}
 	return &environment{env: env, shape: sh, fields: fieldsOf(env)}, nil
-}
-
-const lowerFunction = "lowerAscii"
-
-// lowerASCII adds text.lowerAscii(), named as in CEL's own library of strings: an identifier is compared without
-// regard to case. The rest of that library can make texts grow without a cost.
-func lowerASCII() cel.EnvOption {
-	return cel.Function(lowerFunction, cel.MemberOverload("string_lower_ascii", []*cel.Type{cel.StringType}, cel.StringType,
-		cel.UnaryBinding(func(v ref.Val) ref.Val {
-			s, ok := v.Value().(string)
-			if !ok {
-				return types.MaybeNoSuchOverloadErr(v)
-			}
-			return types.String(strings.Map(func(r rune) rune {
-				if 'A' <= r && r <= 'Z' {
-					return r + 'a' - 'A'
-				}
-				return r
-			}, s))
-		})))
 }
 
 // fieldsOf lists the fields of every type that can be reached from the event.
@@ -93,43 +56,26 @@ func fieldsOf(env *cel.Env) []string {
 }
 
 // program is one expression, ready to be evaluated.
-type program struct {
-	run  cel.Program
-	expr config.Expr
-}
+type program struct{ *expr.Program }
 
 // condition compiles an expression that must be true or false.
 func (e *environment) condition(x config.Expr) (*program, config.Faults) {
-	p, out, faults := e.compile(x)
-	if p != nil && !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
-		return nil, config.Faults{{Position: x.At, What: "is " + out.String() + ", not true or false: compare it with something"}}
+	p, faults := e.compile(x)
+	if p == nil {
+		return nil, faults
 	}
-	return p, faults
+	if wrong := p.Want(cel.BoolType, "not true or false: compare it with something"); wrong != nil {
+		return nil, wrong
+	}
+	return p, nil
 }
 
-func (e *environment) compile(x config.Expr) (*program, *cel.Type, config.Faults) {
-	ast, issues := e.env.Compile(x.Source)
-	if issues.Err() != nil {
-		return nil, nil, e.faults(x, issues.Errors())
+func (e *environment) compile(x config.Expr) (*program, config.Faults) {
+	p, faults := expr.Compile(e.env, x, func(err *common.Error) string { return e.explain(x.Source, err) })
+	if p == nil {
+		return nil, faults
 	}
-	run, err := e.env.Program(ast, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(checkEvery),
-		cel.CostTracking(prices{}))
-	if err != nil {
-		return nil, nil, config.Faults{{Position: x.At, What: "cannot be compiled: " + err.Error()}}
-	}
-	return &program{run: run, expr: x}, ast.OutputType(), nil
-}
-
-// faults puts the compiler's errors where they stand in the file.
-func (e *environment) faults(x config.Expr, errs []*common.Error) config.Faults {
-	var list config.Faults
-	for _, err := range errs {
-		list = append(list, config.Fault{
-			Position: x.Place(err.Location.Line(), err.Location.Column()),
-			What:     e.explain(x.Source, err),
-		})
-	}
-	return list
+	return &program{p}, nil
 }
 
 var (
@@ -140,7 +86,7 @@ var (
 
 // explain is the compiler's message on one line, and where a name does not exist the nearest one that does.
 func (e *environment) explain(source string, err *common.Error) string {
-	message := strings.ReplaceAll(strings.TrimSpace(err.Message), "\n", " ")
+	message := expr.Message(err)
 	if m := undefinedField.FindStringSubmatch(message); m != nil {
 		return message + near(m[1], e.fields)
 	}
@@ -196,27 +142,4 @@ func near(word string, known []string) string {
 		return s
 	}
 	return ""
-}
-
-func (p *program) fault(what string) error {
-	return config.Faults{{Position: p.expr.At, What: what}}.Err()
-}
-
-// cause keeps of an evaluation's error what the expression itself says. The rest may quote the event.
-func cause(message, source string) string {
-	if m := regexp.MustCompile(`no such key: (.+)`).FindStringSubmatch(message); m != nil {
-		if key := strings.TrimSpace(m[1]); strings.Contains(source, key) {
-			return "no such key: " + key + ": ask with has() first"
-		}
-		return "no such key: ask with has() first"
-	}
-	for _, known := range []string{"no such overload", "division by zero", "modulus by zero", "index out of bounds", "integer overflow"} {
-		if strings.Contains(message, known) {
-			return known
-		}
-	}
-	if strings.Contains(message, "cost limit") || strings.Contains(message, "interrupted") {
-		return "takes too long for this event: make it simpler"
-	}
-	return "cannot be evaluated for this event"
 }

@@ -90,11 +90,14 @@ func (c *compiler) brake(b config.Brake) (eventBrake, bool) {
 
 // text compiles an expression that must be text.
 func (e *environment) text(x config.Expr) (*program, config.Faults) {
-	p, out, faults := e.compile(x)
-	if p != nil && !out.IsExactType(cel.StringType) && !out.IsExactType(cel.DynType) {
-		return nil, config.Faults{{Position: x.At, What: "is " + out.String() + ", not text: make it one with string(…)"}}
+	p, faults := e.compile(x)
+	if p == nil {
+		return nil, faults
 	}
-	return p, faults
+	if wrong := p.Want(cel.StringType, "not text: make it one with string(…)"); wrong != nil {
+		return nil, wrong
+	}
+	return p, nil
 }
 
 // slow lists the brakes that count an event, in the order of the file.
@@ -130,7 +133,7 @@ func (x condition) value(s *subject) (string, error) {
 	}
 	text, ok := out.(types.String)
 	if !ok {
-		return "", p.fault("is no text for this event: make it one with string(…)")
+		return "", p.Fault("is no text for this event: make it one with string(…)")
 	}
 	return string(text), nil
 }

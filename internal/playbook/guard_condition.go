@@ -92,7 +92,7 @@ func (x condition) holds(s *subject) (bool, error) {
 	}
 	holds, ok := out.(types.Bool)
 	if !ok {
-		return false, p.fault("is neither true nor false for this event")
+		return false, p.Fault("is neither true nor false for this event")
 	}
 	return bool(holds), nil
 }

@@ -9,6 +9,7 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"keyturn/internal/events"
+	"keyturn/internal/expr"
 )
 
 // Plan gives the plan of an event: the actions of every playbook that matches it, in the order of the file. An event
@@ -33,7 +34,7 @@ func (s *Set) Plan(e events.Event) (events.Plan, error) {
 	if err != nil {
 		return events.Plan{}, fmt.Errorf("plan %s: %w", id, err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	ctx, cancel := context.WithTimeout(context.Background(), expr.MaxTime)
 	defer cancel()
 	spend := newBudget(ctx)
 	for _, b := range books {
@@ -74,7 +75,7 @@ func (b book) matches(ev *evaluation) (bool, error) {
 	}
 	matches, ok := out.(types.Bool)
 	if !ok {
-		return false, b.when.fault("is neither true nor false for this event")
+		return false, b.when.Fault("is neither true nor false for this event")
 	}
 	return bool(matches), nil
 }

@@ -4,15 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"reflect"
-	"time"
-
-	"cel.dev/cel-go/common/types"
-	"cel.dev/cel-go/common/types/ref"
-	"cel.dev/cel-go/common/types/traits"
 
 	"keyturn/internal/config"
+	"keyturn/internal/expr"
 )
 
 // maxWith bounds the resolved parameters of one action, in bytes: a plan must fit into one record.
@@ -41,7 +35,7 @@ func (e *environment) params(list []config.Param) (value, config.Faults) {
 func (e *environment) value(c config.Value) (value, config.Faults) {
 	switch {
 	case c.Expr != nil:
-		p, _, faults := e.compile(*c.Expr)
+		p, faults := e.compile(*c.Expr)
 		return value{expr: p}, faults
 	case c.Map != nil:
 		return e.params(c.Map)
@@ -66,11 +60,11 @@ func (v value) resolve(e *evaluation) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		made, err := (&maker{room: maxWith}).plain(out)
+		plain, err := expr.Plain(out, maxWith)
 		if err != nil {
-			return nil, v.expr.fault(err.Error())
+			return nil, v.expr.Fault(err.Error())
 		}
-		return made, nil
+		return plain, nil
 	case v.fields != nil:
 		m := make(map[string]any, len(v.fields))
 		for name, field := range v.fields {
@@ -111,95 +105,4 @@ func (v value) encode(e *evaluation) (json.RawMessage, error) {
 		return nil, fmt.Errorf("with: %d bytes, more than %d", len(b), maxWith)
 	}
 	return b, nil
-}
-
-// maker turns values of expressions into the types of encoding/json, and ends when they would need more room than
-// parameters have: a short expression can name one long text a million times.
-type maker struct{ room int }
-
-var errTooLarge = fmt.Errorf("is larger than %d bytes", maxWith)
-
-// plain turns what an expression gave into the types of encoding/json. A part of the event keeps the members that the
-// catalogue does not name.
-func (m *maker) plain(v ref.Val) (any, error) {
-	switch x := v.(type) {
-	case types.String:
-		return m.take(string(x), len(x))
-	case types.Bytes:
-		return m.take([]byte(x), len(x))
-	case types.Null:
-		return m.take(nil, 1)
-	case types.Bool, types.Int, types.Uint:
-		return m.take(x.Value(), 1)
-	case types.Double:
-		if f := float64(x); !math.IsNaN(f) && !math.IsInf(f, 0) {
-			return m.take(f, 1)
-		}
-		return nil, errors.New("is no number that can be written")
-	case types.Timestamp:
-		return m.take(x.UTC().Format(time.RFC3339Nano), 1)
-	case types.Duration:
-		return m.take(x.Duration.String(), 1)
-	case traits.Mapper:
-		return m.mapping(x)
-	case traits.Lister:
-		return m.list(x)
-	}
-	native := v.Value()
-	if t := reflect.TypeOf(native); t != nil && (t.Kind() == reflect.Struct || t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct) {
-		if _, isError := native.(error); !isError {
-			b, err := json.Marshal(native)
-			if err != nil {
-				return nil, errors.New("cannot be written as JSON")
-			}
-			return m.take(json.RawMessage(b), len(b))
-		}
-	}
-	return nil, errors.New("is of a type that no parameter can have")
-}
-
-// take gives a value that needs so many bytes.
-func (m *maker) take(v any, n int) (any, error) {
-	if m.room -= n; m.room < 0 {
-		return nil, errTooLarge
-	}
-	return v, nil
-}
-
-func (m *maker) mapping(x traits.Mapper) (any, error) {
-	out := map[string]any{}
-	if _, err := m.take(nil, 2); err != nil {
-		return nil, err
-	}
-	for it := x.Iterator(); it.HasNext() == types.True; {
-		key := it.Next()
-		name, ok := key.Value().(string)
-		if !ok {
-			return nil, errors.New("has a key that is no text")
-		}
-		if _, err := m.take(nil, len(name)); err != nil {
-			return nil, err
-		}
-		field, err := m.plain(x.Get(key))
-		if err != nil {
-			return nil, err
-		}
-		out[name] = field
-	}
-	return out, nil
-}
-
-func (m *maker) list(x traits.Lister) (any, error) {
-	out := []any{}
-	if _, err := m.take(nil, 2); err != nil {
-		return nil, err
-	}
-	for it := x.Iterator(); it.HasNext() == types.True; {
-		item, err := m.plain(it.Next())
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, item)
-	}
-	return out, nil
 }

@@ -31,10 +31,10 @@ func (e *environment) declare(list []config.Variable) (*environment, map[string]
 			continue
 		}
 		if v.Value != nil {
-			p, t, found := own.compile(*v.Value)
+			p, found := own.compile(*v.Value)
 			faults = append(faults, found...)
 			if p != nil {
-				programs[name], out = p, t
+				programs[name], out = p, p.Type
 			}
 		}
 		env, err := own.env.Extend(cel.Variable(name, out))
