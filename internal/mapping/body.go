@@ -45,25 +45,26 @@ func drop(tree any, pointer []string) {
 	step, rest := pointer[0], pointer[1:]
 	switch x := tree.(type) {
 	case map[string]any:
-		for name, v := range x {
-			if step != "*" && step != name {
-				continue
-			}
-			if len(rest) == 0 {
-				delete(x, name)
-			} else {
+		switch v, found := x[step]; {
+		case step == "*" && len(rest) == 0:
+			clear(x)
+		case step == "*":
+			for _, v := range x {
 				drop(v, rest)
 			}
+		case found && len(rest) == 0:
+			delete(x, step)
+		case found:
+			drop(v, rest)
 		}
 	case []any:
-		for i, v := range x {
-			if step != "*" && step != strconv.Itoa(i) {
-				continue
-			}
-			if len(rest) == 0 {
+		for i := range x {
+			switch {
+			case step != "*" && step != strconv.Itoa(i):
+			case len(rest) == 0:
 				x[i] = nil
-			} else {
-				drop(v, rest)
+			default:
+				drop(x[i], rest)
 			}
 		}
 	}

@@ -40,11 +40,13 @@ type Mapping struct {
 	proofs  map[string]*program // by their text
 }
 
-// program is an expression with the name under which a Trace shows it. A constant needs no evaluation.
+// program is an expression with the name under which a Trace shows it. A constant needs no evaluation, nor does what
+// is nothing but a name.
 type program struct {
 	*expr.Program
 	name     string
 	constant ref.Val
+	ident    string
 }
 
 type variable struct {
@@ -225,6 +227,15 @@ func (s *scope) ResolveName(name string) (any, bool) {
 	return s.vars[i], true
 }
 
+// named is what a name stands for, as if it were evaluated.
+func (s *scope) named(name string) (ref.Val, error) {
+	v, _ := s.ResolveName(name)
+	if failed, ok := v.(*types.Err); ok {
+		return nil, failed.Unwrap()
+	}
+	return v.(ref.Val), nil
+}
+
 // Parent is nobody.
 func (s *scope) Parent() cel.Activation { return nil }
 
@@ -233,7 +244,10 @@ var _ cel.Activation = (*scope)(nil)
 // eval evaluates one expression for the item.
 func (s *scope) eval(p *program) (ref.Val, error) {
 	out, err := p.constant, error(nil)
-	if out == nil {
+	switch {
+	case p.ident != "":
+		out, err = s.named(p.ident)
+	case out == nil:
 		out, err = p.Eval(s.ctx, s)
 	}
 	if s.trace != nil {
