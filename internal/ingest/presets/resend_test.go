@@ -60,6 +60,9 @@ func reorder(t *testing.T, spec ingest.SourceSpec, c rehearsal.Case, at string, 
 		return o.Events
 	}
 	want := contents(play(list))
+	if len(want) == 0 {
+		return // refused as a whole
+	}
 	backwards := slices.Clone(list)
 	slices.Reverse(backwards)
 	if diff := cmp.Diff(want, contents(play(backwards))); diff != "" {
