@@ -38,7 +38,7 @@ func sourceCases() []faultCase {
 			hm += fmt.Sprintf("          - %q\n", s)
 		}
 	}
-	return append(list,
+	return append(append(list, verifyCases()...),
 		faultCase{name: "secrets of standard webhooks", sources: sw},
 		faultCase{name: "secrets of an hmac", sources: hm},
 		faultCase{name: "what is signed", sources: hmacs("signed: [timestamp, body]", "signed: [\".\"]", "timestamp_header: T, signed: [body]",
