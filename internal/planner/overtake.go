@@ -44,7 +44,7 @@ func (t *turn) overtake(ctx context.Context, d *Decision) (ledger.State, string,
 	if !entryOf(*d).returns() {
 		t.alert = "a termination is superseded by " + newest.Event.Name() + " " + newest.Case
 	}
-	d.Newer, d.Actions = newest.Case, nil
+	d.Newer, d.Actions, d.DryRuns = newest.Case, nil, nil
 	return ledger.Superseded, "a newer event of the same person decides: " + newest.Event.Name() + " " + newest.Case, nil
 }
 
