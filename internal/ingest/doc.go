@@ -9,6 +9,7 @@
 // A 4xx says that this request can never be right; everything that may pass by itself is 503 with Retry-After. Several
 // senders give up on a 4xx for good, and some then stop sending.
 //
-// A new kind of signature is a file with a Verifier and a line in newVerifier; a new kind of sender is a file with a
-// Preset and a line in newPreset.
+// A new kind of proof is a file with a Verifier and a line in newKind. A new sender is no code at all: it is a file of
+// internal/ingest/presets, or what stands in sources.yaml, compiled by internal/mapping. A Preset in Go is for those who
+// send events of the catalogue as they are, and for speed.
 package ingest
