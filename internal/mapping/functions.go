@@ -43,10 +43,14 @@ func members(v ref.Val) ref.Val {
 
 // day adds day(text): the day that stands in a time, 2026-12-31 of 2026-12-31T00:00:00Z, as it is written and whatever
 // the zone. Many senders write a day as its midnight in UTC, which is the day before in half of the world. The day of a
-// day is itself, and that of an empty text is empty. What is neither a day nor a time of RFC 3339 is an error.
+// day is itself, also with a zone behind it (2026-12-31-08:00), and that of an empty text is empty. What is neither a
+// day nor a time of RFC 3339 is an error.
 func day() cel.EnvOption {
 	return cel.Function("day", cel.Overload("day_string", []*cel.Type{cel.StringType}, cel.StringType, cel.UnaryBinding(dayOf)))
 }
+
+// xmlDay is a day as XML Schema writes it when it says a zone (XML Schema 1.1, part 2, 3.3.9).
+const xmlDay = "2006-01-02Z07:00"
 
 func dayOf(v ref.Val) ref.Val {
 	text, ok := v.Value().(string)
@@ -56,7 +60,7 @@ func dayOf(v ref.Val) ref.Val {
 	if text == "" {
 		return types.String("")
 	}
-	for _, form := range []string{time.DateOnly, time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
+	for _, form := range []string{time.DateOnly, time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", xmlDay} {
 		if t, err := time.Parse(form, text); err == nil {
 			return types.String(t.Format(time.DateOnly))
 		}
