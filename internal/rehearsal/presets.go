@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"keyturn/internal/config"
 	"keyturn/internal/ingest"
@@ -18,6 +19,17 @@ import (
 type Suite struct {
 	Sources map[string]ingest.SourceSpec
 	Cases   map[string]string // file → text
+
+	made map[string]func() (*ingest.Source, error) // each is made once, when a case first asks for it
+}
+
+func newSuite(specs ...ingest.SourceSpec) Suite {
+	s := Suite{Sources: map[string]ingest.SourceSpec{}, Cases: map[string]string{}, made: map[string]func() (*ingest.Source, error){}}
+	for _, spec := range specs {
+		s.Sources[spec.Name] = spec
+		s.made[spec.Name] = sync.OnceValues(func() (*ingest.Source, error) { return ingest.NewSource(spec) })
+	}
+	return s
 }
 
 // Load reads the suite in a directory: sources.yaml, whose secrets from the environment are samples, and *.txt.
@@ -26,10 +38,11 @@ func Load(files fs.FS, dir string) (Suite, error) {
 	if err != nil {
 		return Suite{}, err
 	}
-	s := Suite{Sources: map[string]ingest.SourceSpec{}, Cases: map[string]string{}}
+	var specs []ingest.SourceSpec
 	for _, c := range list {
-		s.Sources[c.Name] = ingest.Configured(c)
+		specs = append(specs, ingest.Configured(c))
 	}
+	s := newSuite(specs...)
 	names, err := fs.Glob(files, path.Join(dir, "*.txt"))
 	if err != nil {
 		return Suite{}, err
@@ -54,13 +67,21 @@ func (s Suite) Play(text string) (Case, Outcome, error) {
 	if !ok {
 		return c, Outcome{}, fmt.Errorf("case: sources.yaml has no source %s, there are %s", c.Name(), strings.Join(slices.Sorted(maps.Keys(s.Sources)), ", "))
 	}
-	o, err := Run(spec, c)
+	if spec.Verify.SetJWS != nil {
+		o, err := runSET(spec, c)
+		return c, o, err
+	}
+	source, err := s.made[spec.Name]()
+	if err != nil {
+		return c, Outcome{}, err
+	}
+	o, err := run(source, spec, c)
 	return c, o, err
 }
 
 // LoadSource reads the cases of a configured source, DIR/testdata/NAME/*.txt; there may be none.
 func LoadSource(dir string, spec ingest.SourceSpec) (Suite, error) {
-	s := Suite{Sources: map[string]ingest.SourceSpec{spec.Name: spec}, Cases: map[string]string{}}
+	s := newSuite(spec)
 	names, err := filepath.Glob(filepath.Join(dir, "testdata", spec.Name, "*.txt"))
 	if err != nil {
 		return s, err

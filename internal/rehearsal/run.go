@@ -49,14 +49,15 @@ func Run(spec ingest.SourceSpec, c Case) (Outcome, error) {
 	if spec.Verify.SetJWS != nil {
 		return runSET(spec, c)
 	}
-	return run(spec, c)
-}
-
-func run(spec ingest.SourceSpec, c Case) (Outcome, error) {
 	source, err := ingest.NewSource(spec)
 	if err != nil {
 		return Outcome{}, err
 	}
+	return run(source, spec, c)
+}
+
+// run plays a case through a source that was made of a spec.
+func run(source *ingest.Source, spec ingest.SourceSpec, c Case) (Outcome, error) {
 	var k kept
 	reg := prometheus.NewRegistry()
 	h, err := ingest.NewHandler(ingest.Options{

@@ -27,7 +27,11 @@ func runSET(spec ingest.SourceSpec, c Case) (Outcome, error) {
 		}
 		c.Unsigned = true
 	}
-	return run(spec, c)
+	source, err := ingest.NewSource(spec)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return run(source, spec, c)
 }
 
 // sampleIssuer stands in for the issuer of security event tokens: the body of a case is the claims, and goes out as the
