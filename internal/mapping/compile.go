@@ -103,8 +103,11 @@ func (k *compiler) program(x config.Expr, name string) *program {
 	}
 	k.look(p, x)
 	compiled := &program{Program: p, name: name}
-	if e := p.Tree().Expr(); e.Kind() == ast.LiteralKind {
+	switch e := p.Tree().Expr(); e.Kind() {
+	case ast.LiteralKind:
 		compiled.constant = e.AsLiteral()
+	case ast.IdentKind:
+		compiled.ident = e.AsIdent()
 	}
 	return compiled
 }
