@@ -62,7 +62,7 @@ func (t *turn) owns(ctx context.Context, ids []string, old entry, d Decision) (b
 	if d.Hash == old.Hash {
 		return true, nil
 	}
-	who, err := t.find(ctx, t.principalKey(d.Event))
+	who, err := t.whose(ctx, d.Event)
 	return slices.Contains(ids, who.id), err
 }
 

@@ -22,11 +22,16 @@ type joint struct {
 // maxJoints bounds what is remembered of joints in the newest record; the older records have them all.
 const maxJoints = 32
 
+// maxNames bounds how many names one person can come to have: whoever has more is not one person, but a feed that is
+// wrong or means harm.
+const maxNames = 32
+
 // crowd is everybody whom an event's names call.
 type crowd struct {
 	names   []name
 	at      time.Time
-	parts   []person  // who are one person, the principal's first
+	by      string    // the key of the name by which the event came to its person
+	parts   []person  // who are one person; never none: the names of a kind that decides call somebody who fits
 	claimed []claimed // names that the event gives, and that are somebody else's
 }
 
@@ -47,11 +52,15 @@ func (t *turn) gather(ctx context.Context, d Decision) (crowd, error) {
 		if err != nil {
 			return c, err
 		}
-		barred := slices.ContainsFunc(c.parts, func(o person) bool { return apart(o, p) })
+		barred := len(c.parts) > 0 && len(known)+len(p.Names) > maxNames ||
+			slices.ContainsFunc(c.parts, func(o person) bool { return apart(o, p) })
 		switch {
 		case slices.ContainsFunc(c.parts, func(o person) bool { return o.id == p.id }):
-		case len(c.parts) == 0, !barred && fits(known, p.Names):
-			c.parts, known = append(c.parts, p), append(known, p.Names...)
+		case !barred && fits(known, p.Names):
+			if c.parts = append(c.parts, p); c.by == "" {
+				c.by = n.Key
+			}
+			known = append(known, p.Names...)
 		default:
 			c.claimed = append(c.claimed, claimed{n, p, !barred && c.at.After(p.since(n.Key))})
 		}
@@ -94,8 +103,9 @@ func (t *turn) unite(ctx context.Context, c crowd, d Decision) (person, error) {
 		changed = true
 		who.remember(j)
 	}
-	if ordered(d.Event) && who.put(entryOf(d)) {
-		changed = true
+	if e := entryOf(d); ordered(d.Event) {
+		e.By = c.by
+		changed = who.put(e) || changed
 	}
 	if !changed {
 		return who, nil

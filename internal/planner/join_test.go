@@ -2,6 +2,7 @@ package planner_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -204,6 +205,40 @@ func apartScenarios() []scenario {
 			}
 			w.wantRest()
 		}},
+	}
+}
+
+// A mailbox that many share makes nobody one, and neither does a feed that gives one person ever new names.
+func TestSharedMailboxJoinsNobody(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	desk, day := "email:desk@acme.example", 24*time.Hour
+	var all []events.Event
+	for i := range 6 {
+		at := w.clock.Add(time.Duration(i) * time.Minute)
+		all = append(all, w.called("user.terminated", fmt.Sprint("t", i), ids(desk, fmt.Sprint("login:p", i)), at, w.clock.Add(day)))
+		w.send(all[i])
+		w.settle()
+		w.advance(time.Minute)
+	}
+	w.send(w.called("user.rehired", "back", ids(desk, "login:p3"), w.clock, time.Time{}),
+		w.called("user.rehired", "late", ids(desk, "login:p1"), all[1].Time.Add(time.Second), time.Time{}))
+	w.settle()
+	for i, e := range all {
+		want := ledger.Scheduled
+		if i == 3 || i == 1 {
+			want = cancelled
+		}
+		if got := w.state(ledger.PlanSubject(e.Case())); got != want {
+			t.Errorf("p%d: %q, want %q", i, got, want)
+		}
+	}
+	for i := range 100 {
+		w.send(w.called("user.compromised", fmt.Sprint("n", i), ids(number, fmt.Sprintf("email:m%d@acme.example", i)), w.clock, time.Time{}))
+	}
+	w.settle()
+	if n := len(w.identity(w.called("user.compromised", "x", ids(number), w.clock, time.Time{})).Keys); n > 40 {
+		t.Errorf("one person has %d names", n)
 	}
 }
 

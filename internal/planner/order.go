@@ -38,6 +38,7 @@ type entry struct {
 	Accepted time.Time    `json:"accepted"`
 	Event    events.Event `json:"event"` // without its data
 	At       time.Time    `json:"at"`    // its time, or the latest that its acceptance allows: what orders it
+	By       string       `json:"by"`    // the key of the name by which it came to the person
 }
 
 // maxEntries bounds the order. What falls out is the oldest: an event that comes so late finds newer ones and is
@@ -162,7 +163,7 @@ func (t *turn) disown(ctx context.Context, e events.Event, decided Decision) err
 	if !ordered(e) {
 		return nil
 	}
-	who, err := t.find(ctx, t.principalKey(e))
+	who, err := t.whose(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -170,14 +171,16 @@ func (t *turn) disown(ctx context.Context, e events.Event, decided Decision) err
 	if i < 0 || who.Entries[i].Hash != e.ContentHash() {
 		return nil
 	}
+	lost := who.Entries[i]
 	who.Entries = slices.Delete(who.Entries, i, i+1)
 	if ordered(decided.Event) {
-		owner, err := t.find(ctx, t.principalKey(decided.Event))
+		owner, err := t.whose(ctx, decided.Event)
 		if err != nil {
 			return err
 		}
-		if owner.id == who.id {
-			who.put(entryOf(decided))
+		if won := entryOf(decided); owner.id == who.id {
+			won.By = lost.By
+			who.put(won)
 		}
 	}
 	return t.save(ctx, &who, "other content decided case "+decided.Case)

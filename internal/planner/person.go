@@ -42,6 +42,17 @@ func (t *turn) names(e events.Event, at time.Time) []name {
 // principalKey is the key of the name that calls the event's person.
 func (t *turn) principalKey(e events.Event) string { return t.Keyer.Key(events.Person(e)) }
 
+// whose gives the person whom an event is about: whom its first name calls that can be the one of all its names.
+func (t *turn) whose(ctx context.Context, e events.Event) (person, error) {
+	names := t.names(e, time.Time{})
+	for _, n := range names {
+		if p, err := t.find(ctx, n.Key); err != nil || fits(names, p.Names) {
+			return p, err
+		}
+	}
+	return t.find(ctx, t.principalKey(e))
+}
+
 // find gives the person whom a name calls by now. Those who are known already are not read again.
 func (t *turn) find(ctx context.Context, key string, known ...person) (person, error) {
 	p, err := t.load(ctx, key)
@@ -77,7 +88,7 @@ type called struct {
 // identity says whom an event concerns, for those that count people: by whichever names it came, and whatever became
 // known by now of who is who. What concerns no person is its subject. It reads only.
 func (t *turn) identity(ctx context.Context, e events.Event) (called, error) {
-	p, err := t.find(ctx, t.principalKey(e))
+	p, err := t.whose(ctx, e)
 	if err != nil {
 		return called{}, err
 	}
@@ -90,11 +101,11 @@ func (t *turn) identity(ctx context.Context, e events.Event) (called, error) {
 	return c, nil
 }
 
-// fits reports whether two lists of names can be one person's. An Okta id is given once and never again, and so is an
-// employee number: of two persons that have one each of the same kind, those that share none are two. The Okta id
-// decides where both have one: somebody who comes back may get a new number.
+// fits reports whether two lists of names can be one person's: the first kind of which both have one decides. An Okta id
+// is given once and never again, an employee number hardly ever, and nobody has two logins at a time: who shares none is
+// somebody else. A common e-mail proves nothing against that: mailboxes are shared, and addresses given anew.
 func fits(a, b []name) bool {
-	for _, kind := range []events.Kind{events.OktaID, events.EmployeeNumber} {
+	for _, kind := range []events.Kind{events.OktaID, events.EmployeeNumber, events.Login, events.ASAUsername} {
 		mine, theirs := ofKind(a, kind), ofKind(b, kind)
 		if len(mine) > 0 && len(theirs) > 0 {
 			return slices.ContainsFunc(mine, func(id string) bool { return slices.Contains(theirs, id) })

@@ -54,7 +54,7 @@ func (t *turn) unmerge(ctx context.Context, c events.Command) (string, error) {
 	if err := t.take(ctx, &own, from, keys, why); err != nil {
 		return "", err
 	}
-	if from.leave(keys, own.id, t.Keyer) {
+	if from.leave(keys, own.id) {
 		if err := t.save(ctx, &from, why); err != nil {
 			return "", err
 		}
@@ -102,7 +102,7 @@ func (t *turn) take(ctx context.Context, own *person, from person, keys []string
 		}
 	}
 	for _, e := range from.Entries {
-		if slices.Contains(keys, t.principalKey(e.Event)) && own.put(e) {
+		if slices.Contains(keys, e.By) && own.put(e) {
 			changed = true
 		}
 	}
@@ -113,7 +113,7 @@ func (t *turn) take(ctx context.Context, own *person, from person, keys []string
 }
 
 // leave drops names that were taken away, with what came by them, and reports whether anything changed.
-func (p *person) leave(keys []string, to string, keyer Keyer) bool {
+func (p *person) leave(keys []string, to string) bool {
 	if slices.Contains(p.Apart, to) {
 		return false
 	}
@@ -121,7 +121,7 @@ func (p *person) leave(keys []string, to string, keyer Keyer) bool {
 	for _, key := range keys {
 		p.forget(key)
 	}
-	p.Entries = slices.DeleteFunc(p.Entries, func(e entry) bool { return slices.Contains(keys, keyer.Key(e.Event.Subject)) })
+	p.Entries = slices.DeleteFunc(p.Entries, func(e entry) bool { return slices.Contains(keys, e.By) })
 	return true
 }
 
