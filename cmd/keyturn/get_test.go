@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -43,7 +44,8 @@ func TestGetScripts(t *testing.T) {
 				"MOSAIC_SECRET": s.sb.Credentials().Mosaic.ClientSecret} {
 				env.Setenv(name, value)
 			}
-			return nil
+			own := `{"type":"client.compromised","id":"siem-1","data":{"client_id":"` + s.sb.Credentials().Mosaic.ClientID + `"}}`
+			return os.WriteFile(filepath.Join(env.WorkDir, "own.json"), []byte(own), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "keep": cmdKeep, "until": cmdUntil, "work": cmdWork, "rest": cmdRest, "expire": cmdExpire,
@@ -54,6 +56,7 @@ func TestGetScripts(t *testing.T) {
 // tenants is a broker with the sandbox's tenants behind it. A script starts and stops the worker.
 type tenants struct {
 	store  string
+	active string // directory of the playbooks that the worker plans by; none there = none
 	broker *embedded.Server
 	bus    *stream.Bus
 	sb     *sandbox.Server
@@ -64,7 +67,7 @@ type tenants struct {
 type tenantsKey struct{}
 
 func newTenants(dir string) (*tenants, error) {
-	s := &tenants{store: filepath.Join(dir, "store"), rest: func() {}}
+	s := &tenants{store: filepath.Join(dir, "store"), active: filepath.Join(dir, "active"), rest: func() {}}
 	var err error
 	if s.sb, err = sandbox.Start(sandbox.Options{}); err != nil {
 		return nil, err
@@ -94,7 +97,13 @@ func (s *tenants) work(scopes ...string) error {
 				ClientID: c.Mosaic.ClientID, ClientSecret: secret.New(c.Mosaic.ClientSecret)}}},
 	}
 	keyer, kerr := events.NewKeyer([]byte("sample deployment key of acme.example"))
-	set, perr := worker.Playbooks(config.Playbooks{})
+	var books config.Playbooks
+	if _, err := os.Stat(s.active); err == nil {
+		if books, err = config.ReadPlaybooks(s.active, config.Resolver{}); err != nil {
+			return err
+		}
+	}
+	set, perr := worker.Playbooks(books)
 	w, err := worker.New(worker.Options{Bus: s.bus, Name: "worker-1", Keyer: keyer, Connections: connections, Playbooks: set,
 		Log: slog.New(slog.DiscardHandler)})
 	if err := errors.Join(kerr, perr, err); err != nil {

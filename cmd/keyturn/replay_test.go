@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,5 +134,122 @@ func BenchmarkReplay(b *testing.B) {
 		}
 		b.Logf("%d events in %s, exit code %d\n%s", n, time.Since(began), code, out[:min(len(out), 1500)])
 		b.ReportMetric(float64(n)/time.Since(began).Seconds(), "events/s")
+	}
+}
+
+// The playbooks of the tests of replay.
+const (
+	oldBooks = `playbooks:
+  - name: offboard
+    on: [user.terminated]
+    actions:
+      - {step: suspend, do: okta.suspend_user, at: okta-prod, with: {user: "${{ event.data.user }}"}}
+  - name: leaked
+    on: [client.compromised]
+    actions: [{step: tokens, do: okta.revoke_client_tokens, at: okta-prod, with: {client_id: "${{ event.data.client_id }}"}}]
+`
+	newBooks = `playbooks:
+  - name: offboard
+    on: [user.terminated]
+    actions:
+      - {step: suspend, do: okta.suspend_user, at: okta-prod, with: {user: "${{ event.data.user }}"}}
+      - {step: devices, do: asa.revoke_clients, at: asa-prod, with: {user: "${{ event.data.user }}"}}
+guards:
+  protected: ["user:person00003@acme.example"]
+  brake: [{on: [user.terminated], max: 6, per: 1h, then: hold}]
+`
+)
+
+// TestReplayAgainstTheLedger: the history comes out as it was planned, or what is other is shown by playbook, kind and
+// person. What no playbook decided upon is set apart.
+func TestReplayAgainstTheLedger(t *testing.T) {
+	p := newPast(t)
+	old, next := playbooksIn(t, oldBooks), playbooksIn(t, newBooks)
+	list := sampleEvents(10) // seven leave, one client is compromised
+	p.add(old, list)
+	undecided := sampleEvents(11)[10:]
+	if err := p.bus.PublishEvents(t.Context(), undecided); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := p.keyturn("replay", "--playbooks", old); code != 0 || !strings.Contains(out, "10 cases compared, 0 differ") ||
+		!strings.Contains(out, "1 undecided") {
+		t.Errorf("against itself: exit code %d:\n%s%s", code, out, errs)
+	}
+	code, out, errs := p.keyturn("replay", "--playbooks", next, "--limit", "2")
+	if code != exitDiffers || !strings.Contains(errs, "8 cases of 10 differ") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	for _, want := range []string{"10 cases compared, 8 differ", "against what was planned then", "and 6 more; --limit 0 shows all",
+		"user:10000", "+ offboard/devices: asa.revoke_clients at asa-prod"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("nothing of %q in:\n%s", want, out)
+		}
+	}
+	code, out, errs = p.keyturn("replay", "--playbooks", next, "--json")
+	var r replay.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitDiffers {
+		t.Fatalf("exit code %d, %v: %s", code, err, errs)
+	}
+	rules := map[string]replay.RuleDiff{}
+	for _, d := range r.Rules {
+		rules[d.Do] = d
+	}
+	if rules["asa.revoke_clients"].Added != 7 || rules["okta.revoke_client_tokens"].Removed != 1 || len(r.Rules) != 2 {
+		t.Errorf("rules %+v", r.Rules)
+	}
+	if len(r.Verdicts) != 1 || r.Verdicts[0].Now != replay.Refused || r.Verdicts[0].Cases != 1 || len(r.People) != 8 || r.Apart["undecided"] != 1 {
+		t.Errorf("verdicts %+v, %d people, apart %v", r.Verdicts, len(r.People), r.Apart)
+	}
+}
+
+// TestReplayDisturbsNobody: what a consumer has not worked off is still there for it, and the ledger has not grown.
+func TestReplayDisturbsNobody(t *testing.T) {
+	p := newPast(t)
+	dir := playbooksIn(t, oldBooks)
+	p.add(dir, sampleEvents(5))
+	records := func() (n int) {
+		if err := ledger.New(p.bus.Log(), nil).Range(t.Context(), ledger.Everything(), time.Time{}, func(ledger.Record) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	lag := func() string {
+		lags, err := p.bus.Lag(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The replay's own reader is forgotten by the server in time.
+		return fmt.Sprint(slices.DeleteFunc(lags, func(l stream.Lag) bool { return l.Waiting == 0 && l.InHand == 0 }))
+	}
+	beforeRecords, beforeLag := records(), lag()
+	if code, _, errs := p.keyturn("replay", "--playbooks", dir); code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	if records() != beforeRecords || lag() != beforeLag {
+		t.Errorf("%d records, before %d; consumers %s, before %s", records(), beforeRecords, lag(), beforeLag)
+	}
+}
+
+// TestReplayWrongCalls: each is answered with what to do.
+func TestReplayWrongCalls(t *testing.T) {
+	p := newPast(t)
+	dir := playbooksIn(t, oldBooks)
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"replay"}, exitUsage, "--playbooks DIR"},
+		{[]string{"replay", "--playbooks", dir, "--since", "yesterday"}, exitUsage, "since"},
+		{[]string{"replay", "--playbooks", dir, "--against", "others"}, exitUsage, "ledger or active"},
+		{[]string{"replay", "--playbooks", dir + "/none"}, exitFailed, "does not exist"},
+		{[]string{"replay", "--playbooks", dir, "--against", "active"}, exitUnavailable, "no worker says which playbooks are in force"},
+	} {
+		if code, _, errs := p.keyturn(c.args...); code != c.code || !strings.Contains(errs, c.want) {
+			t.Errorf("%v: exit code %d: %s", c.args, code, errs)
+		}
+	}
+	if code, out, errs := p.keyturn("replay", "--playbooks", dir); code != 0 || !strings.Contains(out, "0 cases compared") {
+		t.Errorf("without a history: exit code %d: %s%s", code, out, errs)
 	}
 }
