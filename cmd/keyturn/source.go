@@ -278,5 +278,5 @@ func (s *screen) suites(rows []suiteRow) {
 			_, _ = fmt.Fprintf(s, "    %s\n", clean(line))
 		}
 	}
-	_, _ = fmt.Fprintf(s, "%d cases\n", len(rows))
+	_, _ = fmt.Fprintln(s, plural(len(rows), "case"))
 }
