@@ -253,3 +253,50 @@ func TestReplayWrongCalls(t *testing.T) {
 		t.Errorf("without a history: exit code %d: %s%s", code, out, errs)
 	}
 }
+
+// TestReplayAgainstThePlaybooksInForce: both play the same history, brakes and all; what a worker planned itself comes
+// out as it stands in the ledger.
+func TestReplayAgainstThePlaybooksInForce(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Rename(playbooksIn(t, oldBooks), filepath.Join(dir, "active")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := newTenants(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	if err := s.work(); err != nil {
+		t.Fatal(err)
+	}
+	p := &past{tb: t, store: s.store, bus: s.bus}
+	list := sampleEvents(10)
+	l := ledger.New(s.bus.Log(), nil)
+	until := func(what string, holds func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("waited in vain for %s", what)
+			}
+		}
+	}
+	until("the streams", func() bool { return s.bus.CheckTopology(t.Context()) == nil })
+	if err := s.bus.PublishEvents(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	until("every plan", func() bool {
+		n := 0
+		err := l.Range(t.Context(), ledger.AllPlans(), time.Time{}, func(ledger.Record) error { n++; return nil })
+		return err == nil && n >= len(list)
+	})
+	code, out, errs := p.keyturn("replay", "--playbooks", s.active)
+	if code != 0 || !strings.Contains(out, "10 cases compared, 0 differ") {
+		t.Errorf("what the worker planned: exit code %d\n%s%s", code, out, errs)
+	}
+	code, out, errs = p.keyturn("replay", "--playbooks", playbooksIn(t, newBooks), "--against", "active")
+	for _, want := range []string{"which is in force", "10 cases compared, 8 differ", "planned  refused  1", "user:person00003@acme.example is protected"} {
+		if code != exitDiffers || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, nothing of %q in:\n%s%s", code, want, out, errs)
+		}
+	}
+}
