@@ -57,7 +57,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "keep": cmdKeep, "act": cmdAct, "bury": cmdBury, "stop": cmdStop, "until": cmdUntil,
-			"deaf": cmdDeaf,
+			"deaf": cmdDeaf, "post": cmdPost,
 		},
 	})
 }
@@ -84,6 +84,13 @@ const sampleSecret = "whsec_c2FtcGxlLXNlY3JldC1vZi1hY21lLWV4YW1wbGU="
 const siteSources = `sources:
   hr-relay: {preset: cloudevents, verify: {standard_webhooks: {secrets: ["${file:hr-relay.secret}"]}}}
   siem: {preset: cloudevents, verify: {hmac: {header: X-Signature, prefix: "sha256=", timestamp_header: X-Time, secrets: ["${file:siem.secret}"]}}}
+  badges:
+    preset: custom
+    verify: {hmac: {header: X-Signature, secrets: ["${file:siem.secret}"]}}
+    map:
+      type: {of: item.kind, table: {revoked: user.terminated}}
+      id: ["item.id"]
+      data: {user: {email: "${{ item.mail }}"}}
 `
 
 // newSite starts everything over a fresh store.
@@ -145,7 +152,8 @@ func (s *site) plan() error {
 		return err
 	}
 	p := &planner.Planner{Ledger: s.ledger, Queue: s.bus, Timetable: s.bus, Morgue: s.bus, Plans: offboarding{}, Keyer: keyer,
-		Follow: func(context.Context, string) error { return nil }, Worker: "worker-1", NewID: uuid.NewString}
+		Follow: func(context.Context, string) error { return nil }, Worker: "worker-1", NewID: uuid.NewString,
+		Remap: ingest.Remapper{Dir: s.config}.Remap, Intake: s.bus}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	consume := func(c stream.Consumer, h stream.Handler) {
@@ -164,6 +172,13 @@ func (s *site) plan() error {
 		consume(stream.EventsOf(class), decoded(p.Event))
 		consume(stream.DueOf(class), decoded(p.Due))
 	}
+	consume(stream.Faults(), func(ctx context.Context, m *stream.Message) events.Outcome {
+		var f events.Fault
+		if err := json.Unmarshal(m.Data, &f); err != nil {
+			return events.Outcome{Verdict: events.Done, Err: err}
+		}
+		return p.Fault(ctx, f)
+	})
 	consume(stream.Commands(), func(ctx context.Context, m *stream.Message) events.Outcome {
 		select {
 		case <-s.deaf:
@@ -202,6 +217,8 @@ func (offboarding) Plan(e events.Event) (events.Plan, error) {
 	}
 	return p, nil
 }
+
+func (offboarding) Confirms(events.Event) bool { return false }
 
 func (offboarding) Guard(p events.Plan) (planner.Guard, error) {
 	switch {

@@ -12,6 +12,7 @@ type Guards struct {
 	Groups    []ProtectedGroup // who else is not, by expressions over the event
 	Brakes    []Brake
 	Approve   []Approval
+	ConfirmBy []Confirmation
 }
 
 // ProtectedGroup protects everybody and everything of whom an expression over the event is true.
@@ -57,6 +58,16 @@ type Approval struct {
 	At        Position
 }
 
+// Confirmation holds plans until a second source says the same.
+type Confirmation struct {
+	On      []Text        // catalogue names of events
+	Do      []Text        // kinds of action; empty = any
+	When    *Expr         // nil: always
+	Sources []Text        // whose word counts; empty = that of any other source
+	Within  time.Duration // of each other
+	At      Position
+}
+
 func readGuards(d *document, at path) Guards {
 	var g Guards
 	readProtected(d, at.to("protected"), &g)
@@ -65,6 +76,9 @@ func readGuards(d *document, at path) Guards {
 	}
 	for _, here := range d.items(at.to("approve")...) {
 		g.Approve = append(g.Approve, readApproval(d, here))
+	}
+	for _, here := range d.items(at.to("confirm_by")...) {
+		g.ConfirmBy = append(g.ConfirmBy, readConfirmation(d, here))
 	}
 	return g
 }
@@ -191,4 +205,24 @@ func readApproval(d *document, at path) Approval {
 		d.fault(at, "does not say what needs the approval: give do, playbook, class, on or when")
 	}
 	return a
+}
+
+// readConfirmation reads one rule of what must be confirmed.
+func readConfirmation(d *document, at path) Confirmation {
+	var raw struct {
+		On      []string `json:"on"`
+		Do      []string `json:"do"`
+		When    string   `json:"when"`
+		Sources []string `json:"sources"`
+		Within  string   `json:"within"`
+	}
+	d.decode(at, &raw)
+	c := Confirmation{
+		On: d.texts(at.to("on"), raw.On), Do: d.texts(at.to("do"), raw.Do), Sources: d.texts(at.to("sources"), raw.Sources),
+		Within: d.duration(at.to("within"), raw.Within, 0), At: d.position(at),
+	}
+	if raw.When != "" {
+		c.When = d.condition(at.to("when"), raw.When)
+	}
+	return c
 }

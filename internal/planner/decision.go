@@ -12,13 +12,15 @@ import (
 // plan only decodes it as an events.Plan.
 type Decision struct {
 	events.Plan
-	Hold    *Hold    `json:"hold,omitempty"`    // of a plan that is or was held
-	Begun   []Begun  `json:"begun,omitempty"`   // what older events of the same person had begun when this one overtook them
-	Against string   `json:"against,omitempty"` // of a conflict: the case whose id it came with
-	Newer   string   `json:"newer,omitempty"`   // of a superseded or rescinded plan: the case that overtook it
-	Denied  *Consent `json:"denied,omitempty"`  // who cancelled it, and why
-	Joined  []string `json:"joined,omitempty"`  // identifiers, as kind:value, that became one person's by this event
-	Claimed []string `json:"claimed,omitempty"` // identifiers that it gives, and that were another person's
+	// Confirmed are the cases of other sources that said the same, where that was asked for.
+	Confirmed []string `json:"confirmed,omitempty"`
+	Hold      *Hold    `json:"hold,omitempty"`    // of a plan that is or was held
+	Begun     []Begun  `json:"begun,omitempty"`   // what older events of the same person had begun when this one overtook them
+	Against   string   `json:"against,omitempty"` // of a conflict: the case whose id it came with
+	Newer     string   `json:"newer,omitempty"`   // of a superseded or rescinded plan: the case that overtook it
+	Denied    *Consent `json:"denied,omitempty"`  // who cancelled it, and why
+	Joined    []string `json:"joined,omitempty"`  // identifiers, as kind:value, that became one person's by this event
+	Claimed   []string `json:"claimed,omitempty"` // identifiers that it gives, and that were another person's
 }
 
 // Begun is an action that cannot be called back: it is under way or done.

@@ -26,6 +26,11 @@ func (t *turn) follow(ctx context.Context, rec ledger.Record, d Decision) error 
 			return err
 		}
 	}
+	if rec.State != ledger.Conflict {
+		if err := t.confirm(ctx, d); err != nil {
+			return err
+		}
+	}
 	switch rec.State {
 	case ledger.Planned:
 		return t.launch(ctx, d, life.State)

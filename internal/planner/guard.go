@@ -3,6 +3,7 @@ package planner
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"keyturn/internal/ledger"
 )
@@ -31,13 +32,22 @@ func (t *turn) guard(ctx context.Context, d *Decision, why string) (ledger.State
 		d.Hold = t.waitFor(paused, *d)
 		return ledger.Held, d.Hold.Why, nil
 	}
-	brake, over, err := t.brake(ctx, *d, g.Brakes)
+	missing, err := t.hear(ctx, d, g.Confirm)
 	if err != nil {
 		return "", "", err
 	}
-	if hold := t.holdFor(g, *d, brake, over); hold != nil {
+	brake, over := "", ""
+	if missing == nil { // what is not confirmed uses up no brake
+		if brake, over, err = t.brake(ctx, *d, g.Brakes); err != nil {
+			return "", "", err
+		}
+	}
+	if hold := t.holdFor(g, *d, missing, brake, over); hold != nil {
 		d.Hold, t.alert = hold, "waits for a person: "+hold.Why
 		return ledger.Held, hold.Why, nil
+	}
+	if len(d.Confirmed) > 0 {
+		why += "confirmed by case " + strings.Join(d.Confirmed, ", ") + "; "
 	}
 	return ledger.Planned, why + fmt.Sprintf("%d actions", len(d.Actions)), nil
 }

@@ -13,11 +13,12 @@ import (
 
 // Hold is what a held plan waits for, and what it got so far.
 type Hold struct {
-	Why   string    `json:"why"`
-	Need  int       `json:"need"` // how many people must approve; 0 = no approval helps
-	Given []Consent `json:"given,omitempty"`
-	Asked []string  `json:"asked,omitempty"` // who asked for it, as far as that is known: their own word does not count
-	Brake string    `json:"brake,omitempty"` // the brake that it was too much for
+	Why     string    `json:"why"`
+	Need    int       `json:"need"` // how many people must approve; 0 = no approval helps
+	Given   []Consent `json:"given,omitempty"`
+	Asked   []string  `json:"asked,omitempty"`   // who asked for it, as far as that is known: their own word does not count
+	Brake   string    `json:"brake,omitempty"`   // the brake that it was too much for
+	Unheard bool      `json:"unheard,omitempty"` // it waits for a second source's word, which ends it as well
 	// Pauses are those that hold it, while they do: an approval is asked for when they are over.
 	Pauses []string  `json:"pauses,omitempty"`
 	Until  time.Time `json:"until,omitzero"` // when it ends without anybody's word; zero = never
@@ -42,24 +43,25 @@ type Consent struct {
 	Time    time.Time `json:"time"` // of the command
 }
 
-// holdFor joins what the guards and the brakes ask for; nil = the plan goes on. brake is the one that it was too much
-// for, and over says why.
-func (t *turn) holdFor(g Guard, d Decision, brake, over string) *Hold {
-	if g.Approvers == 0 && over == "" {
+// holdFor joins what the guards and the brakes ask for; nil = the plan goes on. missing is the word of a second source
+// that it waits for; brake is the one that it was too much for, and over says why.
+func (t *turn) holdFor(g Guard, d Decision, missing *unheard, brake, over string) *Hold {
+	if g.Approvers == 0 && over == "" && missing == nil {
 		return nil
 	}
-	h := &Hold{Why: g.Why, Need: max(g.Approvers, 1), Asked: t.askers(d), Brake: brake}
-	switch {
-	case over != "" && g.Why != "":
-		h.Why += "; " + over
-	case over != "":
-		h.Why = over
+	h := &Hold{Need: max(g.Approvers, 1), Asked: t.askers(d), Brake: brake, Unheard: missing != nil}
+	why := []string{g.Why, over}
+	if missing != nil {
+		why = append(why, missing.why)
 	}
-	if g.Expires > 0 && (over == "" || !g.Proceed) {
+	h.Why = strings.Join(slices.DeleteFunc(why, func(s string) bool { return s == "" }), "; ")
+	switch {
+	case missing != nil && !missing.till.IsZero():
+		h.Until, h.Then = missing.till, LapseAgain
+	case g.Expires > 0 && !g.Proceed:
 		h.Until, h.Then = t.now().Add(g.Expires), LapseDeny
-		if g.Proceed {
-			h.Then = LapseProceed
-		}
+	case g.Expires > 0 && over == "" && missing == nil:
+		h.Until, h.Then = t.now().Add(g.Expires), LapseProceed
 	}
 	return h
 }
@@ -160,7 +162,7 @@ func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 		return err
 	}
 	if d.Hold == nil || d.Hold.Until.IsZero() {
-		return nil
+		return t.lookAgain(ctx, rec, d)
 	}
 	if err := t.Queue.Barrier(ctx); err != nil {
 		return err
@@ -169,13 +171,25 @@ func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 	// scheduled: what comes back must find that it is held.
 	e := d.Event
 	e.EffectiveAt = d.Hold.Until
-	if err := t.Timetable.Schedule(ctx, e); err != nil || d.Hold.Then != LapseAgain {
+	if err := t.Timetable.Schedule(ctx, e); err != nil {
 		return err
 	}
-	// Dying here: it comes back, at the latest when its time is up. Whoever ended the pause at the same time saw no such
-	// plan, or brought it back before we put that off: now that both stand, this one looks.
-	stale, err := t.stale(ctx, d)
-	if err != nil || !stale {
+	// Dying here: it comes back, at the latest when its time is up.
+	return t.lookAgain(ctx, rec, d)
+}
+
+// lookAgain judges a held plan anew if what it waits for came at the same time: whoever ended the pause or said the same
+// saw no such plan, or brought it back before we put that off. Now that the plan stands, one of the two sees the other.
+func (t *turn) lookAgain(ctx context.Context, rec ledger.Record, d Decision) error {
+	changed, err := false, error(nil)
+	switch {
+	case d.Hold == nil:
+	case len(d.Hold.Pauses) > 0:
+		changed, err = t.stale(ctx, d)
+	case d.Hold.Unheard:
+		changed, err = t.heard(ctx, d)
+	}
+	if err != nil || !changed {
 		return err
 	}
 	return t.again(ctx, rec, d)
@@ -195,15 +209,14 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 	if d.Hold == nil || d.Hold.Until.IsZero() {
 		return t.follow(ctx, rec, d)
 	}
-	if d.Hold.Then == LapseAgain {
-		return t.keep(ctx, rec, d)
-	}
 	switch rest := d.Hold.Until.Sub(t.now()); {
-	case rest > rescheduleAfter:
+	case rest > rescheduleAfter, rest > 0 && d.Hold.Then == LapseAgain:
 		return t.keep(ctx, rec, d)
 	case rest > 0:
 		t.early = rest
 		return nil
+	case d.Hold.Then == LapseAgain:
+		return t.again(ctx, rec, d)
 	}
 	state, why := ledger.Cancelled, "nobody approved it in time: denied"
 	if d.Hold.Then == LapseProceed {

@@ -59,6 +59,8 @@ type Plans interface {
 	// Guard says what stands between the plan and its actions. An error is a fault of the playbooks or of the event:
 	// nobody knows then whether it may be done.
 	Guard(p events.Plan) (Guard, error)
+	// Confirms reports whether the event may be the second word that another event of its type waits for.
+	Confirms(e events.Event) bool
 }
 
 // Guard and Brake are the playbooks' own forms of what stands between a plan and its actions.

@@ -23,6 +23,7 @@ type rules struct {
 	expires   time.Duration // of what needs an approval; 0 = never
 	proceed   bool          // and then it goes on
 	brakes    []playbook.Brake
+	confirm   []playbook.Confirmation
 }
 
 func newRules() *rules {
@@ -59,7 +60,7 @@ func (r *rules) Plan(e events.Event) (events.Plan, error) {
 func (r *rules) Guard(p events.Plan) (playbook.Verdict, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	g := playbook.Verdict{Approval: playbook.Approval{Approvers: r.approvers, Expires: r.expires, Proceed: r.proceed}, Brakes: r.brakes}
+	g := playbook.Verdict{Approval: playbook.Approval{Approvers: r.approvers, Expires: r.expires, Proceed: r.proceed}, Brakes: r.brakes, Confirm: r.confirm}
 	if r.approvers > 0 {
 		g.Why = fmt.Sprintf("needs %d approvals", r.approvers)
 	}
@@ -110,4 +111,10 @@ func action(caseID, step string) string { return events.ActionID(caseID, "offboa
 // both are the actions of a termination.
 func both(caseID string) []string {
 	return []string{action(caseID, "suspend"), action(caseID, "tokens")}
+}
+
+func (r *rules) Confirms(events.Event) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.confirm) > 0
 }

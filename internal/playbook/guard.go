@@ -11,16 +11,18 @@ import (
 type Verdict struct {
 	Protected string // whom or what the plan would touch and must not, for a person; empty = nobody
 	Approval
-	Brakes []Brake // those that count this event; whoever keeps the count decides
+	Confirm []Confirmation // whose word it needs as well; each of them
+	Brakes  []Brake        // those that count this event; whoever keeps the count decides
 }
 
 // guards are the compiled guards.
 type guards struct {
-	shapes    map[string]shape // of the events that an expression is about
-	protected []protected
-	groups    []group
-	approvals []approval
-	brakes    []eventBrake
+	shapes        map[string]shape // of the events that an expression is about
+	protected     []protected
+	groups        []group
+	approvals     []approval
+	confirmations []confirmation
+	brakes        []eventBrake
 }
 
 // guards compiles all guards. What is faulty is left out and reported.
@@ -28,6 +30,7 @@ func (c *compiler) guards(g config.Guards, books []config.Playbook) guards {
 	compiled := guards{shapes: map[string]shape{}}
 	c.protected(&compiled, g)
 	c.approvals(&compiled, g, books)
+	c.confirmations(&compiled, g)
 	c.brakes(&compiled, g)
 	for name, env := range c.envs {
 		compiled.shapes[name] = env.shape
@@ -45,6 +48,9 @@ func (s *Set) Guard(p events.Plan) (Verdict, error) {
 		return v, err
 	}
 	if v.Approval, err = s.guards.asks(p, subject); err != nil {
+		return v, err
+	}
+	if v.Confirm, err = s.guards.unheard(p, subject); err != nil {
 		return v, err
 	}
 	v.Brakes, err = s.guards.slow(subject)

@@ -263,3 +263,44 @@ func TestApprovals(t *testing.T) {
 		}
 	}
 }
+
+const confirming = `playbooks:
+  - {name: p, on: [user.terminated, user.compromised], actions: [{step: a, do: okta.suspend_user, at: okta, with: {user: "${{ event.data.user }}"}}]}
+  - {name: q, on: [user.terminated], when: has(event.raw.gone), actions: [{step: a, do: okta.deactivate_user, at: okta, with: {user: "${{ event.data.user }}"}}]}
+guards:
+  confirm_by:
+    - {on: [user.terminated], do: [okta.deactivate_user], sources: [hr, idp], within: 24h}
+    - {on: [user.terminated, user.rehired], when: "event.data.user.email.endsWith('@vip.example')", within: 1h}
+`
+
+// TestConfirmations: a rule is about its events, kinds and condition; any event of its type may be the second word.
+func TestConfirmations(t *testing.T) {
+	set := rules(t, confirming)
+	destroys := Confirmation{Within: 24 * time.Hour, Sources: []string{"hr", "idp"}}
+	vip := Confirmation{Within: time.Hour, Sources: []string{}}
+	for _, c := range []struct {
+		name, data string
+		want       []Confirmation
+	}{
+		{"user.terminated", `{"user":{"email":"m@acme.example"}}`, nil},
+		{"user.terminated", `{"user":{"email":"m@acme.example"},"gone":1}`, []Confirmation{destroys}},
+		{"user.terminated", `{"user":{"email":"m@vip.example"},"gone":1}`, []Confirmation{destroys, vip}},
+		{"user.compromised", `{"user":{"email":"m@vip.example"}}`, nil},
+	} {
+		e := event(t, c.name, c.data)
+		if diff := cmp.Diff(c.want, verdict(t, set, plan(t, set, e)).Confirm); diff != "" {
+			t.Errorf("%s %s: -want +got\n%s", c.name, c.data, diff)
+		}
+		if got := set.Confirms(e); got != (c.name == "user.terminated") {
+			t.Errorf("%s confirms: %v", c.name, got)
+		}
+	}
+	for _, c := range []struct {
+		own, other string
+		want       bool
+	}{{"hr", "idp", true}, {"hr", "hr", false}, {"siem", "hr", true}, {"hr", "siem", false}} {
+		if destroys.Counts(c.own, c.other) != c.want {
+			t.Errorf("the word of %s for %s", c.other, c.own)
+		}
+	}
+}

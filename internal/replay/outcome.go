@@ -100,6 +100,8 @@ func Judge(r Rules, e events.Event, future bool) Judged {
 		j.State, j.Why = Refused, v.Protected+" is protected"
 	case future:
 		j.State = Scheduled
+	case len(v.Confirm) > 0 && v.Approvers == 0:
+		j.State, j.Why, j.Brakes = Held, "another source must say the same", v.Brakes
 	case v.Approvers > 0:
 		j.State, j.Why, j.Brakes = Held, v.Why, v.Brakes
 	default:

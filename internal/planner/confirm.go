@@ -1,0 +1,173 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/playbook"
+)
+
+// Confirmation is whose word a plan needs beside its own event's.
+type Confirmation = playbook.Confirmation
+
+// unheard is what a plan still waits for.
+type unheard struct {
+	why  string
+	till time.Time // when a word takes effect that would do; zero = none is known
+}
+
+// hear looks for a second source's word about the same, once for each rule. It fills in d.Confirmed with the cases that
+// gave it, and gives what is missing; nil = nothing is.
+func (t *turn) hear(ctx context.Context, d *Decision, rules []Confirmation) (*unheard, error) {
+	d.Confirmed = nil
+	if len(rules) == 0 {
+		return nil, nil
+	}
+	others, err := t.alike(ctx, *d)
+	if err != nil {
+		return nil, err
+	}
+	for _, rule := range rules {
+		var soon time.Time
+		heard := false
+		for _, o := range others {
+			apart := o.Accepted.Sub(d.Accepted).Abs()
+			switch at := o.EffectiveAt; {
+			case !rule.Counts(d.Event.Scope, o.Event.Scope) || apart > rule.Within:
+			case !at.After(t.now()):
+				if heard = true; !slices.Contains(d.Confirmed, o.Case) {
+					d.Confirmed = append(d.Confirmed, o.Case)
+				}
+			case soon.IsZero() || at.Before(soon):
+				soon = at
+			}
+		}
+		if !heard {
+			from := "another source"
+			if len(rule.Sources) > 0 {
+				from = strings.Join(rule.Sources, " or ")
+			}
+			return &unheard{fmt.Sprintf("%s must say the same within %s", from, rule.Within), soon}, nil
+		}
+	}
+	return nil, nil
+}
+
+// standing is a decision and where it stands.
+type standing struct {
+	Decision
+	state ledger.State
+}
+
+// alike gives the decisions about other events of the same type and about the same: the same person, by whichever names
+// it came, or else the same subject. One that a person denied, that was rescinded, or that concerns somebody protected
+// says nothing, nor does content that came under another event's id.
+func (t *turn) alike(ctx context.Context, d Decision) ([]standing, error) {
+	own, err := t.identity(ctx, d.Event)
+	if err != nil {
+		return nil, err
+	}
+	keys := []string{t.Keyer.Key(d.Event.Subject)}
+	for _, id := range events.Principals(d.Event) {
+		keys = append(keys, t.Keyer.Key(id.Principal()))
+	}
+	var cases []string
+	for _, key := range append(keys, own.Keys...) {
+		err := t.Ledger.Range(ctx, ledger.PersonFilter(key), time.Time{}, func(rec ledger.Record) error {
+			if id := ledger.CaseOf(rec.Subject); id != "" && id != d.Case && !slices.Contains(cases, id) {
+				cases = append(cases, id)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	var list []standing
+	for _, id := range cases {
+		rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(id))
+		if err != nil {
+			return nil, err
+		}
+		switch rec.State {
+		case "", ledger.Cancelled, ledger.Refused, ledger.Conflict:
+			continue
+		}
+		o, err := Decode(rec)
+		if err != nil {
+			return nil, err
+		}
+		same, err := t.about(ctx, d.Event, own, o.Event)
+		if err != nil {
+			return nil, err
+		}
+		if same {
+			list = append(list, standing{o, rec.State})
+		}
+	}
+	return list, nil
+}
+
+// about reports whether another event is of the same type and about the same.
+func (t *turn) about(ctx context.Context, e events.Event, own called, o events.Event) (bool, error) {
+	switch {
+	case o.Type != e.Type:
+		return false, nil
+	case o.Subject == e.Subject:
+		return true, nil
+	case !strings.HasPrefix(e.Subject, "user:"):
+		return false, nil // of one person, and about two devices
+	}
+	other, err := t.identity(ctx, o)
+	return other.Key == own.Key, err
+}
+
+// confirm brings back whatever waits for the word of this event, to be judged anew. It comes after the event's own
+// record stands and is listed: of two that wait for each other, at least one sees the other.
+func (t *turn) confirm(ctx context.Context, d Decision) error {
+	if !t.Plans.Confirms(d.Event) {
+		return nil
+	}
+	others, err := t.alike(ctx, d)
+	if err != nil {
+		return err
+	}
+	for _, o := range others {
+		if o.state != ledger.Held || o.Hold == nil || !o.Hold.Unheard {
+			continue
+		}
+		heard, err := t.heard(ctx, o.Decision)
+		if err != nil {
+			return err
+		}
+		if !heard {
+			continue
+		}
+		if err := t.Queue.Barrier(ctx); err != nil {
+			return err
+		}
+		e := o.Event
+		e.EffectiveAt = t.now()
+		if err := t.Timetable.Schedule(ctx, e); err != nil {
+			return err
+		}
+		// Dying here: it comes back by itself, and as long as it has not, our own message brings it back once more.
+	}
+	return nil
+}
+
+// heard reports whether a plan that waits for a second source's word has it now.
+func (t *turn) heard(ctx context.Context, d Decision) (bool, error) {
+	g, err := t.Plans.Guard(d.Plan)
+	if err != nil {
+		t.alert = "a held plan cannot be confirmed: the guards could not be applied: " + err.Error()
+		return false, nil
+	}
+	missing, err := t.hear(ctx, &d, g.Confirm)
+	return err == nil && missing == nil, err
+}
