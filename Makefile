@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 COUNT   ?= 5
 
-.PHONY: help demo run test contract check build bench fuzz powercut fmt schemas
+.PHONY: help demo run test contract interop check build bench fuzz powercut fmt schemas
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ test: ## all tests, with the race detector
 
 contract: ## hold the clients to the providers' documents: in the sandbox, and at the real tenants that KEYTURN_CONTRACT_* name
 	$(GO) test -count=1 -v -run Contract ./internal/apiclient/contract
+
+interop: ## let the libraries of real senders sign deliveries (needs Node and npm)
+	npm ci --prefix tools/interop --ignore-scripts --no-audit --no-fund
+	$(GO) test -count=1 -tags interop -run Interop ./internal/ingest
 
 check: fmt ## what CI runs: formatting, vet, staticcheck, then all tests (they include the import rule and schema drift)
 	$(GO) vet ./...

@@ -108,7 +108,7 @@ func TestAllFaultsOfTheEnvironmentAtOnce(t *testing.T) {
 		"KEYTURN_DURABILITY": canary, "KEYTURN_STORE_MAX_BYTES": "9" + canary, "KEYTURN_SHUTDOWN": "-1s",
 		"KEYTURN_DEPLOYMENT_KEY": "short-" + canary[:3], "KEYTURN_LOG_LEVEL": canary, "KEYTURN_LOG_FORMAT": "xml",
 		"KEYTURN_NATS_URL": "nats://user:" + canary + "@a:1,http://b", "KEYTURN_NATS_CONTEXT": "c",
-		"KEYTURN_NATS_NKEY": "n", "KEYTURN_NATS_CREDS": "c", "KEYTURN_NATS_TLS_KEY": "k",
+		"KEYTURN_NATS_NKEY": "n", "KEYTURN_NATS_CREDS": "c", "KEYTURN_NATS_TLS_KEY": "k", "KEYTURN_TLS_KEY": "k", "KEYTURN_TLS_CLIENT_CA": "a",
 		"KEYTURN_OUTCOME_URL": "http://elsewhere.example/" + canary, "KEYTURN_OUTCOME_SECRET": canary, "KEYTURN_OUTCOME_ONLY": "case.*," + canary,
 		"KEYTURN_NATS_MONITOR": canary, "KEYTURN_NATS_ASSERT_DURABLE": canary, "KEYTURN_LISTNE": canary,
 		"KEYTURN_SERVICE_HOST": "10.0.0.1", "KEYTURN_PORT_8480_TCP": "tcp://10.0.0.1:8480",
