@@ -38,6 +38,8 @@ var mayImport = map[string][]string{
 	"internal/playbook":          {"internal/config", "internal/events", "internal/expr"},
 	"internal/mapping":           {"internal/config", "internal/events", "internal/expr"},
 	"internal/playtest":          {"internal/config", "internal/events", "internal/playbook"},
+	"internal/replay":            {"internal/events", "internal/playbook"},
+	"internal/reload":            {"internal/admin", "internal/config"},
 	"internal/ingest":            {"internal/config", "internal/events", "internal/mapping"},
 	"internal/stream":            {"internal/events", "internal/ledger"},
 	"internal/stream/embedded":   {"internal/stream"},
@@ -70,7 +72,7 @@ var barred = []struct {
 	{[]string{"cmd/worker"}, []string{server}, "an external broker is a process of its own"},
 	{[]string{"internal/ingest"}, []string{module + "internal/apiclient", module + "internal/actions", module + "internal/ledger", nats},
 		"the intake knows who may send what, and nothing of what follows"},
-	{[]string{"internal/playbook", "internal/actions", "internal/reads"}, []string{nats}, "rules and kinds are tested without a broker"},
+	{[]string{"internal/playbook", "internal/replay", "internal/actions", "internal/reads"}, []string{nats}, "rules and kinds are tested without a broker"},
 	{[]string{"internal/planner"}, []string{module + "internal/apiclient", module + "internal/actions"},
 		"who decides cannot act"},
 }
