@@ -271,7 +271,7 @@ const maxDescribed = 5
 func describe(faults []mapping.Fault) string {
 	var lines []string
 	for _, f := range faults[:min(len(faults), maxDescribed)] {
-		what := f.Err.Error()
+		what := brief(f.Err)
 		if f.Item >= 0 {
 			what = "item " + strconv.Itoa(f.Item) + ": " + what
 		}
@@ -281,6 +281,20 @@ func describe(faults []mapping.Fault) string {
 		lines = append(lines, "and "+strconv.Itoa(more)+" more items")
 	}
 	return strings.Join(lines, "; ")
+}
+
+// brief says which key of the source an expression stands at, and what is wrong with it. The file's own place changes
+// with every line that is written above, and its path is of this machine.
+func brief(err error) string {
+	faults, ok := errors.AsType[config.Faults](err)
+	if !ok || len(faults) == 0 {
+		return err.Error()
+	}
+	path := faults[0].Path
+	if _, below, inSource := strings.Cut(path, ".map."); inSource {
+		path = "map." + below
+	}
+	return path + ": " + faults[0].What
 }
 
 // prove wants of every item what the proof of the source leaves to them, and takes it out of the body.

@@ -36,5 +36,16 @@ func (t *turn) redriveFault(ctx context.Context, c events.Command, letter events
 		}
 	}
 	// Dying here: the events are on disk and the letter still stands; the command comes again, and so do the same events.
-	return fmt.Sprintf("mapped: %d events", len(list)), t.Morgue.Unbury(ctx, c.Target)
+	return "mapped: " + count(len(list)), t.Morgue.Unbury(ctx, c.Target)
+}
+
+// count says how many events there are, for a person.
+func count(n int) string {
+	switch n {
+	case 0:
+		return "it makes no event now"
+	case 1:
+		return "1 event"
+	}
+	return fmt.Sprintf("%d events", n)
 }

@@ -54,7 +54,7 @@ func TestRedriveMapsAgainAnywhere(t *testing.T) {
 		w.want("mapped", e.Case(), ledger.Planned, ledger.Closed)
 		w.wantDone(both(e.Case())...)
 		w.wantRest()
-		if got := w.receipt("c2").Outcome; !slices.Contains([]string{"mapped: 1 events", "no dead letter has that id"}, got) {
+		if got := w.receipt("c2").Outcome; !slices.Contains([]string{"mapped: 1 event", "no dead letter has that id"}, got) {
 			w.t.Errorf("receipt %q", got)
 		}
 	}})
