@@ -28,7 +28,7 @@ func TestCrashAnywhere(t *testing.T) {
 }
 
 func scenarios() []scenario {
-	return slices.Concat(plainScenarios(), guardedScenarios(), overtakenScenarios(), joinedScenarios(), apartScenarios(), deadScenarios())
+	return slices.Concat(plainScenarios(), guardedScenarios(), overtakenScenarios(), redatedScenarios(), joinedScenarios(), chainScenarios(), claimedScenarios(), apartScenarios(), deadScenarios())
 }
 
 // plainScenarios are those of one event.
@@ -122,6 +122,12 @@ func overtakenScenarios() []scenario {
 			w.want("rehire, seen to", back.Case(), planned, closed)
 			w.wantRest()
 		}},
+	}
+}
+
+// redatedScenarios are those of a person whose termination gets another date, or is given again.
+func redatedScenarios() []scenario {
+	return []scenario{
 		{"given another date", func(w *world) {
 			e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(24*time.Hour))
 			later := w.happening("user.terminated", "2", "maria", w.clock.Add(time.Hour), w.clock.Add(72*time.Hour))

@@ -59,10 +59,11 @@ func (f *fired) Consume(ctx context.Context, c stream.Consumer, n int, h stream.
 }
 
 // leavers has so many people leave at the same moment, and gives how late each case began.
-func leavers(t testing.TB, bus *stream.Bus, n int, ahead time.Duration) []time.Duration {
+func leavers(t testing.TB, bus *stream.Bus, n int, ahead time.Duration, brakes ...planner.Brake) []time.Duration {
 	t.Helper()
 	w := newWorld(t)
 	w.armed = false
+	w.rules.brakes = brakes
 	q := &starts{Bus: bus, first: map[string]time.Time{}, all: make(chan struct{}), want: n}
 	p := &planner.Planner{
 		Ledger: ledger.New(bus.Log(), nil), Queue: q, Timetable: bus, Morgue: bus, Plans: w.rules, Keyer: w.keyer,
@@ -120,10 +121,14 @@ func TestDueInTheSameSecond(t *testing.T) {
 //
 //	go test -run '^$' -bench Due -benchtime 1x ./internal/planner
 func BenchmarkDue(b *testing.B) {
-	for _, n := range []int{1000, 5000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
+	wide := planner.Brake{Name: "terminations", Max: 10_000, Per: time.Hour}
+	for _, c := range []struct {
+		n      int
+		brakes []planner.Brake
+	}{{1000, nil}, {5000, nil}, {1000, []planner.Brake{wide}}, {5000, []planner.Brake{wide}}} {
+		b.Run(fmt.Sprintf("%d/%d brakes", c.n, len(c.brakes)), func(b *testing.B) {
 			for range b.N {
-				late := leavers(b, startBus(b, stream.Group), n, time.Duration(n/100+5)*time.Second)
+				late := leavers(b, startBus(b, stream.Group), c.n, time.Duration(c.n/100+5)*time.Second, c.brakes...)
 				b.ReportMetric(late[0].Seconds(), "s-first")
 				b.ReportMetric(late[len(late)/2].Seconds(), "s-median")
 				b.ReportMetric(late[len(late)-1].Seconds(), "s-last")

@@ -93,6 +93,13 @@ func joinedScenarios() []scenario {
 			w.settle()
 			w.wantRest()
 		}},
+	}
+}
+
+// chainScenarios are those of names that become one person's bit by bit.
+func chainScenarios() []scenario {
+	day := 24 * time.Hour
+	return []scenario{
 		{"a chain of names", func(w *world) {
 			term := w.called("user.terminated", "1", ids(login), w.clock, w.clock.Add(day))
 			w.send(term)
@@ -109,6 +116,13 @@ func joinedScenarios() []scenario {
 			w.wantDone()
 			w.wantRest()
 		}},
+	}
+}
+
+// claimedScenarios are those of two people who are called by one name.
+func claimedScenarios() []scenario {
+	day := 24 * time.Hour
+	return []scenario{
 		{"a reused e-mail", func(w *world) {
 			old := w.called("user.terminated", "1", ids(number, mail1), w.clock, w.clock.Add(day))
 			hired := w.called("user.rehired", "2", ids(number2, mail1), w.clock.Add(time.Hour), time.Time{})

@@ -36,16 +36,24 @@ func (t *turn) overtake(ctx context.Context, d *Decision) (ledger.State, string,
 		return "", "", err
 	}
 	if c.tell(who, d); len(d.Claimed) > 0 {
-		t.alert = fmt.Sprintf("two people have one name (%s): they are not joined", kindsOf(d.Claimed))
+		t.warn(fmt.Sprintf("two people have one name (%s): they are not joined", kindsOf(d.Claimed)))
 	}
 	if !ordered(d.Event) || mine {
 		return "", "", nil
 	}
 	if !entryOf(*d).returns() {
-		t.alert = "a termination is superseded by " + newest.Event.Name() + " " + newest.Case
+		t.warn("a termination is superseded by " + newest.Event.Name() + " " + newest.Case)
 	}
 	d.Newer, d.Actions, d.DryRuns = newest.Case, nil, nil
 	return ledger.Superseded, "a newer event of the same person decides: " + newest.Event.Name() + " " + newest.Case, nil
+}
+
+// warn adds to what a person should look at.
+func (t *turn) warn(text string) {
+	if t.alert != "" {
+		text = t.alert + "; " + text
+	}
+	t.alert = text
 }
 
 // tell puts into the decision what the event said about who is who. What it changed is read from the person, where it

@@ -66,7 +66,7 @@ func (w *world) deliverLast() {
 }
 
 func meetings() []meeting {
-	return slices.Concat(personMeetings(), joinedMeetings(), commandMeetings())
+	return slices.Concat(personMeetings(), startMeetings(), joinedMeetings(), commandMeetings())
 }
 
 // joinedMeetings are those of an event that joins two people's names.
@@ -163,28 +163,6 @@ func personMeetings() []meeting {
 	return []meeting{
 		{"termination meets rehire", func(w *world) (any, any) { return term(w, "1", 0, 0), rehire(w, time.Hour) }, gone},
 		{"rehire meets termination", func(w *world) (any, any) { return rehire(w, time.Hour), term(w, "1", 0, 0) }, gone},
-		{"rehire meets a start", func(w *world) (any, any) {
-			w.send(term(w, "1", 0, 0))
-			w.plan()
-			return rehire(w, time.Hour), func() { w.work() }
-		}, gone},
-		{"cancellation meets a start", func(w *world) (any, any) {
-			e := term(w, "1", 0, 0)
-			w.send(e)
-			w.plan()
-			return w.command("c1", events.Cancel, e.Case(), "ann"), func() { w.work() }
-		}, func(w *world) {
-			e := term(w, "1", 0, 0)
-			for _, id := range both(e.Case()) {
-				s := w.state(ledger.ActionSubject(e.Case(), id))
-				if w.done[id] > 0 && s != ledger.Verified || w.done[id] == 0 && s != cancelled {
-					w.t.Errorf("%s: %q, done %d times", id, s, w.done[id])
-				}
-			}
-			if want := fmt.Sprintf("begun or done before: %d", len(w.done)); !strings.HasSuffix(w.receipt("c1").Outcome, want) {
-				w.t.Errorf("told %q, done %v", w.receipt("c1").Outcome, w.done)
-			}
-		}},
 		{"termination meets itself", func(w *world) (any, any) { e := term(w, "1", 0, 0); return e, e }, func(w *world) {
 			w.wantDone(both(term(w, "1", 0, 0).Case())...)
 		}},
@@ -231,6 +209,34 @@ func personMeetings() []meeting {
 			}
 			if states[planned] != 1 || states[ledger.Held] != 1 {
 				w.t.Errorf("plans: %v", states)
+			}
+		}},
+	}
+}
+
+// startMeetings are those of a cancellation with a lane that begins what is cancelled.
+func startMeetings() []meeting {
+	return []meeting{
+		{"rehire meets a start", func(w *world) (any, any) {
+			w.send(term(w, "1", 0, 0))
+			w.plan()
+			return rehire(w, time.Hour), func() { w.work() }
+		}, gone},
+		{"cancellation meets a start", func(w *world) (any, any) {
+			e := term(w, "1", 0, 0)
+			w.send(e)
+			w.plan()
+			return w.command("c1", events.Cancel, e.Case(), "ann"), func() { w.work() }
+		}, func(w *world) {
+			e := term(w, "1", 0, 0)
+			for _, id := range both(e.Case()) {
+				s := w.state(ledger.ActionSubject(e.Case(), id))
+				if w.done[id] > 0 && s != ledger.Verified || w.done[id] == 0 && s != cancelled {
+					w.t.Errorf("%s: %q, done %d times", id, s, w.done[id])
+				}
+			}
+			if want := fmt.Sprintf("begun or done before: %d", len(w.done)); !strings.HasSuffix(w.receipt("c1").Outcome, want) {
+				w.t.Errorf("told %q, done %v", w.receipt("c1").Outcome, w.done)
 			}
 		}},
 	}

@@ -30,19 +30,8 @@ func (t *turn) unmerge(ctx context.Context, c events.Command) (string, error) {
 		return "", err
 	}
 	// Dying here: the new person stands, and nothing leads there; the command comes again.
-	for _, key := range keys {
-		p, err := t.load(ctx, key)
-		if err != nil {
-			return "", err
-		}
-		if p.Moved == own.id {
-			continue
-		}
-		p.Moved = own.id
-		if err := t.save(ctx, &p, why); err != nil {
-			return "", err
-		}
-		// Dying here: this name leads to the new person, whose order has its events; the others follow.
+	if err := t.lead(ctx, keys, own, why); err != nil {
+		return "", err
 	}
 	// An event that found the person before its name led elsewhere has its place there since: it is taken along.
 	if from, err = t.load(ctx, from.id); err == nil {
@@ -60,6 +49,25 @@ func (t *turn) unmerge(ctx context.Context, c events.Command) (string, error) {
 		}
 	}
 	return t.lost(ctx, own, from)
+}
+
+// lead has names call another person from now on.
+func (t *turn) lead(ctx context.Context, keys []string, to person, why string) error {
+	for _, key := range keys {
+		p, err := t.load(ctx, key)
+		if err != nil {
+			return err
+		}
+		if p.Moved == to.id {
+			continue
+		}
+		p.Moved = to.id
+		if err := t.save(ctx, &p, why); err != nil {
+			return err
+		}
+		// Dying here: this name leads to the new person, whose order has its events; the others follow.
+	}
+	return nil
 }
 
 // halves gives the person of their own that the names become, empty at first, and the one that they are taken from; or
