@@ -31,7 +31,7 @@ func defineASAApproveClient() definition {
 				userParameter,
 				{Name: "client_id", About: "id of the ASA client; this or hostname"},
 				{Name: "hostname", About: "exact host name of one of the person's own clients"},
-				{Name: "state", About: "ACTIVE (default) or PENDING"},
+				{Name: "state", Words: []string{asa.Active, asa.Pending}, About: "ACTIVE (default) or PENDING"},
 			},
 		},
 		build: func(p parameters, c Clients, pins map[string]string) (_ Kind, err error) {

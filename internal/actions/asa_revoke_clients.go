@@ -30,8 +30,10 @@ func defineASARevokeClients() definition {
 			Parameters: []Parameter{
 				userParameter,
 				{Name: "hostname", About: "only the person's clients of this exact host name; not given = all of the person's"},
-				{Name: "no_user", About: `nobody in the team has the e-mail: "fail" (default) or "holds", for people who need no ASA`},
-				{Name: "no_match", About: `the person has no client of the host name: "fail" (default) or "all" of the person's`},
+				{Name: "no_user", Words: []string{"fail", "holds"},
+					About: `nobody in the team has the e-mail: "fail" (default) or "holds", for people who need no ASA`},
+				{Name: "no_match", Words: []string{"fail", "all"},
+					About: `the person has no client of the host name: "fail" (default) or "all" of the person's`},
 			},
 		},
 		build: func(p parameters, c Clients, pins map[string]string) (_ Kind, err error) {

@@ -18,8 +18,20 @@ type KindInfo struct {
 type Parameter struct {
 	Name     string
 	Required bool
-	About    string // for a person, one line
+	Form     Form     // what it must be
+	Words    []string // the texts that it may be; nil = any
+	About    string   // for a person, one line
 }
+
+// Form is what sort of value a parameter is.
+type Form string
+
+// The forms of parameters.
+const (
+	Text   Form = ""       // text
+	Flag   Form = "flag"   // true or false
+	Object Form = "object" // a mapping: a person or an app, as events have them
+)
 
 // definition is what a kind's file says of it.
 type definition struct {

@@ -22,8 +22,9 @@ func defineOktaClearSessions() definition {
 			Name: "okta.clear_sessions", Provider: "okta",
 			Parameters: []Parameter{
 				userParameter,
-				{Name: "forget_devices", About: "also forget the devices remembered for sign-in: true (default) or false"},
-				{Name: "oauth_tokens", About: "also revoke the user's OAuth tokens, unproven: false (default; okta.revoke_user_tokens proves it) or true"},
+				{Name: "forget_devices", Form: Flag, About: "also forget the devices remembered for sign-in: true (default) or false"},
+				{Name: "oauth_tokens", Form: Flag,
+					About: "also revoke the user's OAuth tokens, unproven: false (default; okta.revoke_user_tokens proves it) or true"},
 			},
 		},
 		build: func(p parameters, c Clients, pins map[string]string) (Kind, error) {

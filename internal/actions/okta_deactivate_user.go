@@ -17,7 +17,8 @@ func defineOktaDeactivateUser() definition {
 	return definition{
 		KindInfo: KindInfo{
 			Name: "okta.deactivate_user", Provider: "okta", Destructive: true,
-			Parameters: []Parameter{userParameter, {Name: "send_email", About: "tell the administrators by mail: false (default) or true"}},
+			Parameters: []Parameter{userParameter, {Name: "send_email", Form: Flag,
+				About: "tell the administrators by mail: false (default) or true"}},
 		},
 		build: func(p parameters, c Clients, pins map[string]string) (Kind, error) {
 			u, err := newOktaUser(p, c, pins)

@@ -36,7 +36,8 @@ func defineOktaRevokeToken() definition {
 				{Name: "token_id", Required: true, About: "id of the refresh token (not the token itself)"},
 				{Name: "client_id", Required: true, About: "the OAuth client that it was issued for"},
 				{Name: "authorization_server", About: "id of a custom authorization server; not given or empty = every one is asked"},
-				{Name: "not_found", About: `no server knows the token, and none was seen to: "fail" (default), as an id may be wrong, or "holds"`},
+				{Name: "not_found", Words: []string{"fail", "holds"},
+					About: `no server knows the token, and none was seen to: "fail" (default), as an id may be wrong, or "holds"`},
 			},
 		},
 		build: func(p parameters, c Clients, pins map[string]string) (_ Kind, err error) {

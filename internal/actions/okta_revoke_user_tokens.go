@@ -53,10 +53,13 @@ func defineOktaRevokeUserTokens() definition {
 			Name: "okta.revoke_user_tokens", Provider: "okta",
 			Parameters: []Parameter{
 				userParameter,
-				{Name: "sessions", About: "while the person has tokens, first end the sessions at Okta with their OAuth tokens: true (default) or false"},
-				{Name: "grants", About: "also revoke the consents, without which a sign-in asks again: true (default) or false"},
-				{Name: "sweep", About: `which listings of the authorization servers to search for what is left: "all" (default), ` +
-					`"clients" (only those clients that the person had) or "none"`},
+				{Name: "sessions", Form: Flag,
+					About: "while the person has tokens, first end the sessions at Okta with their OAuth tokens: true (default) or false"},
+				{Name: "grants", Form: Flag,
+					About: "also revoke the consents, without which a sign-in asks again: true (default) or false"},
+				{Name: "sweep", Words: []string{"all", "clients", "none"},
+					About: `which listings of the authorization servers to search for what is left: "all" (default), ` +
+						`"clients" (only those clients that the person had) or "none"`},
 			},
 		},
 		build: func(p parameters, c Clients, pins map[string]string) (Kind, error) {

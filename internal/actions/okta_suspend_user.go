@@ -20,7 +20,8 @@ func defineOktaSuspendUser() definition {
 		KindInfo: KindInfo{
 			Name: "okta.suspend_user", Provider: "okta",
 			Parameters: []Parameter{userParameter, {
-				Name: "not_active", About: `a user who is neither active nor blocked: "fail" (default) or "deactivate", which cannot be undone`,
+				Name: "not_active", Words: []string{"fail", "deactivate"},
+				About: `a user who is neither active nor blocked: "fail" (default) or "deactivate", which cannot be undone`,
 			}},
 		},
 		build: func(p parameters, c Clients, pins map[string]string) (Kind, error) {

@@ -41,8 +41,9 @@ func defineTransmitEnsureClient() definition {
 		KindInfo: KindInfo{
 			Name: "transmit.ensure_client", Provider: "transmit",
 			Parameters: []Parameter{
-				{Name: "app", Required: true, About: "the app: key, name, redirect_uris, and role_ids or roles_waived"},
-				{Name: "same_name", About: `a client of another origin has the name: "fail" (default) or "create" beside it`},
+				{Name: "app", Required: true, Form: Object, About: "the app: key, name, redirect_uris, and role_ids or roles_waived"},
+				{Name: "same_name", Words: []string{"fail", "create"},
+					About: `a client of another origin has the name: "fail" (default) or "create" beside it`},
 			},
 		},
 		build: func(p parameters, c Clients, pins map[string]string) (_ Kind, err error) {

@@ -107,7 +107,7 @@ func (c *compiler) forEvent(b config.Playbook, name string) (book, config.Faults
 	last := map[string]string{} // connection → its last step so far
 	for _, s := range b.Steps {
 		with, found := env.params(s.With)
-		faults = append(faults, found...)
+		faults = append(append(faults, found...), c.forms(s, with)...)
 		compiled.steps = append(compiled.steps, step{
 			name: s.Name, do: s.Do.Value, at: s.On.Value, with: with,
 			after: after(last[s.On.Value], s.Needs), onDead: events.OnDead(s.OnDead),
@@ -115,6 +115,19 @@ func (c *compiler) forEvent(b config.Playbook, name string) (book, config.Faults
 		last[s.On.Value] = s.Name
 	}
 	return compiled, faults
+}
+
+// forms reports parameters that are of another form than their kind wants.
+func (c *compiler) forms(s config.Step, with value) config.Faults {
+	var faults config.Faults
+	for _, p := range c.kinds[s.Do.Value].Parameters {
+		for _, given := range s.With {
+			if given.Name == p.Name {
+				faults = append(faults, p.fits(given.Value, with.fields[p.Name])...)
+			}
+		}
+	}
+	return faults
 }
 
 // after lists the steps before one: the last at the same connection, and those that it needs.

@@ -25,7 +25,19 @@ type Kind struct {
 type Parameter struct {
 	Name     string
 	Required bool
+	Form     Form     // what it must be; empty = any
+	Words    []string // the texts that it may be; nil = any
 }
+
+// Form is what sort of value a parameter is.
+type Form string
+
+// The forms of parameters.
+const (
+	Text   Form = "text"
+	Flag   Form = "true or false"
+	Object Form = "a mapping"
+)
 
 // Set is the compiled playbooks and guards of one configuration. It is safe for concurrent use.
 type Set struct {

@@ -11,25 +11,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"keyturn/internal/actions"
 	"keyturn/internal/config"
 	"keyturn/internal/playbook"
+	"keyturn/internal/worker"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
 // kinds are those that there are.
-func kinds() []playbook.Kind {
-	var list []playbook.Kind
-	for _, k := range actions.Kinds() {
-		kind := playbook.Kind{Name: k.Name, Approvers: k.Approvers}
-		for _, p := range k.Parameters {
-			kind.Parameters = append(kind.Parameters, playbook.Parameter{Name: p.Name, Required: p.Required})
-		}
-		list = append(list, kind)
-	}
-	return list
-}
+func kinds() []playbook.Kind { return worker.Kinds() }
 
 const connections = `connections:
   okta: {provider: okta, base_url: https://okta.example, auth: {ssws: "${env:S}"}}

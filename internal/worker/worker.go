@@ -72,11 +72,23 @@ func Kinds() []playbook.Kind {
 	for _, k := range actions.Kinds() {
 		kind := playbook.Kind{Name: k.Name, Approvers: k.Approvers}
 		for _, q := range k.Parameters {
-			kind.Parameters = append(kind.Parameters, playbook.Parameter{Name: q.Name, Required: q.Required})
+			kind.Parameters = append(kind.Parameters, playbook.Parameter{
+				Name: q.Name, Required: q.Required, Form: formOf(q.Form), Words: q.Words})
 		}
 		kinds = append(kinds, kind)
 	}
 	return kinds
+}
+
+// formOf is the playbooks' word for the form of a parameter.
+func formOf(f actions.Form) playbook.Form {
+	switch f {
+	case actions.Flag:
+		return playbook.Flag
+	case actions.Object:
+		return playbook.Object
+	}
+	return playbook.Text
 }
 
 // New makes a worker. It makes no call, neither to the broker nor to a provider.
@@ -111,7 +123,7 @@ func (w *Worker) Prepare(connections config.Connections, set *playbook.Set) (app
 	}
 	set = Sparing(set, connections)
 	return func() {
-		w.set.Store(Sparing(set, connections))
+		w.set.Store(set)
 		w.fleet.replace(next)
 		select {
 		case w.strays.look <- struct{}{}:
