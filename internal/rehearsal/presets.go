@@ -63,20 +63,24 @@ func (s Suite) Play(text string) (Case, Outcome, error) {
 	if err != nil {
 		return c, Outcome{}, err
 	}
+	o, err := s.Run(c)
+	return c, o, err
+}
+
+// Run plays a case through the source that it is for. The source is made when a case first asks for it.
+func (s Suite) Run(c Case) (Outcome, error) {
 	spec, ok := s.Sources[c.Name()]
 	if !ok {
-		return c, Outcome{}, fmt.Errorf("case: sources.yaml has no source %s, there are %s", c.Name(), strings.Join(slices.Sorted(maps.Keys(s.Sources)), ", "))
+		return Outcome{}, fmt.Errorf("case: sources.yaml has no source %s, there are %s", c.Name(), strings.Join(slices.Sorted(maps.Keys(s.Sources)), ", "))
 	}
 	if spec.Verify.SetJWS != nil {
-		o, err := runSET(spec, c)
-		return c, o, err
+		return runSET(spec, c)
 	}
 	source, err := s.made[spec.Name]()
 	if err != nil {
-		return c, Outcome{}, err
+		return Outcome{}, err
 	}
-	o, err := run(source, spec, c)
-	return c, o, err
+	return run(source, spec, c)
 }
 
 // LoadSource reads the cases of a configured source, DIR/testdata/NAME/*.txt; there may be none.

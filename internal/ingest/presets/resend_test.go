@@ -11,7 +11,6 @@ import (
 
 	"keyturn/internal/config"
 	"keyturn/internal/events"
-	"keyturn/internal/ingest"
 	"keyturn/internal/ingest/presets"
 	"keyturn/internal/rehearsal"
 )
@@ -39,7 +38,7 @@ func TestResends(t *testing.T) {
 				continue
 			}
 			several++
-			reorder(t, suite.Sources[c.Name()], c, at, list, file)
+			reorder(t, suite, c, at, list, file)
 		}
 	}
 	if several < 5 {
@@ -48,12 +47,12 @@ func TestResends(t *testing.T) {
 }
 
 // reorder sends a delivery's items backwards, and one by one.
-func reorder(t *testing.T, spec ingest.SourceSpec, c rehearsal.Case, at string, list []any, file string) {
+func reorder(t *testing.T, suite rehearsal.Suite, c rehearsal.Case, at string, list []any, file string) {
 	t.Helper()
 	play := func(list []any) []events.Event {
 		c := c
 		c.Body = with(t, c.Body, at, list)
-		o, err := rehearsal.Run(spec, c)
+		o, err := suite.Run(c)
 		if err != nil {
 			t.Fatal(file, err)
 		}
