@@ -67,6 +67,23 @@ func (c *verifyCheck) verify(at path, v Verify, list string) {
 		c.standardWebhooks(at, *v.StandardWebhooks)
 	case v.Ed25519 != nil:
 		c.ed25519(at, *v.Ed25519)
+	case v.HeaderToken != nil, v.Basic != nil, v.URLToken != nil, v.BodyToken != nil:
+		c.texts(at, v)
+	case v.SetJWS != nil:
+		s := v.SetJWS
+		c.token(at, s.Issuer, s.Audience, s.JWKS, s.Algs)
+		c.oneOf(at.to("exp"), s.Exp, "refuse", "ignore")
+	case v.OIDCBearer != nil:
+		o := v.OIDCBearer
+		c.token(at, o.Issuer, o.Audience, o.JWKS, o.Algs)
+	default:
+		c.rest(at, v)
+	}
+}
+
+// texts checks the kinds that are a secret text somewhere.
+func (c *verifyCheck) texts(at path, v Verify) {
+	switch {
 	case v.HeaderToken != nil:
 		c.required(at.to("header"), v.HeaderToken.Header, "name the header that carries the token")
 		c.secrets(at.to("values"), v.HeaderToken.Values, plainSecret)
@@ -80,15 +97,6 @@ func (c *verifyCheck) verify(at path, v Verify, list string) {
 	case v.BodyToken != nil:
 		c.required(at.to("at"), v.BodyToken.At, "give the expression over item that finds the token")
 		c.secrets(at.to("values"), v.BodyToken.Values, plainSecret)
-	case v.SetJWS != nil:
-		s := v.SetJWS
-		c.token(at, s.Issuer, s.Audience, s.JWKS, s.Algs)
-		c.oneOf(at.to("exp"), s.Exp, "refuse", "ignore")
-	case v.OIDCBearer != nil:
-		o := v.OIDCBearer
-		c.token(at, o.Issuer, o.Audience, o.JWKS, o.Algs)
-	default:
-		c.rest(at, v)
 	}
 }
 
