@@ -24,6 +24,7 @@ type world struct {
 	t     testing.TB
 	log   *ledgertest.Memory
 	rules *rules
+	plans planner.Plans // instead of rules; nil = rules
 	remap planner.Remap
 	keyer events.Keyer
 
@@ -94,8 +95,12 @@ func (w *world) ledger() *ledger.Ledger { return ledger.New(w.log, w.time) }
 
 // planner is one process's planner; every delivery gets a new one, so that nothing is kept between them.
 func (w *world) planner() *planner.Planner {
+	plans := w.plans
+	if plans == nil {
+		plans = w.rules
+	}
 	return &planner.Planner{
-		Ledger: w.ledger(), Queue: w, Timetable: w, Morgue: w, Plans: w.rules, Keyer: w.keyer, Follow: w.runner().Follow,
+		Ledger: w.ledger(), Queue: w, Timetable: w, Morgue: w, Plans: plans, Keyer: w.keyer, Follow: w.runner().Follow,
 		Remap: w.remap, Intake: w,
 		Worker: "planner-1", NewID: w.newID, Now: w.time,
 	}

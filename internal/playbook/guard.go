@@ -57,24 +57,33 @@ func (s *Set) Guard(p events.Plan) (Verdict, error) {
 	return v, err
 }
 
-// subject is the event that guards look at, made ready for expressions when the first one asks for it.
+// subject is the event that guards look at, made ready for expressions when the first one asks for it: with its
+// identifiers in their one spelling, and as its sender wrote it.
 type subject struct {
-	event  events.Event
-	shapes map[string]shape
-	bound  any
+	event          events.Event
+	shapes         map[string]shape
+	spelled, plain any
 }
 
-// bind gives the variable of the event.
-func (s *subject) bind() (any, error) {
-	if s.bound != nil {
-		return s.bound, nil
+// bind gives the variables of the event, the spelled one first.
+func (s *subject) bind() ([]any, error) {
+	for _, v := range []struct {
+		to    *any
+		spell func(events.Payload)
+	}{{&s.spelled, events.Spell}, {&s.plain, func(events.Payload) {}}} {
+		if *v.to != nil {
+			continue
+		}
+		payload, err := events.Decode(s.event)
+		if err != nil {
+			return nil, err
+		}
+		v.spell(payload)
+		if *v.to, err = s.shapes[s.event.Name()].bind(s.event, payload); err != nil {
+			return nil, err
+		}
 	}
-	payload, err := events.Decode(s.event)
-	if err != nil {
-		return nil, err
-	}
-	s.bound, err = s.shapes[s.event.Name()].bind(s.event, payload)
-	return s.bound, err
+	return []any{s.spelled, s.plain}, nil
 }
 
 // texts gives the words of a list in the file.

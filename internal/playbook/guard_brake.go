@@ -122,12 +122,12 @@ func (g guards) slow(s *subject) ([]Brake, error) {
 
 // value evaluates an expression that must be text.
 func (x condition) value(s *subject) (string, error) {
-	event, err := s.bind()
+	spellings, err := s.bind()
 	if err != nil {
 		return "", err
 	}
 	p := x.by[s.event.Name()]
-	out, err := p.eval(event)
+	out, err := p.eval(spellings[0])
 	if err != nil {
 		return "", err
 	}

@@ -76,23 +76,28 @@ func (x condition) about(name string) bool {
 	return x.by[name] != nil
 }
 
-// holds evaluates the condition for one event.
+// holds evaluates the condition for one event. It holds when it does for either spelling: nobody slips through a guard
+// by writing a name in capitals, and nobody who wrote the guard need know how names are spelled.
 func (x condition) holds(s *subject) (bool, error) {
 	p := x.by[s.event.Name()]
 	if p == nil {
 		return !x.expr && allows(x.on, s.event.Name()), nil
 	}
-	event, err := s.bind()
+	spellings, err := s.bind()
 	if err != nil {
 		return false, err
 	}
-	out, err := p.eval(event)
-	if err != nil {
-		return false, err
+	any := false
+	for _, event := range spellings {
+		out, err := p.eval(event)
+		if err != nil {
+			return false, err
+		}
+		holds, ok := out.(types.Bool)
+		if !ok {
+			return false, p.Fault("is neither true nor false for this event")
+		}
+		any = any || bool(holds)
 	}
-	holds, ok := out.(types.Bool)
-	if !ok {
-		return false, p.Fault("is neither true nor false for this event")
-	}
-	return bool(holds), nil
+	return any, nil
 }

@@ -151,6 +151,7 @@ func TestGroups(t *testing.T) {
 	for _, c := range []struct{ name, data, want, fault string }{
 		{"user.terminated", `{"user":{"email":"maria@acme.example"}}`, "", ""},
 		{"user.terminated", `{"user":{"email":"maria@board.acme.example"}}`, "user:maria@board.acme.example (members of the board)", ""},
+		{"user.terminated", `{"user":{"email":" Maria@BOARD.acme.example"}}`, "user:maria@board.acme.example (members of the board)", ""},
 		{"user.terminated", `{"user":{"okta_id":"00u1"},"rank":9}`, "", ""},
 		{"user.rehired", `{"user":{"email":"maria@board.acme.example"}}`, "user:maria@board.acme.example (members of the board)", ""},
 		{"device.lost", `{"device":{"hostname":"h"},"user":{"email":"m@acme.example"},"rank":9}`, "device:h (event.raw.rank > 8)", ""},
