@@ -55,8 +55,8 @@ func (c *verifyCheck) timestamp(at path, s Signature, t Timestamp) {
 	switch {
 	case t.Header != "" && t.Field != "":
 		c.add(at.to("field"), "says where the time stands, and so does header: keep one of them")
-	case t.Field != "" && s.Pair == "":
-		c.add(at.to("field"), "names an entry of the signature header, which has none without signature.pair: set that, or give timestamp.header")
+	case t.Field != "" && (s.Pair == "" || s.Split == ""):
+		c.add(at.to("field"), "names an entry of the signature header, which has none without signature.split and signature.pair: set both, or give timestamp.header")
 	case t.Tolerance < 0:
 		c.add(at.to("tolerance"), "is negative: give a span such as 5m")
 	case !t.Sent() && t.Tolerance != 0:

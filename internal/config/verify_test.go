@@ -18,6 +18,7 @@ hmac: {secrets: ["${env:PLAIN}"], signature: {header: X, pair: "="}, header: Y, 
 hmac: {secrets: ["${env:SHORT}"], secret_encoding: base64, header: X, alg: md5, encoding: base85, signature: {split: ";", versions: [v1]}, timestamp: {unit: h}}
 hmac: {secrets: ["${env:PLAIN}"], secret_encoding: hex, header: X, signature: {split: ",", pair: ",", versions: [v1]}, timestamp: {field: t}, signed: [body, "field:n", timestamp, url]}
 hmac: {secrets: ["${env:PLAIN}"], header: X, signed: [body, "\n", "field:n"], timestamp: {tolerance: 5m}, tolerance: 6m}
+hmac: {secrets: ["${env:PLAIN}"], header: X, signature: {pair: "=", versions: [v1]}, timestamp: {field: t}}
 standard_webhooks: {}
 standard_webhooks: {public_keys: [whpk_AAAA], header_prefix: svix}
 ed25519: {signature: {header: X}, public_keys: [short]}

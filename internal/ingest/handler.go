@@ -101,6 +101,9 @@ func (h *Handler) Replace(list []*Source) error {
 		}
 		named[s.name] = s
 	}
+	if before := h.sources.Load(); before != nil {
+		keepKeys(*before, list)
+	}
 	h.metrics.begin(list)
 	h.sources.Store(&named)
 	select {
@@ -167,7 +170,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, start time.Time
 		rec.err = errForeign
 		return s.refusal(errForeign).with("Connection", "close")
 	}
-	if err := s.verifier.Glance(d); err != nil && !s.mayShake(r) {
+	if err := s.verifier.Glance(d); err != nil && !h.mayShake(s, r) {
 		rec.err = err
 		// The body is not waited for, and what may still come of it ends with the connection.
 		return s.refusal(err).with("Connection", "close")

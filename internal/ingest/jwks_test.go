@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"keyturn/internal/config"
 )
 
 // keyServer is an issuer's JWKS address that counts who asks.
@@ -324,5 +326,43 @@ func TestFewWaitForTheIssuer(t *testing.T) {
 	wg.Wait()
 	if good.Load() != maxWaiting+1 {
 		t.Errorf("%d have the key", good.Load())
+	}
+}
+
+// TestKeysOutliveTheirSource: sources that are replaced hand on the keys that were had, and verifiers of one address
+// share them.
+func TestKeysOutliveTheirSource(t *testing.T) {
+	srv := serveKeys(t, document(jwkSet(jwk(t, "ES256", "ES256", signers()["p256"]))))
+	spec := setSpec(t)
+	spec.Verify.SetJWS.JWKS = srv.URL
+	bearer := SourceSpec{Name: "cloud", Preset: "cloudevents", Verify: VerifySpec{AnyOf: []VerifySpec{tokenSpecs()["header"], {OIDCBearer: &config.OIDCBearer{
+		Issuer: sampleIssuer, Audience: []string{sampleAudience}, JWKS: srv.URL, Algs: []string{"ES256"}}}}}}
+	f := open(t, Options{Now: func() time.Time { return noon }}, spec)
+	d := setDelivery(token(t, "ES256", "ES256", "secevent+jwt", signers()["p256"], setClaims(nil)))
+	believed := func(name string) {
+		t.Helper()
+		if _, err := (*f.handle.sources.Load())[name].verifier.Verify(d); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	believed("idp")
+	srv.now(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	var list []*Source
+	for _, spec := range []SourceSpec{bearer, spec} {
+		s, err := NewSource(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, s)
+	}
+	if err := f.handle.Replace(list); err != nil {
+		t.Fatal(err)
+	}
+	believed("idp")
+	d.Header = http.Header{"Authorization": {"Bearer " + token(t, "ES256", "ES256", "JWT", signers()["p256"], map[string]any{
+		"iss": sampleIssuer, "aud": sampleAudience, "exp": noon.Add(time.Hour).Unix()})}}
+	believed("cloud")
+	if n := srv.asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
 	}
 }

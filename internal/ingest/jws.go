@@ -42,7 +42,44 @@ func newIssuer(name string, audience []string, jwks string, algs []string) issue
 	return i
 }
 
-func (i issuer) keys() int { return 1 }
+func (i *issuer) keys() int { return 1 }
+
+// from lets the issuer's keys be those of another verifier of the same address.
+func (i *issuer) from(known map[string]*keySet) {
+	if set := known[i.set.from]; set != nil {
+		i.set = set
+	}
+	known[i.set.from] = i.set
+}
+
+// keepKeys hands the keys that were had to the sources that take the place of others: an issuer that is away just then
+// does not keep its tokens out.
+func keepKeys(before map[string]*Source, list []*Source) {
+	known := map[string]*keySet{}
+	for _, s := range before {
+		eachIssuer(s.verifier, func(i *issuer) { known[i.set.from] = i.set })
+	}
+	for _, s := range list {
+		eachIssuer(s.verifier, func(i *issuer) { i.from(known) })
+	}
+}
+
+func eachIssuer(v Verifier, do func(*issuer)) {
+	var list []kind
+	switch v := v.(type) {
+	case *setJWS:
+		do(&v.issuer)
+	case *oidcBearer:
+		do(&v.issuer)
+	case allOf:
+		list = v
+	case anyOf:
+		list = v
+	}
+	for _, k := range list {
+		eachIssuer(k, do)
+	}
+}
 
 // registered are the claims of RFC 7519, section 4.1, that are looked at.
 type registered struct {
@@ -81,7 +118,7 @@ func (n *numericDate) UnmarshalJSON(b []byte) error {
 
 // open checks the signature of a token, its issuer and its audience. typ is the header of that name, claims what was
 // signed.
-func (i issuer) open(token string, d Delivery) (typ string, claims []byte, c registered, err error) {
+func (i *issuer) open(token string, d Delivery) (typ string, claims []byte, c registered, err error) {
 	if strings.ContainsAny(token, "\r\n") { // which the decoder would pass over: one token has one spelling
 		return "", nil, c, errMalformed
 	}
@@ -116,7 +153,7 @@ func (i issuer) open(token string, d Delivery) (typ string, claims []byte, c reg
 }
 
 // verify tries the keys that the token may be signed by.
-func (i issuer) verify(jws *jose.JSONWebSignature, id, alg string) ([]byte, error) {
+func (i *issuer) verify(jws *jose.JSONWebSignature, id, alg string) ([]byte, error) {
 	keys, err := i.set.find(id)
 	if err != nil {
 		return nil, err
