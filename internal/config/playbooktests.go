@@ -14,11 +14,12 @@ const PlaybookTestsFile = "playbooks_test.yaml"
 
 // PlaybookTest is an event, and what the playbooks must make of it.
 type PlaybookTest struct {
-	Name   string
-	Event  TestEvent
-	Passed int // how many cases every brake has let pass in its window already
-	Want   Expectation
-	At     Position
+	Name        string
+	Event       TestEvent
+	Passed      int      // how many cases every brake has let pass in its window already
+	ConfirmedBy []string // the sources that have said the same already
+	Want        Expectation
+	At          Position
 }
 
 // TestEvent is an event as a test writes it. What is empty has a default.
@@ -61,12 +62,13 @@ func ReadPlaybookTests(dir string, refs Resolver) ([]PlaybookTest, error) {
 	var list []PlaybookTest
 	for _, at := range d.items("tests") {
 		var raw struct {
-			Name   string `json:"name"`
-			Passed int    `json:"passed"`
+			Name        string   `json:"name"`
+			Passed      int      `json:"passed"`
+			ConfirmedBy []string `json:"confirmed_by"`
 		}
 		d.decode(at, &raw)
 		list = append(list, PlaybookTest{
-			Name: raw.Name, Passed: raw.Passed, At: d.position(at),
+			Name: raw.Name, Passed: raw.Passed, ConfirmedBy: raw.ConfirmedBy, At: d.position(at),
 			Event: readTestEvent(d, at.to("event")), Want: readExpectation(d, at.to("expect")),
 		})
 	}

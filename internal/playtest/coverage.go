@@ -100,6 +100,9 @@ func apart(g config.Guards) []part {
 	for i, b := range g.Brakes {
 		list = append(list, part{fmt.Sprintf("guard brake[%d]", i), b.At, config.Guards{Brakes: []config.Brake{b}}})
 	}
+	for i, c := range g.ConfirmBy {
+		list = append(list, part{fmt.Sprintf("guard confirm_by[%d]", i), c.At, config.Guards{ConfirmBy: []config.Confirmation{c}}})
+	}
 	for i, a := range g.Approve {
 		list = append(list, part{fmt.Sprintf("guard approve[%d]", i), a.At, config.Guards{Approve: []config.Approval{a}}})
 	}
@@ -113,18 +116,26 @@ func idle(books []config.Playbook, g config.Guards) string {
 			return "no playbook that is not on trial is for these events"
 		}
 	}
+	for _, rule := range g.ConfirmBy {
+		if !some(books, func(b config.Playbook) bool { return common(b.On, rule.On) && (len(rule.Do) == 0 || does(b, rule.Do)) }) {
+			return "no playbook that is not on trial does such a thing for these events"
+		}
+	}
 	for _, rule := range g.Approve {
 		asks := func(b config.Playbook) bool {
 			named := len(rule.Playbooks) == 0 || common([]config.Text{{Value: b.Name}}, rule.Playbooks)
-			return named && slices.ContainsFunc(b.Steps, func(s config.Step) bool {
-				return len(rule.Do) == 0 || common([]config.Text{s.Do}, rule.Do)
-			})
+			return named && (len(rule.Do) == 0 || does(b, rule.Do))
 		}
 		if !some(books, asks) {
 			return "no playbook that is not on trial asks for such an action"
 		}
 	}
 	return ""
+}
+
+// does reports whether a playbook has a step of one of the kinds.
+func does(b config.Playbook, kinds []config.Text) bool {
+	return slices.ContainsFunc(b.Steps, func(s config.Step) bool { return common([]config.Text{s.Do}, kinds) })
 }
 
 // some reports whether a playbook that is not on trial is as asked for.
@@ -163,8 +174,13 @@ func (c *coverage) saw(p events.Plan) {
 	}
 	for _, g := range c.guards {
 		v, err := g.set.Guard(p)
-		if err == nil && len(p.Actions) > 0 && (v.Protected != "" || v.Approvers > 0 || len(v.Brakes) > 0) {
+		if err == nil && len(p.Actions) > 0 && speaks(v) {
 			c.tried(g.what)
 		}
 	}
+}
+
+// speaks reports whether a verdict says anything.
+func speaks(v playbook.Verdict) bool {
+	return v.Protected != "" || v.Approvers > 0 || len(v.Confirm)+len(v.Brakes) > 0
 }

@@ -10,6 +10,7 @@ package playtest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"keyturn/internal/config"
@@ -91,7 +92,7 @@ func run(set *playbook.Set, cover *coverage, t config.PlaybookTest) Result {
 		r.Fault = faults
 		return r
 	}
-	got := decide(set, e, t.Passed)
+	got := decide(set, e, t)
 	if got.fault == "" {
 		cover.saw(got.plan)
 	}
@@ -111,8 +112,8 @@ type decision struct {
 	refused, held, fault string // why; empty = it is not
 }
 
-// decide plans an event and asks the guards. Every brake has let so many pass already.
-func decide(set *playbook.Set, e events.Event, passed int) decision {
+// decide plans an event and asks the guards, with what the test says has been before.
+func decide(set *playbook.Set, e events.Event, t config.PlaybookTest) decision {
 	plan, err := set.Plan(e)
 	if err != nil {
 		return decision{fault: err.Error()}
@@ -122,22 +123,32 @@ func decide(set *playbook.Set, e events.Event, passed int) decision {
 		return d // nothing is done, so that nothing is guarded
 	}
 	v, err := set.Guard(plan)
-	if err != nil {
-		return decision{plan: plan, fault: err.Error()}
-	}
-	if v.Protected != "" {
+	switch {
+	case err != nil:
+		d.fault = err.Error()
+	case v.Protected != "":
 		d.refused = v.Protected + " is protected"
-		return d
+	default:
+		d.held = heldBy(v, e, t)
 	}
+	return d
+}
+
+// heldBy says what holds a plan; empty = nothing.
+func heldBy(v playbook.Verdict, e events.Event, t config.PlaybookTest) string {
 	var why []string
 	if v.Approvers > 0 {
 		why = append(why, v.Why)
 	}
-	for _, b := range v.Brakes {
-		if b.Share == nil && passed >= b.Max {
-			why = append(why, fmt.Sprintf("brake %s: %d passed already", b.Name, passed))
+	for _, c := range v.Confirm {
+		if !slices.ContainsFunc(t.ConfirmedBy, func(other string) bool { return c.Counts(e.Scope, other) }) {
+			why = append(why, "another source must say the same within "+c.Within.String())
 		}
 	}
-	d.held = strings.Join(why, "; ")
-	return d
+	for _, b := range v.Brakes {
+		if b.Share == nil && t.Passed >= b.Max {
+			why = append(why, fmt.Sprintf("brake %s: %d passed already", b.Name, t.Passed))
+		}
+	}
+	return strings.Join(why, "; ")
 }
