@@ -80,6 +80,14 @@ func (c *Captures) Wait(source string) {
 	c.open[source] = &window{until: c.clock().Add(captureTime)}
 }
 
+// waiting reports whether somebody waits for a token of a source.
+func (c *Captures) waiting(source string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expire()
+	return c.open[source] != nil
+}
+
 // Take gives the tokens of a source and forgets them. waiting is false when nobody has asked for any.
 func (c *Captures) Take(source string) (tokens []Captured, waiting bool) {
 	c.mu.Lock()

@@ -240,7 +240,7 @@ func (h *Handler) keepFault(ctx context.Context, s *Source, d Delivery, in mappi
 	}
 	switch s.onFault {
 	case faultReject:
-		return refuse(http.StatusBadRequest, "cannot be mapped; kept as "+f.ID)
+		return s.refuseBody(errors.New("cannot be mapped; kept as " + f.ID))
 	case faultRetry:
 		return unavailable(retryAfter)
 	}

@@ -129,14 +129,15 @@ func (h handshakes) conditions() []*mapping.Condition {
 }
 
 // mayShake reports whether a request without a proof may be a handshake. Its body is bounded: whoever sends it is a
-// stranger.
-func (s *Source) mayShake(r *http.Request) bool {
-	return s.mapping != nil && s.shakes.unproven() && r.ContentLength > 0 && r.ContentLength <= maxShake
+// stranger. A token is looked for only while somebody waits for one.
+func (h *Handler) mayShake(s *Source, r *http.Request) bool {
+	awaited := len(s.shakes.strays) > 0 || len(s.shakes.captures) > 0 && h.captures.waiting(s.name)
+	return s.mapping != nil && awaited && r.ContentLength > 0 && r.ContentLength <= maxShake
 }
 
 // stray takes what is known to come without a proof. What fails to be looked at is none of it.
 func (h *Handler) stray(s *Source, d Delivery) bool {
-	if s.mapping == nil || !s.shakes.unproven() || len(d.Body) > maxShake {
+	if s.mapping == nil || len(s.shakes.strays)+len(s.shakes.captures) == 0 || len(d.Body) > maxShake {
 		return false
 	}
 	in, err := s.input(d, Verified{})
@@ -158,9 +159,6 @@ func (h *Handler) stray(s *Source, d Delivery) bool {
 	}
 	return false
 }
-
-// unproven reports whether anything may come without a proof.
-func (h handshakes) unproven() bool { return len(h.strays)+len(h.captures) > 0 }
 
 // settled reports whether a verified delivery only tries the connection.
 func (s *Source) settled(in mapping.Input, v Verified) (bool, error) {
