@@ -247,6 +247,12 @@ func TestSharedMailboxJoinsNobody(t *testing.T) {
 			t.Errorf("p%d: %q, want %q", i, got, want)
 		}
 	}
+	who := func(names ...string) string {
+		return w.identity(w.called("user.compromised", "x", ids(names...), w.clock, time.Time{})).Key
+	}
+	if who(desk, "login:p2") != who("login:p2") || who("login:p2") == who("login:p3") {
+		t.Error("whoever shares a mailbox is counted as somebody else")
+	}
 	for i := range 100 {
 		w.send(w.called("user.compromised", fmt.Sprint("n", i), ids(number, fmt.Sprintf("email:m%d@acme.example", i)), w.clock, time.Time{}))
 	}
