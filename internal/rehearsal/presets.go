@@ -73,7 +73,7 @@ func (s Suite) Run(c Case) (Outcome, error) {
 	if !ok {
 		return Outcome{}, fmt.Errorf("case: sources.yaml has no source %s, there are %s", c.Name(), strings.Join(slices.Sorted(maps.Keys(s.Sources)), ", "))
 	}
-	if spec.Verify.SetJWS != nil {
+	if takesSET(spec.Verify) {
 		return runSET(spec, c)
 	}
 	source, err := s.made[spec.Name]()

@@ -46,7 +46,7 @@ func (k *kept) PublishFault(_ context.Context, f events.Fault) error {
 
 // Run plays a case through a source.
 func Run(spec ingest.SourceSpec, c Case) (Outcome, error) {
-	if spec.Verify.SetJWS != nil {
+	if takesSET(spec.Verify) {
 		return runSET(spec, c)
 	}
 	source, err := ingest.NewSource(spec)

@@ -6,12 +6,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/go-jose/go-jose/v4"
 
 	"keyturn/internal/config"
 	"keyturn/internal/ingest"
 )
+
+// takesSET reports whether every delivery of a source is a security event token, perhaps with another proof beside it.
+func takesSET(v config.Verify) bool {
+	return v.SetJWS != nil || slices.ContainsFunc(v.AllOf, takesSET)
+}
 
 // runSET plays a case through a source of security event tokens.
 func runSET(spec ingest.SourceSpec, c Case) (Outcome, error) {
@@ -21,15 +27,24 @@ func runSET(spec ingest.SourceSpec, c Case) (Outcome, error) {
 	}
 	defer issuer.close()
 	spec.Verify = issuer.verify(spec.Verify)
-	if !c.Unsigned {
-		if c.Body, err = issuer.token(c.Body); err != nil {
-			return Outcome{}, err
-		}
-		c.Unsigned = true
-	}
 	source, err := ingest.NewSource(spec)
 	if err != nil {
 		return Outcome{}, err
+	}
+	if c.Unsigned {
+		return run(source, spec, c)
+	}
+	if c.Body, err = issuer.token(c.Body); err != nil {
+		return Outcome{}, err
+	}
+	// What stands beside the token is signed as ever.
+	switch rest := slices.DeleteFunc(spec.Verify.AllOf, takesSET); len(rest) {
+	case 0:
+		c.Unsigned = true
+	case 1:
+		spec.Verify = rest[0]
+	default:
+		spec.Verify = config.Verify{AllOf: rest}
 	}
 	return run(source, spec, c)
 }
@@ -71,11 +86,18 @@ func newSampleIssuer() (*sampleIssuer, error) {
 
 func (i *sampleIssuer) close() { _ = os.Remove(i.keys) }
 
-// verify is the proof of a source that takes this issuer's keys for those of its own.
+// verify is a proof that takes this issuer's keys for those of its own.
 func (i *sampleIssuer) verify(v config.Verify) config.Verify {
-	changed := *v.SetJWS
-	changed.JWKS, changed.Algs = i.keys, []string{string(jose.EdDSA)}
-	return config.Verify{SetJWS: &changed}
+	if v.SetJWS != nil {
+		changed := *v.SetJWS
+		changed.JWKS, changed.Algs = i.keys, []string{string(jose.EdDSA)}
+		v.SetJWS = &changed
+	}
+	v.AllOf = slices.Clone(v.AllOf)
+	for n, one := range v.AllOf {
+		v.AllOf[n] = i.verify(one)
+	}
+	return v
 }
 
 // token signs claims as RFC 8417 says.
