@@ -69,6 +69,9 @@ func (u *oktaUser) find(ctx context.Context) (foundUser, error) {
 	if err := u.all.spare(f.ID, u.id != "", oktaNames(f.User)); err != nil {
 		return f, err
 	}
+	if err := u.spareOwner(ctx, f.ID); err != nil {
+		return f, err
+	}
 	if f.TransitioningToStatus != "" {
 		return f, &apiclient.Error{Op: "okta.getUser", Err: errors.New("the user is on its way to another status")}
 	}
@@ -80,6 +83,17 @@ func (u *oktaUser) find(ctx context.Context) (foundUser, error) {
 	}
 	f.seen = []ledger.Fact{{What: "user " + f.ID + " status", Value: status}, {What: "user " + f.ID + " found by", Value: f.by}}
 	return f, nil
+}
+
+// spareOwner refuses the account that made the API token of this connection: the token dies with it, and with the token
+// everything that is still to be done here (vendor page create-an-api-token).
+func (u *oktaUser) spareOwner(ctx context.Context, id string) error {
+	owner, err := u.client.Owner(ctx)
+	if err != nil || owner != id {
+		return err
+	}
+	return advise(fmt.Errorf("the user %s made the API token of this connection", id),
+		"protected principal: nothing at this connection works without that account; have the connection sign in as a service app first, then redrive")
 }
 
 // resolve finds the user by the identifiers of the event, the surest first, and refuses one that contradicts them.

@@ -3,15 +3,19 @@ package actions_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"keyturn/internal/actions"
+	"keyturn/internal/apiclient"
+	"keyturn/internal/apiclient/okta"
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 	"keyturn/internal/playbook"
 	"keyturn/internal/sandbox"
+	"keyturn/internal/secret"
 )
 
 // protecting makes the guard of a configuration that protects these principals.
@@ -202,4 +206,22 @@ func TestProtectedDeviceIsSpared(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	o.onlyDeleted(before)
+}
+
+// TestMakerOfTheTokenIsSpared: the account whose API token the connection signs in with, though nobody listed it.
+func TestMakerOfTheTokenIsSpared(t *testing.T) {
+	o := newOrg(t, 0, sandbox.Options{})
+	token := o.sb.AddAPIToken(sandbox.APITokenSpec{Name: "keyturn", CreatorID: o.acme.Leaver.OktaID})
+	client, err := okta.New(okta.Options{BaseURL: sandbox.OktaURL(sandbox.InProcessURL), SSWS: secret.New(token),
+		Wiring: apiclient.Wiring{Transport: o, Now: func() time.Time { return o.now }, Rand: func() float64 { return 0.5 }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.clients.Okta = client
+	o.run(act("s", "okta.suspend_user", map[string]any{"user": ref(o.acme.Leaver)}),
+		act("t", "okta.suspend_user", map[string]any{"user": ref(o.acme.NextDay)}))
+	if f := o.ends("s", ledger.Dead).Evidence.Failure; !strings.HasPrefix(f.Suggestion, "protected principal: nothing at this connection works") {
+		t.Errorf("%+v", f)
+	}
+	o.ends("t", ledger.Verified)
 }

@@ -73,11 +73,10 @@ func (t *turn) obey(ctx context.Context, c events.Command) (string, error) {
 	if !token(c.Target) {
 		return "nothing has such an id", nil
 	}
-	if c.Verb == events.Pause || c.Verb == events.Resume {
-		return t.pause(ctx, c)
-	}
 	caseID, _, action := strings.Cut(c.Target, ":")
 	switch {
+	case c.Verb == events.Pause || c.Verb == events.Resume:
+		return t.pause(ctx, c)
 	case c.Verb == events.Unmerge:
 		return t.unmerge(ctx, c)
 	case c.Verb == events.RedriveVerb && action:
@@ -91,6 +90,11 @@ func (t *turn) obey(ctx context.Context, c events.Command) (string, error) {
 	case c.Verb != events.Approve && c.Verb != events.Deny && c.Verb != events.Cancel:
 		return fmt.Sprintf("%q is no command for the planner", c.Verb), nil
 	}
+	return t.onPlan(ctx, c)
+}
+
+// onPlan does what a command asks for about the plan of a case.
+func (t *turn) onPlan(ctx context.Context, c events.Command) (string, error) {
 	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(c.Target))
 	if err != nil {
 		return "", err

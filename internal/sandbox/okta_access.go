@@ -112,7 +112,7 @@ func oktaAPIToken(c *call, token string) *reply {
 	if !ok {
 		return refuse(oktaFailure(c, http.StatusUnauthorized))
 	}
-	c.who = principal{name: "ssws:" + t.Name, all: true}
+	c.who = principal{name: "ssws:" + t.Name, all: true, user: t.CreatorID}
 	return nil
 }
 

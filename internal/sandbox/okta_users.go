@@ -9,8 +9,12 @@ import (
 )
 
 // oktaGetUser finds by id, login or short name; it finds users of every status.
+// "me" is the user who made the API token that the call is made with.
 func oktaGetUser(c *call) reply {
 	u := c.w.okta.byLogin(c.param(0))
+	if c.param(0) == "me" {
+		u = c.w.okta.users[c.who.user]
+	}
 	if u == nil {
 		return oktaNotFound(c, c.param(0), "User")
 	}

@@ -65,7 +65,7 @@ type principal struct {
 	scopes map[string]bool
 	all    bool   // every Okta right
 	role   string // ASA role
-	user   string // ASA user name, Mosaic client id
+	user   string // id of the Okta user who made an API token, ASA user name, Mosaic client id
 }
 
 // change notes an effect. It happens after the handler has returned, all of a

@@ -42,7 +42,8 @@ type ServiceApp struct {
 
 // Client calls one org. Make it with New. It is cheap to copy: WithGate.
 type Client struct {
-	api apiclient.Client
+	api   apiclient.Client
+	owner *owner // of the credential; shared by all copies
 }
 
 // tokenEarly is how long before its end a service app's token is renewed. It lives an hour (vendor page
@@ -60,7 +61,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("okta: %w", err)
 	}
-	return &Client{api: apiclient.Client{
+	return &Client{owner: &owner{none: o.SSWS.IsZero()}, api: apiclient.Client{
 		Base: base, Transport: w.Transport, Auth: auth, Gate: w.Gate, UserAgent: w.UserAgent(),
 		RequestID: []string{"X-Okta-Request-Id"},
 		Bucket:    bucket, Budget: budget(w.Rand), Classify: classify, Stale: stale,
@@ -72,7 +73,7 @@ func New(o Options) (*Client, error) {
 func (c *Client) WithGate(g apiclient.Gate) *Client {
 	api := c.api
 	api.Gate = g
-	return &Client{api: api}
+	return &Client{api: api, owner: c.owner}
 }
 
 // Probe makes a harmless read, to see whether the credential works: listUsers with a limit of one. It is nil, or
