@@ -158,7 +158,7 @@ func (a *app) rulesOf(ctx context.Context, s *session, dir string) (rules, error
 // rehearse puts what was judged into the form that is printed.
 func rehearse(e events.Event, given rules, j replay.Judged) rehearsed {
 	r := rehearsed{Event: e.Name(), Case: e.Case(), Principal: e.Subject, Class: cmp.Or(j.Plan.Class, e.Class), EffectiveAt: e.EffectiveAt,
-		From: given.from, Config: given.Version(), State: j.State, Why: j.Why, Playbooks: []string{}, Actions: []rehearsedAction{},
+		From: given.from, Config: given.Version(), State: j.Alone().State, Why: j.Alone().Why, Playbooks: []string{}, Actions: []rehearsedAction{},
 		DryRuns: j.Plan.DryRuns}
 	r.Playbooks = append(r.Playbooks, j.Plan.Playbooks...)
 	for _, action := range j.Plan.Actions {
@@ -176,9 +176,9 @@ func rehearse(e events.Event, given rules, j replay.Judged) rehearsed {
 
 // compare adds what the playbooks in force make of the same event.
 func (r *rehearsed) compare(active rules, then, now replay.Judged) {
-	d := &rehearsedDiff{From: active.from, Config: active.Version(), State: then.State, Why: then.Why, Changes: []replay.Change{}}
+	d := &rehearsedDiff{From: active.from, Config: active.Version(), State: then.Alone().State, Why: then.Alone().Why, Changes: []replay.Change{}}
 	d.Changes = append(d.Changes, replay.Compare(then.Outcome, now.Outcome)...)
-	d.Same = len(d.Changes) == 0 && then.State == now.State
+	d.Same = len(d.Changes) == 0 && then.Alone().State == now.Alone().State
 	r.Diff = d
 }
 

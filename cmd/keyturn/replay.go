@@ -108,7 +108,7 @@ func (a *app) replay(ctx context.Context, since time.Time, dir, against string) 
 		unread = errors.Join(unread, err)
 		return p
 	}
-	h.Brake(s.counts(ctx), func(c replay.Case) bool { return past(c).Apart() != "" })
+	h.Count(s.counts(ctx), func(c replay.Case) bool { return past(c).Apart() != "" })
 	r.Compare(h, 0, func(c replay.Case) (replay.Outcome, string) {
 		p := past(c)
 		if apart := p.Apart(); apart != "" {

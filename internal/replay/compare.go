@@ -144,6 +144,9 @@ type CaseDiff struct {
 type Past struct {
 	State   string // of the plan
 	Outcome *Outcome
+
+	open   bool // the rules may decide again
+	paused bool // an operator stopped it before they could
 }
 
 // Compare fills in the report: then gives the outcome that a case is compared with, and which of Case.Outcomes is now

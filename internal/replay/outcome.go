@@ -7,6 +7,7 @@
 package replay
 
 import (
+	"fmt"
 	"hash/maphash"
 	"strings"
 
@@ -71,11 +72,29 @@ var seed = maphash.MakeSeed()
 
 func sum(text string) uint64 { return maphash.String(seed, text) }
 
-// Judged is what playbooks make of one event before anything is counted, with the plan itself.
+// Judged is what playbooks make of one event before anything is counted and anybody else is heard, with the plan itself.
 type Judged struct {
 	Outcome
-	Plan   events.Plan
-	Brakes []playbook.Brake // those that count it
+	Plan    events.Plan
+	Confirm []playbook.Confirmation // whose word it needs as well
+	Brakes  []playbook.Brake        // those that count it
+}
+
+// Alone is what becomes of an event that nobody else has spoken of.
+func (j Judged) Alone() Outcome {
+	if len(j.Confirm) == 0 {
+		return j.Outcome
+	}
+	return j.over(unheard(j.Confirm[0]))
+}
+
+// unheard says what is missing when nobody confirms, as the planner does.
+func unheard(rule playbook.Confirmation) string {
+	from := "another source"
+	if len(rule.Sources) > 0 {
+		from = strings.Join(rule.Sources, " or ")
+	}
+	return fmt.Sprintf("%s must say the same within %s", from, rule.Within)
 }
 
 // Judge applies the rules to one event. future says that it takes effect later than it is looked at: then the guards
@@ -100,12 +119,10 @@ func Judge(r Rules, e events.Event, future bool) Judged {
 		j.State, j.Why = Refused, v.Protected+" is protected"
 	case future:
 		j.State = Scheduled
-	case len(v.Confirm) > 0 && v.Approvers == 0:
-		j.State, j.Why, j.Brakes = Held, "another source must say the same", v.Brakes
 	case v.Approvers > 0:
-		j.State, j.Why, j.Brakes = Held, v.Why, v.Brakes
+		j.State, j.Why, j.Confirm, j.Brakes = Held, v.Why, v.Confirm, v.Brakes
 	default:
-		j.Brakes = v.Brakes
+		j.Confirm, j.Brakes = v.Confirm, v.Brakes
 	}
 	return j
 }

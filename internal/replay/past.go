@@ -21,26 +21,41 @@ func NewPlans() *Plans { return &Plans{past: map[string]Past{}} }
 // planBody is what of a plan's record is compared.
 type planBody struct {
 	Actions []events.Action `json:"actions"`
+	Hold    *struct {
+		Unheard bool              `json:"unheard"` // it waits for a second source
+		Pauses  []string          `json:"pauses"`  // an operator has stopped it
+		Given   []json.RawMessage `json:"given"`   // what people said to it
+	} `json:"hold"`
 }
 
-// Add takes the next record of a case's plan: its state, its reason and its body. A plan that was held and let go was
-// held by the rules; one that waits for its day is what it was shown as, until that day's decision.
+// open reports whether the decision is not the last that the rules have to say: an event of another source, or the end
+// of a pause, lets them decide again.
+func (b planBody) open(s State) bool {
+	return s == Scheduled || s == Held && b.Hold != nil && (b.Hold.Unheard || len(b.Hold.Pauses) > 0)
+}
+
+// Add takes the next record of a case's plan: its state, its reason and its body. A plan that was held and let go by
+// people was held by the rules; one that waits for its day, or for a second source, is what it is shown as until then.
 func (p *Plans) Add(caseID, state, why string, body []byte) error {
 	p.mu.Lock()
 	before, known := p.past[caseID]
 	p.mu.Unlock()
-	now := Past{State: state, Outcome: before.Outcome}
-	decided := known && before.Outcome != nil && before.Outcome.State != Scheduled
+	now := Past{State: state, Outcome: before.Outcome, open: before.open, paused: before.paused}
 	switch s := State(state); s {
 	case Planned, Held, Refused, Scheduled:
-		if decided {
+		if known && before.Outcome != nil && !before.open {
 			break
 		}
 		var b planBody
 		if err := json.Unmarshal(body, &b); err != nil {
 			return fmt.Errorf("plan of case %s: %w", caseID, err)
 		}
+		if s == Planned && b.Hold != nil && len(b.Hold.Given) > 0 && before.Outcome != nil && before.Outcome.State == Held {
+			now.open = false // people let it go
+			break
+		}
 		now.Outcome = &Outcome{State: s, Why: why, Steps: Steps(b.Actions)}
+		now.open, now.paused = b.open(s), b.Hold != nil && len(b.Hold.Pauses) > 0
 	}
 	p.mu.Lock()
 	p.past[caseID] = now
@@ -68,6 +83,8 @@ func (p Past) Apart() string {
 	switch {
 	case p.Outcome == nil && p.State == "":
 		return "undecided"
+	case p.paused:
+		return "paused"
 	case p.Outcome == nil, p.State == "superseded", p.State == "conflict", p.State == "cancelled" && p.Outcome.State == Scheduled:
 		return p.State
 	}

@@ -24,6 +24,7 @@ type Case struct {
 	ID        string
 	Hash      string // events.Event.ContentHash
 	Event     string // its name in the catalogue
+	Source    string // the configured source, or its dedup_scope
 	Principal string
 	Accepted  time.Time
 	At        time.Time // when it is decided for good: when it was accepted, or takes effect
@@ -47,7 +48,7 @@ const batch = 256
 
 // Play judges every message of the history by all of the rules, on all cores. read hands the messages over, in the
 // order in which they were stored. now is the time that no event has to wait for: what takes effect later is scheduled.
-// Nothing is counted yet: see Brake.
+// Nothing is counted yet: see Count.
 func Play(ctx context.Context, rules []Rules, now time.Time, read func(ctx context.Context, hand func(Message) error) error) (History, error) {
 	type work struct {
 		n    int
@@ -113,7 +114,7 @@ func play(rules []Rules, now time.Time, m Message) Case {
 	if e.Time.IsZero() {
 		e.Time = m.Stored
 	}
-	c := Case{ID: e.Case(), Hash: e.ContentHash(), Event: e.Name(), Principal: e.Subject, Accepted: m.Stored, At: m.Stored,
+	c := Case{ID: e.Case(), Hash: e.ContentHash(), Event: e.Name(), Source: e.Scope, Principal: e.Subject, Accepted: m.Stored, At: m.Stored,
 		ids: events.PersonIdentifiers(e), judged: make([]Judged, len(rules))}
 	if e.EffectiveAt.After(c.At) {
 		c.At = e.EffectiveAt
@@ -150,23 +151,22 @@ func gather(done [][]Case) History {
 	return h
 }
 
-// Brake lets the brakes of every one of the rules count through the history, and fills in the outcomes. What is apart
-// does not count: nothing would have been done for it.
-func (h *History) Brake(counts Counts, apart func(c Case) bool) {
-	for i := range h.Cases {
-		c := &h.Cases[i]
-		c.Outcomes = make([]Outcome, len(c.judged))
-	}
+// Count lets the guards of every one of the rules that look beyond one event go through the history, and fills in the
+// outcomes: brakes, and the word of a second source. What is apart neither counts nor is heard: nothing would have been
+// done for it.
+func (h *History) Count(counts Counts, apart func(c Case) bool) {
 	if len(h.Cases) == 0 {
 		return
 	}
+	for i := range h.Cases {
+		h.Cases[i].Outcomes = make([]Outcome, len(h.Cases[i].judged))
+	}
 	for r := range h.Cases[0].judged {
-		w := newWheels(counts)
-		for i := range h.Cases {
-			c := &h.Cases[i]
-			c.Outcomes[r] = c.judged[r].Outcome
-			if !apart(*c) {
-				c.Outcomes[r] = c.judged[r].over(w.ask(c, c.judged[r].Brakes))
+		w := walk{cases: h.Cases, rules: r, wheels: newWheels(counts), spoke: map[string][]int{}, waiting: map[string][]int{}}
+		for i, c := range h.Cases {
+			h.Cases[i].Outcomes[r] = c.judged[r].Outcome
+			if !apart(c) {
+				w.step(i)
 			}
 		}
 	}

@@ -91,7 +91,7 @@ func played(t *testing.T, text string, list ...Message) History {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Brake(nil, func(Case) bool { return false })
+	h.Count(nil, func(Case) bool { return false })
 	return h
 }
 
@@ -108,7 +108,9 @@ func states(h History) string {
 // the planner would believe.
 func TestBrakesCountInTheTimeOfTheEvents(t *testing.T) {
 	const two = offboard + "guards: {brake: [{on: [user.terminated], max: 2, per: 1h, then: hold}]}\n"
-	at := func(n, minutes int) Message { return stored(t, leaver(fmt.Sprintf("e%d-%d", n, minutes), email(n)), minutes) }
+	at := func(n, minutes int) Message {
+		return stored(t, leaver(fmt.Sprintf("e%d-%d", n, minutes), email(n)), minutes)
+	}
 	for _, c := range []struct {
 		name string
 		list []Message
@@ -136,17 +138,52 @@ func TestBrakesCountInTheTimeOfTheEvents(t *testing.T) {
 	}
 }
 
+// TestConfirmationInTheTimeOfTheEvents: what a second source says within the window lets both go on, whoever was first;
+// the same source, another person, too late, or nobody leaves them held, and uses up no brake.
+func TestConfirmationInTheTimeOfTheEvents(t *testing.T) {
+	const confirmed = offboard + `guards:
+  confirm_by: [{on: [user.terminated], within: 1h}]
+  brake: [{on: [user.terminated], max: 1, per: 1h, then: hold}]
+`
+	says := func(source string, n, minutes int) Message {
+		e := leaver(fmt.Sprintf("%s-%d-%d", source, n, minutes), email(n))
+		e.Scope = source
+		return stored(t, e, minutes)
+	}
+	for _, c := range []struct {
+		name string
+		list []Message
+		want string
+	}{
+		{"nobody", []Message{says("hr", 1, 0)}, "held"},
+		{"another source", []Message{says("hr", 1, 0), says("it", 1, 60)}, "planned planned"},
+		{"too late", []Message{says("hr", 1, 0), says("it", 1, 61)}, "held held"},
+		{"the same source", []Message{says("hr", 1, 0), says("hr", 1, 1)}, "held held"},
+		{"about somebody else", []Message{says("hr", 1, 0), says("it", 2, 1)}, "held held"},
+		{"the brake counts what is confirmed", []Message{says("hr", 1, 0), says("hr", 2, 1), says("it", 2, 2), says("it", 1, 3)},
+			"held planned planned held"},
+	} {
+		if got := states(played(t, confirmed, c.list...)); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+	alone := Judge(rules(t, confirmed), leaver("e", email(1)), false).Alone()
+	if alone.State != Held || !strings.Contains(alone.Why, "another source must say the same within 1h0m0s") {
+		t.Errorf("alone: %+v", alone)
+	}
+}
+
 // TestBrakeOfAShareNeedsItsCount: who cannot be counted holds everything, as in the planner.
 func TestBrakeOfAShareNeedsItsCount(t *testing.T) {
 	c := Case{Principal: "user:1", At: monday}
 	b := playbook.Brake{Name: "b", Per: time.Hour, Share: &playbook.Share{Percent: 50, Of: playbook.Count{Connection: "okta-prod", What: "active_users"}}}
-	if why := newWheels(nil).ask(&c, []playbook.Brake{b}); !strings.Contains(why, "not known how many active users okta-prod has") {
+	if why := newWheels(nil).ask(&c, monday, []playbook.Brake{b}); !strings.Contains(why, "not known how many active users okta-prod has") {
 		t.Errorf("unknown: %q", why)
 	}
 	w := newWheels(func(playbook.Count) (int, bool) { return 2, true })
 	for i, want := range []bool{true, false} {
 		c := Case{Principal: fmt.Sprintf("user:%d", i), At: monday}
-		if why := w.ask(&c, []playbook.Brake{b}); (why == "") != want {
+		if why := w.ask(&c, monday, []playbook.Brake{b}); (why == "") != want {
 			t.Errorf("%d: %q", i, why)
 		}
 	}
@@ -305,6 +342,30 @@ func TestPast(t *testing.T) {
 		}
 		if c.apart == "" && (past.Outcome.State != c.want || len(past.Outcome.Steps) != 1) {
 			t.Errorf("%s: %+v, want %s", c.states, past.Outcome, c.want)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		bodies []string // of records, each behind its state
+		want   State
+		apart  string
+	}{
+		{"confirmed", []string{`held {"hold":{"unheard":true}}`, `planned {}`}, Planned, ""},
+		{"let go unconfirmed", []string{`held {"hold":{"unheard":true}}`, `planned {"hold":{"unheard":true,"given":[{}]}}`}, Held, ""},
+		{"never confirmed", []string{`held {"hold":{"unheard":true}}`, `cancelled {}`}, Held, ""},
+		{"paused, then held by the rules", []string{`held {"hold":{"pauses":["everything"]}}`, `held {"hold":{}}`, `planned {}`}, Held, ""},
+		{"paused still", []string{`held {"hold":{"pauses":["everything"]}}`}, "", "paused"},
+	} {
+		p := NewPlans()
+		for _, rec := range c.bodies {
+			state, body, _ := strings.Cut(rec, " ")
+			if err := p.Add("c1", state, "why", []byte(body)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		past, _ := p.Of("c1")
+		if past.Apart() != c.apart || c.apart == "" && past.Outcome.State != c.want {
+			t.Errorf("%s: %+v, apart %q", c.name, past.Outcome, past.Apart())
 		}
 	}
 	if err := NewPlans().Add("c1", "planned", "", []byte("{")); err == nil {
