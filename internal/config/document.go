@@ -248,23 +248,6 @@ func (d *document) secret(at path, s string) secret.Value {
 	return v
 }
 
-// secrets resolves a list of references and checks each secret.
-func (d *document) secrets(at path, list []string, check func(secret.Value) string) []secret.Value {
-	var values []secret.Value
-	for i, s := range list {
-		here := at.to(strconv.Itoa(i))
-		v := d.secret(here, s)
-		if v.IsZero() {
-			continue
-		}
-		if wrong := check(v); wrong != "" {
-			d.fault(here, "the secret %s", wrong)
-		}
-		values = append(values, v)
-	}
-	return values
-}
-
 // duration reads a span of time such as 90s, 1h30m or 7d; an absent one is the fallback.
 func (d *document) duration(at path, s string, fallback time.Duration) time.Duration {
 	if s == "" {
