@@ -175,6 +175,11 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, start time.Time
 		// The body is not waited for, and what may still come of it ends with the connection.
 		return s.refusal(err).with("Connection", "close")
 	}
+	return h.receive(w, r, s, d, rec)
+}
+
+// receive reads the body, and does what is to be done with the delivery once it is proven.
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request, s *Source, d Delivery, rec *record) answer {
 	h.metrics.inFlight.Inc()
 	defer h.metrics.inFlight.Dec()
 	body, done, err := h.bodies.read(w, r)
@@ -195,11 +200,11 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, start time.Time
 	d.Body = body
 	verified, err := s.verifier.Verify(d)
 	if err != nil {
-		rec.err = err
 		if h.stray(s, d) {
 			rec.handshake = true
 			return s.accepted(nil, "")
 		}
+		rec.err = err
 		return s.refusal(err)
 	}
 	rec.key, rec.verified = verified.Key, true

@@ -58,13 +58,7 @@ func (s *Source) Try(d Delivery) (Tried, error) {
 	if t.Handshake, err = s.settled(in, v); t.Handshake || err != nil {
 		return t, err
 	}
-	in.Trace = func(item int, name, source string, value any, err error) {
-		one := Value{Item: item, Name: name, Source: source, Value: value}
-		if err != nil {
-			one.Error = err.Error()
-		}
-		t.Values = append(t.Values, one)
-	}
+	in.Trace = t.note
 	m, err := s.events(in, d)
 	t.Items, t.Unknown, t.Skipped, t.Events = m.result.Items, m.result.Unknown, m.result.Skipped, m.events
 	for _, f := range m.faults {
@@ -74,6 +68,15 @@ func (s *Source) Try(d Delivery) (Tried, error) {
 		err = errors.Join(err, errUnknownWord)
 	}
 	return t, err
+}
+
+// note is a mapping.Trace.
+func (t *Tried) note(item int, name, source string, value any, err error) {
+	one := Value{Item: item, Name: name, Source: source, Value: value}
+	if err != nil {
+		one.Error = err.Error()
+	}
+	t.Values = append(t.Values, one)
 }
 
 // tryCode maps by a preset that is code.

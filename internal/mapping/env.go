@@ -9,6 +9,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
@@ -32,8 +33,11 @@ const (
 // maxParts is how many arguments digest takes.
 const maxParts = 8
 
-// newEnv makes the environment of a mapping's expressions. The body is of no type that is known before it comes.
-func newEnv() (*cel.Env, error) {
+// newEnv gives the environment of a mapping's expressions, which is made once. It is never changed: variables extend it.
+var newEnv = sync.OnceValues(makeEnv)
+
+// makeEnv makes it. The body is of no type that is known before it comes.
+func makeEnv() (*cel.Env, error) {
 	texts := cel.MapType(cel.StringType, cel.StringType)
 	options := append(expr.Limits(),
 		cel.OptionalTypes(),

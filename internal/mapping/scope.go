@@ -1,0 +1,234 @@
+package mapping
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
+)
+
+// scope is what the names in an expression stand for: a cel activation for one item at a time.
+type scope struct {
+	ctx      context.Context
+	m        *Mapping
+	body     ref.Val
+	header   ref.Val
+	query    ref.Val
+	verified ref.Val
+	received ref.Val
+	trace    Trace
+
+	at   int
+	item ref.Val
+	vars []ref.Val // nil = not asked for yet
+}
+
+func newScope(ctx context.Context, m *Mapping, in Input) *scope {
+	native := types.DefaultTypeAdapter.NativeToValue
+	if in.Header == nil {
+		in.Header = map[string]string{}
+	}
+	if in.Query == nil {
+		in.Query = map[string]string{}
+	}
+	if in.Verified == nil {
+		in.Verified = map[string]any{}
+	}
+	s := &scope{
+		ctx: ctx, m: m, body: native(in.Body), header: native(in.Header), query: native(in.Query),
+		verified: native(in.Verified), received: types.Timestamp{Time: in.Received}, trace: in.Trace,
+	}
+	s.begin(-1, types.NullValue)
+	return s
+}
+
+func (s *scope) begin(at int, item ref.Val) {
+	s.at, s.item = at, item
+	if s.vars == nil || len(s.m.vars) > 0 {
+		s.vars = make([]ref.Val, len(s.m.vars))
+	}
+}
+
+// ResolveName gives what a name stands for. A variable is evaluated when it is first asked for.
+func (s *scope) ResolveName(name string) (any, bool) {
+	switch name {
+	case nameBody:
+		return s.body, true
+	case nameItem:
+		return s.item, true
+	case nameHeader:
+		return s.header, true
+	case nameQuery:
+		return s.query, true
+	case nameVerified:
+		return s.verified, true
+	case nameReceived:
+		return s.received, true
+	}
+	i, ok := s.m.index[name]
+	if !ok {
+		return nil, false
+	}
+	if s.vars[i] == nil {
+		v, err := s.eval(s.m.vars[i].run)
+		if err != nil {
+			v = types.WrapErr(err)
+		}
+		s.vars[i] = v
+	}
+	return s.vars[i], true
+}
+
+// named is what a name stands for, as if it were evaluated.
+func (s *scope) named(name string) (ref.Val, error) {
+	v, _ := s.ResolveName(name)
+	if failed, ok := v.(*types.Err); ok {
+		return nil, failed.Unwrap()
+	}
+	return v.(ref.Val), nil
+}
+
+// Parent is nobody.
+func (s *scope) Parent() cel.Activation { return nil }
+
+var _ cel.Activation = (*scope)(nil)
+
+// eval evaluates one expression for the item.
+func (s *scope) eval(p *program) (ref.Val, error) {
+	out, err := p.constant, error(nil)
+	switch {
+	case p.ident != "":
+		out, err = s.named(p.ident)
+	case out == nil:
+		out, err = p.Eval(s.ctx, s)
+	}
+	if s.trace != nil {
+		s.show(p, out, err)
+	}
+	return out, err
+}
+
+func (s *scope) show(p *program, out ref.Val, err error) {
+	var shown any
+	if err == nil {
+		if shown, err = plain(out); err != nil {
+			shown, err = fmt.Sprint(out.Type().TypeName()), nil
+		}
+	}
+	s.trace(s.at, p.name, p.Source(), shown, err)
+}
+
+// items splits the delivery.
+func (s *scope) items() ([]ref.Val, error) {
+	if s.m.split == nil {
+		return []ref.Val{s.body}, nil
+	}
+	out, err := s.eval(s.m.split)
+	if err != nil {
+		return nil, err
+	}
+	list, ok := out.(traits.Lister)
+	if !ok {
+		return nil, s.m.split.Fault("gives no list")
+	}
+	n, _ := list.Size().(types.Int)
+	if n > MaxItems {
+		return nil, s.m.split.Fault("gives " + strconv.FormatInt(int64(n), 10) + " items, at most " + strconv.Itoa(MaxItems) + " are taken")
+	}
+	items := make([]ref.Val, 0, n)
+	for it := list.Iterator(); it.HasNext() == types.True; {
+		items = append(items, it.Next())
+	}
+	return items, nil
+}
+
+// item1 maps one item.
+func (s *scope) item1() (Draft, outcome, error) {
+	if ok, err := s.holds(s.m.when); !ok || err != nil {
+		return Draft{}, skipped, err
+	}
+	word, err := s.text(s.m.of)
+	if err != nil {
+		return Draft{}, made, err
+	}
+	r := s.m.rows[word]
+	if r == nil {
+		return Draft{}, unknown, nil
+	}
+	if r.ignored {
+		return Draft{}, skipped, nil
+	}
+	if ok, err := s.holds(r.when); !ok || err != nil {
+		return Draft{}, skipped, err
+	}
+	d, err := s.draft(r)
+	return d, made, err
+}
+
+func (s *scope) draft(r *row) (d Draft, err error) {
+	d.Type, d.Source = r.event, s.m.source
+	if d.ID, err = s.first(r.ids); err != nil {
+		return d, err
+	}
+	if r.source != nil {
+		if d.Source, err = s.text(r.source); err != nil {
+			return d, err
+		}
+	}
+	if d.Time, err = s.instant(r.time); err != nil {
+		return d, err
+	}
+	if d.EffectiveAt, err = s.instant(r.effect); err != nil {
+		return d, err
+	}
+	if r.class != nil {
+		if d.Class, err = s.text(r.class); err != nil {
+			return d, err
+		}
+	}
+	d.Data, err = s.encode(r.data)
+	return d, err
+}
+
+// holds evaluates a condition; none holds always.
+func (s *scope) holds(p *program) (bool, error) {
+	if p == nil {
+		return true, nil
+	}
+	out, err := s.eval(p)
+	if err != nil {
+		return false, err
+	}
+	b, ok := out.(types.Bool)
+	if !ok {
+		return false, p.Fault("is neither true nor false for this event")
+	}
+	return bool(b), nil
+}
+
+// first gives the first text that is not empty.
+func (s *scope) first(list []*program) (string, error) {
+	for _, p := range list {
+		if id, err := s.text(p); err != nil || id != "" {
+			return id, err
+		}
+	}
+	return "", list[len(list)-1].Fault("gives no text, nor does any before it: an event without an id cannot be told from its repeat")
+}
+
+// text evaluates an expression that gives a text. Nothing is the empty text, a whole number is its digits.
+func (s *scope) text(p *program) (string, error) {
+	out, err := s.eval(p)
+	if err != nil {
+		return "", err
+	}
+	t, ok := textOf(out)
+	if !ok {
+		return "", p.Fault("gives no text for this event")
+	}
+	return t, nil
+}
