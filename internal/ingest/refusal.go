@@ -21,7 +21,11 @@ func (s *Source) refusal(err error) answer {
 		return unavailable(retryAfter) // the next attempt may find the issuer's keys
 	}
 	if !s.sets {
-		return refuse(http.StatusUnauthorized, "")
+		a := refuse(http.StatusUnauthorized, "")
+		if s.challenge != "" {
+			a = a.with("WWW-Authenticate", s.challenge)
+		}
+		return a
 	}
 	return answer{status: http.StatusBadRequest, body: setError(err)}.with("Content-Language", "en")
 }
@@ -48,6 +52,17 @@ func setError(err error) *SETError {
 		}
 	}
 	return &SETError{Code: code, Description: err.Error()}
+}
+
+// challenge is what a refusal asks for (RFC 9110, section 11.6.1). Some clients give a password only when they are asked.
+func challenge(spec VerifySpec) string {
+	switch {
+	case spec.Uses("basic"):
+		return `Basic realm="keyturn", charset="UTF-8"`
+	case spec.Uses("oidc_bearer"):
+		return "Bearer"
+	}
+	return ""
 }
 
 // takesSET reports whether a delivery of this source is a security event token.

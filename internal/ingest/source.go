@@ -31,20 +31,21 @@ type SourceSpec struct {
 
 // Source is a sender, ready to be served.
 type Source struct {
-	name     string
-	scope    string
-	keys     int
-	sets     bool    // its deliveries are security event tokens
-	insecure bool    // it believes everybody
-	poller   *poller // nil = its tokens are only pushed
-	verifier Verifier
-	sampler  sampler
-	preset   Preset // nil where there is a mapping
-	mapping  *mapping.Mapping
-	shakes   handshakes
-	response config.Response
-	onFault  string
-	headers  []string // that the mapping or a handshake looks at
+	name      string
+	scope     string
+	keys      int
+	sets      bool    // its deliveries are security event tokens
+	insecure  bool    // it believes everybody
+	challenge string  // of a refusal; empty = none
+	poller    *poller // nil = its tokens are only pushed
+	verifier  Verifier
+	sampler   sampler
+	preset    Preset // nil where there is a mapping
+	mapping   *mapping.Mapping
+	shakes    handshakes
+	response  config.Response
+	onFault   string
+	headers   []string // that the mapping or a handshake looks at
 }
 
 // Name is the last part of the source's endpoint.
@@ -85,7 +86,7 @@ func NewSource(spec SourceSpec) (*Source, error) {
 	if s.preset = newPreset(spec); s.preset == nil && spec.Mapping == nil {
 		faults.add("preset", "is not one of: cloudevents, standard-webhooks; give a mapping")
 	}
-	s.sets, s.insecure = takesSET(spec.Verify), spec.Verify.None != nil
+	s.sets, s.insecure, s.challenge = takesSET(spec.Verify), spec.Verify.None != nil, challenge(spec.Verify)
 	s.verifier, s.keys = newVerifier(spec, &faults)
 	if spec.Poll != nil && !s.sets {
 		faults.add("poll", "fetches security event tokens, which this source cannot verify: verify by set_jws, or remove it")

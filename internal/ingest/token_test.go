@@ -138,6 +138,19 @@ func TestTokensOverHTTP(t *testing.T) {
 	}
 }
 
+// TestChallenge: a client that gives its password only when it is asked, as Java's does, is asked.
+func TestChallenge(t *testing.T) {
+	spec := tokenSource(tokenSpecs()["basic"])
+	f := open(t, Options{}, spec)
+	if got := f.do(f.plain("siem", "{}")); got.status != 401 || !strings.HasPrefix(got.header.Get("WWW-Authenticate"), `Basic realm="keyturn"`) {
+		t.Errorf("%d %v", got.status, got.header)
+	}
+	g := open(t, Options{}, hrSpec())
+	if got := g.do(g.plain("hr-relay", "{}")); got.header.Get("WWW-Authenticate") != "" {
+		t.Errorf("a signature is asked for: %v", got.header)
+	}
+}
+
 func TestBodyToken(t *testing.T) {
 	v := verifier(t, tokenSource(VerifySpec{BodyToken: &config.BodyToken{At: "item.clientState", Values: canaries()}}))
 	got, err := v.Verify(ask(t, "", "/hooks/siem"))
