@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -120,20 +121,32 @@ func playbooksIn(tb testing.TB, text string) string {
 	return dir
 }
 
-// BenchmarkReplay plays 100,000 events that were planned by the same playbooks, through the command line and all.
+// spent is the processor time of this process so far, the broker's in it.
+func spent(tb testing.TB) time.Duration {
+	tb.Helper()
+	var use syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+}
+
+// BenchmarkReplay plays 100,000 events that were planned by the same playbooks, through the command line and all. What
+// is promised is 30 s on two processors that do nothing else: less than 60 s of processor time, and no more than half
+// of it one after the other.
 func BenchmarkReplay(b *testing.B) {
 	const n = 100_000
 	p := newPast(b)
 	dir := "../../deploy/config"
 	p.add(dir, sampleEvents(n))
 	for b.Loop() {
-		began := time.Now()
+		began, cpu := time.Now(), spent(b)
 		code, out, errs := p.keyturn("replay", "--playbooks", dir, "--since", "all")
 		if !strings.HasPrefix(out, "100000 events") {
 			b.Fatalf("exit code %d: %s%s", code, out, errs)
 		}
-		b.Logf("%d events in %s, exit code %d\n%s", n, time.Since(began), code, out[:min(len(out), 1500)])
 		b.ReportMetric(float64(n)/time.Since(began).Seconds(), "events/s")
+		b.ReportMetric((spent(b) - cpu).Seconds(), "cpu-s/op")
 	}
 }
 
