@@ -109,7 +109,7 @@ func parseText(v ref.Val) ref.Val {
 	if err != nil {
 		return types.NewErr("not JSON")
 	}
-	return types.DefaultTypeAdapter.NativeToValue(tree)
+	return inOrder{}.NativeToValue(tree)
 }
 
 func lower(v ref.Val) ref.Val {

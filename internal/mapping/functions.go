@@ -34,11 +34,11 @@ func members(v ref.Val) ref.Val {
 	slices.Sort(names)
 	list := make([]ref.Val, len(names))
 	for i, name := range names {
-		list[i] = types.NewRefValMap(types.DefaultTypeAdapter, map[ref.Val]ref.Val{
+		list[i] = types.NewRefValMap(inOrder{}, map[ref.Val]ref.Val{
 			types.String("key"): types.String(name), types.String("value"): m.Get(types.String(name)),
 		})
 	}
-	return types.NewRefValList(types.DefaultTypeAdapter, list)
+	return types.NewRefValList(inOrder{}, list)
 }
 
 // day adds day(text): the day that stands in a time, 2026-12-31 of 2026-12-31T00:00:00Z, as it is written and whatever

@@ -28,7 +28,7 @@ type scope struct {
 }
 
 func newScope(ctx context.Context, m *Mapping, in Input) *scope {
-	native := types.DefaultTypeAdapter.NativeToValue
+	native := inOrder{}.NativeToValue
 	if in.Header == nil {
 		in.Header = map[string]string{}
 	}
