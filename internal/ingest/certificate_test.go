@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"log/slog"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -191,5 +193,38 @@ func TestListenerTLSFaults(t *testing.T) {
 	}
 	if c, err := ListenerTLS(config.PublicTLS{}); c != nil || err != nil {
 		t.Error(c, err)
+	}
+}
+
+// TestFailedHandshakesAreSampled: whoever speaks no TLS to a listener that does leaves a few lines, and no more.
+func TestFailedHandshakesAreSampled(t *testing.T) {
+	a := newAuthority(t, "p256")
+	var files config.PublicTLS
+	files.Cert, files.Key = a.files([]string{"keyturn.acme.example"})
+	secured, err := ListenerTLS(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := loopback(t)
+	var logs bytes.Buffer
+	log := slog.New(slog.NewJSONHandler(&lockedWriter{w: &logs}, nil))
+	s := NewServer(ServerOptions{Handler: http.NotFoundHandler(), Log: log, TLS: secured})
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	for range 5 * sampleLines {
+		resp, err := http.Get("http://" + l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		http.DefaultClient.CloseIdleConnections()
+	}
+	stop()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(logs.String(), `"msg":"public listener"`); n == 0 || n > 2*sampleLines {
+		t.Errorf("%d lines", n)
 	}
 }

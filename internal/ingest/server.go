@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -55,13 +57,28 @@ func NewServer(o ServerOptions) *Server {
 			WriteTimeout:      writeTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
-			ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+			ErrorLog:          log.New(&complaints{log: o.Log}, "", 0),
 		},
 	}
 }
 
 // errNotServing is what Ready says before the listeners are served and while they are drained.
 var errNotServing = errors.New("public listener is not serving")
+
+// complaints are what net/http has to say about connections, such as a handshake that failed: whoever can reach the
+// listener can cause them, so that only some are logged, and the rest counted.
+type complaints struct {
+	log     *slog.Logger
+	sampler sampler
+}
+
+// Write logs one complaint, or leaves it out.
+func (c *complaints) Write(line []byte) (int, error) {
+	if ok, leftOut := c.sampler.take(time.Now()); ok {
+		c.log.Warn("public listener", "error", strings.TrimSuffix(string(line), "\n"), "left_out", leftOut)
+	}
+	return len(line), nil
+}
 
 // Ready tells whether the server wants new deliveries: a check for /readyz.
 func (s *Server) Ready(context.Context) error {
