@@ -19,8 +19,8 @@ import (
 const sampleProtected = "user:break.glass@acme.example"
 
 // writeSample writes a configuration for the sandbox into dir, as an operator would write one for real tenants: three
-// files, and secrets in files of mode 0600 that they refer to. sources.yaml and playbooks.yaml stay as they are when
-// they are there already, so that what a person changed is kept; the connections follow the sandbox's address. brake is
+// files, the tests of the playbooks, and secrets in files of mode 0600 that they refer to. What is there already stays as
+// it is, so that what a person changed is kept; the connections follow the sandbox's address. brake is
 // how many terminations may pass in an hour; 0 = as many as in the default set.
 func writeSample(dir, origin string, c sandbox.Credentials, brake int) error {
 	secrets := filepath.Join(dir, "secrets")
@@ -28,10 +28,11 @@ func writeSample(dir, origin string, c sandbox.Credentials, brake int) error {
 		return fmt.Errorf("sample configuration: %w", err)
 	}
 	playbooks, err := samplePlaybooks(brake)
+	tests, terr := sampleText(config.PlaybookTestsFile)
 	for _, name := range []string{"siem", "bamboohr", "jamf", "alerts", "okta-hooks", "hris"} {
 		err = errors.Join(err, putOnce(filepath.Join(secrets, name), newSecret()))
 	}
-	return errors.Join(err,
+	return errors.Join(err, terr,
 		putOnce(filepath.Join(secrets, "hr-relay"), "whsec_"+newSecret()),
 		putOnce(filepath.Join(secrets, "onboarding"), "whsec_"+newSecret()),
 		put(filepath.Join(secrets, "okta.pem"), c.OktaApp.PrivateKey),
@@ -40,6 +41,7 @@ func writeSample(dir, origin string, c sandbox.Credentials, brake int) error {
 		putOnce(filepath.Join(dir, config.SourcesFile), sampleSources),
 		put(filepath.Join(dir, config.ConnectionsFile), sampleConnections(origin, c)),
 		putOnce(filepath.Join(dir, config.PlaybooksFile), playbooks),
+		putOnce(filepath.Join(dir, config.PlaybookTestsFile), tests),
 	)
 }
 
@@ -85,11 +87,10 @@ connections:
 
 // samplePlaybooks is the default set, with the sandbox's break-glass account as the protected one.
 func samplePlaybooks(brake int) (string, error) {
-	data, err := fs.ReadFile(deploy.Config, "config/"+config.PlaybooksFile)
+	text, err := sampleText(config.PlaybooksFile)
 	if err != nil {
-		return "", fmt.Errorf("sample configuration: %w", err)
+		return "", err
 	}
-	text := strings.ReplaceAll(string(data), "user:breakglass@acme.example", sampleProtected)
 	if brake > 0 {
 		const usual = "{on: [user.terminated], max: 25,"
 		if !strings.Contains(text, usual) {
@@ -98,6 +99,19 @@ func samplePlaybooks(brake int) (string, error) {
 		text = strings.Replace(text, usual, fmt.Sprintf("{on: [user.terminated], max: %d,", brake), 1)
 	}
 	return text, nil
+}
+
+// sampleText is a file of the default set, about the sandbox's break-glass account. An editor finds its schema by the
+// address: the file stands in no checkout.
+func sampleText(name string) (string, error) {
+	data, err := fs.ReadFile(deploy.Config, "config/"+name)
+	if err != nil {
+		return "", fmt.Errorf("sample configuration: %w", err)
+	}
+	return strings.NewReplacer("user:breakglass@acme.example", sampleProtected, "BreakGlass@acme.example", "Break.Glass@acme.example",
+		"$schema=../../schemas/config/playbooks.json", "$schema=https://keyturn.dev/schemas/config/playbooks/v1.json",
+		"$schema=../../schemas/config/playbooks_test.json", "$schema=https://keyturn.dev/schemas/config/playbooks_test/v1.json",
+	).Replace(string(data)), nil
 }
 
 // newSecret makes a webhook secret: 24 random bytes in base64, as Standard Webhooks recommends (24 to 64 bytes).
