@@ -102,7 +102,11 @@ func check(dir string, secrets bool) (checked, config.Playbooks) {
 	_, perr := worker.Playbooks(files.Playbooks)
 	c.Sources, c.Connected, c.Playbooks = len(sources), len(files.Connections), len(files.Playbooks.List)
 	var faults config.Faults
-	for _, err := range []error{serr, ferr, perr} {
+	var gerr error
+	if serr == nil {
+		gerr = files.Playbooks.Guards.CheckScopes(sources)
+	}
+	for _, err := range []error{serr, ferr, perr, gerr} {
 		var some config.Faults
 		switch {
 		case errors.As(err, &some):

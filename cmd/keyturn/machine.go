@@ -140,13 +140,14 @@ type files struct {
 
 // readFiles reads and checks the three files. The error has the faults of all.
 func readFiles(o machineOptions, refs config.Resolver) (f files, err error) {
-	var faults [5]error
+	var faults [6]error
 	f.sources, faults[0] = config.ReadSources(o.ConfigDir, refs)
 	f.Config, faults[1] = config.Read(o.ConfigDir, refs)
 	f.set, faults[2] = worker.Playbooks(f.Playbooks)
 	if faults[0] == nil {
 		f.made, faults[3] = ingest.NewSources(f.sources)
 		faults[4] = f.sources.CheckListener(o.TLS)
+		faults[5] = f.Playbooks.Guards.CheckScopes(f.sources)
 	}
 	return f, config.Join(faults[:]...)
 }

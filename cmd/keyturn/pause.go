@@ -29,7 +29,7 @@ func newPauseCmd(a *app) *cobra.Command {
 		Short: "Let something stand still until a deadline",
 		Long: `Let ` + pauseTargets + ` stand still until a deadline.
 Plans of a paused source or playbook are held; nothing begins at a paused connection, or anywhere while all is paused.
-What has begun comes to its end. Urgent work waits too. It ends by itself, or with keyturn resume; pausing again moves
+A source goes by its dedup_scope where it has one. What has begun comes to its end. Urgent work waits too. It ends by itself, or with keyturn resume; pausing again moves
 the deadline. Exit code 4 means that the command is stored and not worked off yet.`,
 		Example: "  keyturn pause source:hr-relay --for 2h --reason 'its key was stolen'\n" +
 			"  keyturn pause connection:okta-prod --until 2026-03-02T18:00:00Z --reason 'maintenance'",

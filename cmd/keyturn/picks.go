@@ -39,7 +39,7 @@ func (p *picks) flags(f *pflag.FlagSet) {
 // filters adds the filters alone.
 func (p *picks) filters(f *pflag.FlagSet) {
 	f.StringVar(&p.filter.Type, "type", "", "event: user.terminated, device.lost …")
-	f.StringVar(&p.filter.Source, "source", "", "from this source (its name, or its dedup_scope)")
+	f.StringVar(&p.filter.Source, "source", "", "from this source (its dedup_scope where it has one, else its name)")
 	f.StringVar(&p.filter.Playbook, "playbook", "", "that this playbook matched")
 	f.StringVar(&p.filter.Principal, "person", "", "part of the principal's name")
 	f.StringVar(&p.filter.Brake, "brake", "", "held by this brake (a part of its name)")

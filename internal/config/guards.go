@@ -226,3 +226,31 @@ func readConfirmation(d *document, at path) Confirmation {
 	}
 	return c
 }
+
+// CheckScopes reports sources that guards name and that no event can come from. It is for whoever reads sources.yaml
+// too; the worker need not.
+func (g Guards) CheckScopes(list Sources) error {
+	var named []Text
+	for _, b := range g.Brakes {
+		named = append(named, b.Sources...)
+	}
+	for _, c := range g.ConfirmBy {
+		named = append(named, c.Sources...)
+	}
+	var scopes []string
+	owner := map[string]string{}
+	for _, s := range list {
+		scopes, owner[s.Name] = append(scopes, s.DedupScope), s.DedupScope
+	}
+	var faults Faults
+	for _, name := range named {
+		switch scope := owner[name.Value]; {
+		case count(scopes, name.Value) > 0:
+		case scope != "":
+			faults = append(faults, Fault{Position: name.At, What: "its events carry its dedup_scope: name " + quote(scope)})
+		default:
+			faults = append(faults, Fault{Position: name.At, What: "no such source in " + SourcesFile + suggest(name.Value, scopes)})
+		}
+	}
+	return faults.Err()
+}
