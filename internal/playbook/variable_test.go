@@ -128,3 +128,29 @@ func TestVariablesAreBounded(t *testing.T) {
 		})
 	}
 }
+
+// FuzzVariables feeds any two texts to variables, of which one uses the other twice: whatever is accepted comes to an
+// end, with a value or with a fault.
+func FuzzVariables(f *testing.F) {
+	for _, s := range []string{"event.raw.l", "[1, 2]", "'x'", "{'a': event.raw}", "event.data", "duration('1h')", "event.raw.none"} {
+		f.Add(s, "[variables.a, variables.a]")
+		f.Add(s, "variables.a + variables.a")
+	}
+	env, err := newEnvironment("user.terminated")
+	if err != nil {
+		f.Fatal(err)
+	}
+	e := event(f, "user.terminated", `{"user":{"email":"m@a.example"},"l":[1,2]}`)
+	f.Fuzz(func(t *testing.T, a, b string) {
+		own, programs, faults := env.declare([]config.Variable{{Name: "a", Value: &config.Expr{Source: a}}, {Name: "b", Value: &config.Expr{Source: b}}})
+		if len(faults) > 0 {
+			return
+		}
+		when, found := own.condition(config.Expr{Source: "variables.b == variables.a || variables.b != variables.b"})
+		if len(found) > 0 {
+			return
+		}
+		s := &Set{shapes: map[string]shape{e.Name(): env.shape}, books: map[string][]book{e.Name(): {{name: "p", variables: programs, when: when}}}}
+		_, _ = s.Plan(e)
+	})
+}
