@@ -37,27 +37,32 @@ With --json it is the case view; with --watch --json one view per line, at each 
 		if watch {
 			return a.watchCase(cmd.Context(), s.view, args[0])
 		}
-		v, err := s.view.Case(cmd.Context(), args[0])
-		if errors.Is(err, view.ErrNotFound) {
-			return fmt.Errorf("%w (an event that was just accepted has no record until it is planned: try --watch)", err)
-		}
-		if err != nil {
-			return err
-		}
-		paused, err := planner.Pauses(cmd.Context(), s.ledger, a.now())
-		if err != nil {
-			return err
-		}
-		return a.print(v, func(sc *screen) {
-			sc.caseView(v)
-			sc.pauses(v, paused)
-			if timeline {
-				sc.WriteString("\n")
-				sc.moments(v, v.Timeline)
-			}
-		})
+		return a.showCase(cmd.Context(), s, args[0], timeline)
 	}
 	return cmd
+}
+
+// showCase prints a case, with the pauses that keep it waiting.
+func (a *app) showCase(ctx context.Context, s *session, id string, timeline bool) error {
+	v, err := s.view.Case(ctx, id)
+	if errors.Is(err, view.ErrNotFound) {
+		return fmt.Errorf("%w (an event that was just accepted has no record until it is planned: try --watch)", err)
+	}
+	if err != nil {
+		return err
+	}
+	paused, err := planner.Pauses(ctx, s.ledger, a.now())
+	if err != nil {
+		return err
+	}
+	return a.print(v, func(sc *screen) {
+		sc.caseView(v)
+		sc.pauses(v, paused)
+		if timeline {
+			sc.WriteString("\n")
+			sc.moments(v, v.Timeline)
+		}
+	})
 }
 
 // pollEvery is how often a followed case is read again. A read costs the broker a few milliseconds.

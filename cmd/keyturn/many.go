@@ -54,24 +54,31 @@ func (a *app) orderMany(ctx context.Context, s *session, verb events.Verb, rows 
 		}
 	}
 	var late error
-	for i := range outcomes {
-		if wait == 0 {
-			break
+	if wait > 0 {
+		var err error
+		if late, err = hearAll(ctx, s, outcomes, wait); err != nil {
+			return err
 		}
-		// Each waits as if it were alone behind those before it: as long as they come, there is no end.
+	}
+	return cmp.Or(a.printMany(outcomes, time.Since(began)), late, refusedMany(outcomes))
+}
+
+// hearAll waits for the outcome of each command, as if each were alone behind those before it: as long as they come,
+// there is no end. late is errNotYet when they stop coming.
+func hearAll(ctx context.Context, s *session, outcomes []outcome, wait time.Duration) (late, err error) {
+	for i := range outcomes {
 		err := outcomes[i].await(ctx, s, time.Now().Add(wait))
 		if errors.Is(err, errNotYet) {
-			late = err
-			break
+			return err, nil
 		}
 		if err == nil {
 			err = outcomes[i].heard(ctx, s)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return cmp.Or(a.printMany(outcomes, time.Since(began)), late, refusedMany(outcomes))
+	return nil, nil
 }
 
 // heard finds whether a command had its effect upon its case.

@@ -134,7 +134,8 @@ func (a *app) orderPause(ctx context.Context, c events.Command, wait time.Durati
 // pauseRow is a pause with what waits for it.
 type pauseRow struct {
 	planner.Pause
-	Held int `json:"held"` // plans that wait for it
+	Held   int `json:"held"`   // plans that wait for it
+	Urgent int `json:"urgent"` // those of them that are urgent
 }
 
 // newPausesCmd makes `keyturn pauses`.
@@ -173,6 +174,9 @@ func (a *app) listPauses(ctx context.Context) error {
 		for _, r := range held {
 			if r.Hold != nil && slices.Contains(r.Hold.Pauses, p.Target) {
 				row.Held++
+				if r.Class == events.Urgent {
+					row.Urgent++
+				}
 			}
 		}
 		rows = append(rows, row)
@@ -185,6 +189,9 @@ func (s *screen) pauseRows(rows []pauseRow) {
 	var cells [][]any
 	for _, r := range rows {
 		waits := plural(r.Held, "plan")
+		if r.Urgent > 0 {
+			waits += fmt.Sprintf(", %d URGENT", r.Urgent)
+		}
 		if r.Target == planner.PauseAll || strings.HasPrefix(r.Target, "connection:") {
 			waits = "its lane begins nothing"
 			if r.Target == planner.PauseAll {

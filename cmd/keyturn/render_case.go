@@ -67,15 +67,7 @@ func (s *screen) hopPlanned(v view.CaseView) {
 	if d.State == ledger.Scheduled {
 		s.line("", "what follows is a preview: playbooks and guards decide when it takes effect")
 	}
-	if d.Hold != nil {
-		s.line("", "held: %s%s", d.Hold.Why, given(*d.Hold))
-		if !d.Hold.Until.IsZero() && v.Plan == ledger.Held {
-			s.line("", "%s %s (%s)", map[string]string{"deny": "denied", "proceed": "goes on", "again": "judged again"}[d.Hold.Then], s.moment(d.Hold.Until), s.away(d.Hold.Until))
-		}
-		for _, c := range d.Hold.Given {
-			s.line("", "approved by %s %s: %s", c.Actor, s.moment(c.Time), c.Reason)
-		}
-	}
+	s.hold(v)
 	for _, other := range []struct{ text, id string }{{"the same id as case", d.Against}, {"overtaken by case", d.Newer}} {
 		if other.id != "" {
 			s.line("", "%s %s", other.text, other.id)
@@ -89,6 +81,21 @@ func (s *screen) hopPlanned(v view.CaseView) {
 	}
 	for _, b := range d.Begun {
 		s.line("begun", "%s of case %s was %s, with %s: not undone", b.Do, b.Case, s.state(b.State), plural(b.Made, "change"))
+	}
+}
+
+// hold tells what a held plan waits for, and what it got.
+func (s *screen) hold(v view.CaseView) {
+	h := v.Decision.Hold
+	if h == nil {
+		return
+	}
+	s.line("", "held: %s%s", h.Why, given(*h))
+	if !h.Until.IsZero() && v.Plan == ledger.Held {
+		s.line("", "%s %s (%s)", map[string]string{"deny": "denied", "proceed": "goes on", "again": "judged again"}[h.Then], s.moment(h.Until), s.away(h.Until))
+	}
+	for _, c := range h.Given {
+		s.line("", "approved by %s %s: %s", c.Actor, s.moment(c.Time), c.Reason)
 	}
 }
 
