@@ -95,8 +95,12 @@ func check(dir string, secrets bool) (checked, config.Playbooks) {
 		refs.Unresolved = func(f config.Fault) { c.Unresolved = append(c.Unresolved, rowOf(f)) }
 	}
 	sources, serr := config.ReadSources(dir, refs)
-	if serr == nil && len(c.Unresolved) == 0 {
-		_, serr = ingest.NewSources(sources) // what cannot be made without its secrets is not tried
+	switch {
+	case serr != nil:
+	case len(c.Unresolved) == 0:
+		_, serr = ingest.NewSources(sources)
+	default:
+		serr = ingest.CheckMappings(sources) // a proof cannot be made without its secrets
 	}
 	files, ferr := config.Read(dir, refs)
 	_, perr := worker.Playbooks(files.Playbooks)

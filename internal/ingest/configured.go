@@ -49,3 +49,14 @@ func faultsOf(c config.Source, err error) error {
 	}
 	return faults
 }
+
+// CheckMappings compiles what of the sources is expressions: what can be checked of them without a secret. The error is
+// config.Faults.
+func CheckMappings(list config.Sources) error {
+	var errs []error
+	for _, c := range list {
+		s := &Source{name: c.Name, scope: c.DedupScope}
+		errs = append(errs, s.compile(Configured(c)))
+	}
+	return config.Join(errs...)
+}
