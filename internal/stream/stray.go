@@ -58,3 +58,15 @@ func connectionOf(filter string) (string, bool) {
 	}
 	return tokens[1], true
 }
+
+// Enlist makes the consumers of a connection's lane, if they are not there: only what has a consumer is counted as a
+// stray when the connection is gone.
+func (b *Bus) Enlist(ctx context.Context, connection string) error {
+	for _, class := range events.Classes() {
+		c := ActionsOf(connection, class)
+		if _, err := b.consumer(ctx, c); err != nil {
+			return refusal("create consumer "+c.String(), err)
+		}
+	}
+	return nil
+}

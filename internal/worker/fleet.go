@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"reflect"
 	"sync"
 
@@ -15,6 +16,10 @@ import (
 // fleet is the lanes of a worker, one for each connection. While they run, connections come, go and change: of those
 // that are the same as before the lane goes on and keeps its lease.
 type fleet struct {
+	// enlist makes known at the broker that the connection has a lane.
+	enlist func(ctx context.Context, connection string) error
+	log    *slog.Logger
+
 	mu     sync.Mutex
 	berths []*berth     // in the order of the configuration
 	begin  func(*berth) // starts a lane; nil while none runs
@@ -76,7 +81,14 @@ func (f *fleet) replace(next []*berth) {
 func (f *fleet) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	f.mu.Lock()
-	f.begin = func(b *berth) { g.Go(func() error { return b.run(ctx) }) }
+	f.begin = func(b *berth) {
+		g.Go(func() error {
+			if err := f.enlist(ctx, b.connection.Name); err != nil && ctx.Err() == nil {
+				f.log.WarnContext(ctx, "lane not known at the broker until it is held", "connection", b.connection.Name, "error", err)
+			}
+			return b.run(ctx)
+		})
+	}
 	for _, b := range f.berths {
 		f.begin(b)
 	}

@@ -93,7 +93,7 @@ func formOf(f actions.Form) playbook.Form {
 
 // New makes a worker. It makes no call, neither to the broker nor to a provider.
 func New(o Options) (*Worker, error) {
-	w := &Worker{opts: o, bus: o.Bus, log: o.Log, strays: strays{look: make(chan struct{}, 1)}}
+	w := &Worker{opts: o, bus: o.Bus, log: o.Log, fleet: fleet{enlist: o.Bus.Enlist, log: o.Log}, strays: strays{look: make(chan struct{}, 1)}}
 	records := ledger.New(o.Bus.Log(), time.Now)
 	w.runner = actions.Runner{
 		Ledger: records, Queue: o.Bus, Morgue: o.Bus, Worker: o.Name, NewID: uuid.NewString, Log: o.Log, Limits: o.Limits,
