@@ -72,21 +72,9 @@ func (t *turn) alike(ctx context.Context, d Decision) ([]standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys := []string{t.Keyer.Key(d.Event.Subject)}
-	for _, id := range events.Principals(d.Event) {
-		keys = append(keys, t.Keyer.Key(id.Principal()))
-	}
-	var cases []string
-	for _, key := range append(keys, own.Keys...) {
-		err := t.Ledger.Range(ctx, ledger.PersonFilter(key), time.Time{}, func(rec ledger.Record) error {
-			if id := ledger.CaseOf(rec.Subject); id != "" && id != d.Case && !slices.Contains(cases, id) {
-				cases = append(cases, id)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
+	cases, err := t.listedWith(ctx, d, own)
+	if err != nil {
+		return nil, err
 	}
 	var list []standing
 	for _, id := range cases {
@@ -111,6 +99,27 @@ func (t *turn) alike(ctx context.Context, d Decision) ([]standing, error) {
 		}
 	}
 	return list, nil
+}
+
+// listedWith gives the other cases that are listed under any name of an event or of its person.
+func (t *turn) listedWith(ctx context.Context, d Decision, own called) ([]string, error) {
+	keys := []string{t.Keyer.Key(d.Event.Subject)}
+	for _, id := range events.Principals(d.Event) {
+		keys = append(keys, t.Keyer.Key(id.Principal()))
+	}
+	var cases []string
+	for _, key := range append(keys, own.Keys...) {
+		err := t.Ledger.Range(ctx, ledger.PersonFilter(key), time.Time{}, func(rec ledger.Record) error {
+			if id := ledger.CaseOf(rec.Subject); id != "" && id != d.Case && !slices.Contains(cases, id) {
+				cases = append(cases, id)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return cases, nil
 }
 
 // about reports whether another event is of the same type and about the same.
