@@ -207,7 +207,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, s *Source, d D
 		rec.err = err
 		return s.refusal(err)
 	}
-	rec.key, rec.verified = verified.Key, true
+	rec.key, rec.verified = verified.Key, verified.Settled()
 	return h.believed(r.Context(), s, d, verified, rec)
 }
 

@@ -21,77 +21,6 @@ const (
 	faultRetry  = "retry"
 )
 
-// coverage tells what of a request a proof covers, as far as it is known before one comes.
-func coverage(v VerifySpec) mapping.Coverage {
-	switch {
-	case v.HMAC != nil:
-		return signedParts(v.HMAC.Signed, v.HMAC.Timestamp.Header)
-	case v.Ed25519 != nil:
-		return signedParts(v.Ed25519.Signed, v.Ed25519.Timestamp.Header)
-	case v.StandardWebhooks != nil:
-		prefix := v.StandardWebhooks.HeaderPrefix
-		if prefix == "" {
-			prefix = "webhook-"
-		}
-		return mapping.Coverage{Headers: []string{prefix + "id", prefix + "timestamp"}}
-	case v.SetJWS != nil, v.IP != nil:
-		return mapping.Coverage{}
-	case len(v.AllOf) > 0:
-		var all mapping.Coverage
-		for _, one := range v.AllOf {
-			c := coverage(one)
-			all.All, all.Query, all.Headers = all.All || c.All, all.Query || c.Query, append(all.Headers, c.Headers...)
-		}
-		return all
-	case len(v.AnyOf) > 0:
-		return anyCoverage(v.AnyOf)
-	}
-	return mapping.Coverage{All: true}
-}
-
-// anyCoverage is what every one of several proofs covers.
-func anyCoverage(list []VerifySpec) mapping.Coverage {
-	common := coverage(list[0])
-	for _, one := range list[1:] {
-		c := coverage(one)
-		switch {
-		case c.All:
-			continue
-		case common.All:
-			common = c
-			continue
-		}
-		var both []string
-		for _, h := range common.Headers {
-			for _, other := range c.Headers {
-				if h == other {
-					both = append(both, h)
-				}
-			}
-		}
-		common.Headers, common.Query = both, common.Query && c.Query
-	}
-	return common
-}
-
-func signedParts(parts []string, stamp string) mapping.Coverage {
-	var c mapping.Coverage
-	if len(parts) == 0 && stamp != "" {
-		parts = []string{config.SignedTimestamp} // and the body: what is signed when nothing else is said
-	}
-	for _, p := range parts {
-		switch name, isHeader := strings.CutPrefix(p, config.SignedHeader); {
-		case isHeader:
-			c.Headers = append(c.Headers, strings.ToLower(name))
-		case p == config.SignedURL:
-			c.Query = true
-		case p == config.SignedTimestamp && stamp != "":
-			c.Headers = append(c.Headers, strings.ToLower(stamp))
-		}
-	}
-	return c
-}
-
 // errUnknownWord refuses what the preset wants to be refused.
 var errUnknownWord = errors.New("the type of an item is unknown")
 
@@ -201,13 +130,8 @@ func (h *Handler) takeMapped(ctx context.Context, s *Source, d Delivery, v Verif
 	if a, refused := s.prove(in, v, rec); refused {
 		return a
 	}
-	shook, err := s.settled(in, v)
-	if err != nil {
-		return h.keepFault(ctx, s, d, in, []mapping.Fault{{Item: -1, Err: err}}, nil, rec)
-	}
-	if shook {
-		rec.handshake = true
-		return s.accepted(nil, "")
+	if a, shook := h.shaken(ctx, s, d, v, in, rec); shook {
+		return a
 	}
 	m, err := s.events(in, d)
 	rec.items, rec.unknown, rec.skipped, rec.faults = m.result.Items, m.result.Unknown, m.result.Skipped, len(m.faults)
@@ -229,9 +153,26 @@ func (h *Handler) takeMapped(ctx context.Context, s *Source, d Delivery, v Verif
 	return a
 }
 
+// shaken answers a delivery that makes no event because it only tries the connection, or hands over a token.
+func (h *Handler) shaken(ctx context.Context, s *Source, d Delivery, v Verified, in mapping.Input, rec *record) (answer, bool) {
+	if is, kept := h.handed(s, in); is && !kept {
+		rec.err = errUnawaited
+		return s.refusal(errUnawaited), true
+	} else if is {
+		rec.handshake = true
+		return s.accepted(nil, ""), true
+	}
+	shook, err := s.settled(in, v)
+	if err != nil {
+		return h.keepFault(ctx, s, d, in, []mapping.Fault{{Item: -1, Err: err}}, nil, rec), true
+	}
+	rec.handshake = shook
+	return s.accepted(nil, ""), shook
+}
+
 // keepFault stores what could not be mapped, for a person to look at, and answers as the source says.
 func (h *Handler) keepFault(ctx context.Context, s *Source, d Delivery, in mapping.Input, faults []mapping.Fault, cases []string, rec *record) answer {
-	f := s.fault(d, in, faults, h.maxEvent)
+	f := s.fault(d, mapping.Keep(in, faults, cases), faults, h.maxEvent)
 	rec.err = fmt.Errorf("mapping: %s", f.Error)
 	rec.faults = len(faults)
 	if err := h.publish(ctx, func(ctx context.Context) error { return h.publisher.PublishFault(ctx, f) }); err != nil {
@@ -249,10 +190,10 @@ func (h *Handler) keepFault(ctx context.Context, s *Source, d Delivery, in mappi
 
 // fault is what is kept of a delivery that could not be mapped: what was left of the body, and of the rest of the
 // request what its mapping looks at, so that a mended mapping can be applied to it.
-func (s *Source) fault(d Delivery, in mapping.Input, faults []mapping.Fault, most int) events.Fault {
+func (s *Source) fault(d Delivery, keep mapping.Kept, faults []mapping.Fault, most int) events.Fault {
 	f := events.Fault{ID: faultID(s.name, d.Body), Source: s.name, Time: d.Received}
 	f.Error = describe(faults)
-	kept, err := json.Marshal(mapping.Keep(in, faults))
+	kept, err := json.Marshal(keep)
 	if err != nil || len(kept) > most-keptHead {
 		f.Error += "; too large to be kept: have it sent again"
 		return f
@@ -306,11 +247,11 @@ func (s *Source) prove(in mapping.Input, v Verified, rec *record) (answer, bool)
 	if err == nil {
 		err = v.Pending.Match(texts)
 	}
+	v.Pending.Forget(in.Body)
 	if err != nil {
 		rec.err = err
 		return s.refusal(err), true
 	}
-	v.Pending.Forget(in.Body)
-	rec.key = v.Pending.Key()
+	rec.key, rec.verified = v.Pending.Key(), true
 	return answer{}, false
 }

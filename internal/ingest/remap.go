@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"keyturn/internal/config"
@@ -16,8 +17,9 @@ type Remapper struct {
 	Dir string // with sources.yaml
 }
 
-// Remap gives the events of what a fault has kept, as they would have come out at the time of receipt. It is all or
-// none; no event is an answer too, when the mapping now says so. The error is for a person, and quotes nothing of the
+// Remap gives the events of what a fault has kept, as they would have come out at the time of receipt, but for those that
+// were stored then: by a mended mapping they may say something else, and would contradict themselves. It is all or none;
+// no event is an answer too, when the mapping now says so. The error is for a person, and quotes nothing of the
 // delivery.
 func (r Remapper) Remap(source string, kept json.RawMessage, received time.Time) ([]events.Event, error) {
 	if len(kept) == 0 {
@@ -48,5 +50,16 @@ func (r Remapper) Remap(source string, kept json.RawMessage, received time.Time)
 	case len(m.faults) > 0:
 		return nil, errors.New(describe(m.faults))
 	}
-	return m.events, nil
+	return withoutStored(m.events, kept), nil
+}
+
+// withoutStored leaves out the events that were stored when the delivery came.
+func withoutStored(list []events.Event, kept json.RawMessage) []events.Event {
+	var then struct {
+		Cases []string `json:"cases"`
+	}
+	if json.Unmarshal(kept, &then) != nil {
+		return list
+	}
+	return slices.DeleteFunc(list, func(e events.Event) bool { return slices.Contains(then.Cases, e.Case()) })
 }

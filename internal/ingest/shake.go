@@ -34,11 +34,12 @@ type capture struct {
 	token *mapping.Condition
 }
 
-func newHandshakes(list []config.Handshake) (handshakes, config.Faults) {
+// newHandshakes compiles what a sender may ask; secret is what of a request carries a secret, as mapping.Coverage has it.
+func newHandshakes(list []config.Handshake, secret []string) (handshakes, config.Faults) {
 	var h handshakes
 	var faults config.Faults
 	condition := func(x config.Expr) *mapping.Condition {
-		c, found := mapping.NewCondition(x)
+		c, found := mapping.NewCondition(x, secret)
 		faults = append(faults, found...)
 		return c
 	}
@@ -149,15 +150,26 @@ func (h *Handler) stray(s *Source, d Delivery) bool {
 			return true
 		}
 	}
+	_, kept := h.handed(s, in)
+	return kept
+}
+
+// errUnawaited refuses a token that nobody waits for.
+var errUnawaited = errors.New("hands over a token that nobody waits for")
+
+// handed looks for a token that is handed over: is tells that there is one, kept that the operator who waits for it gets
+// it. It is nowhere else, whether the delivery that brings it is signed or not. What fails to be looked at is none.
+func (h *Handler) handed(s *Source, in mapping.Input) (is, kept bool) {
 	for _, c := range s.shakes.captures {
 		if ok, err := c.when.Holds(in); !ok || err != nil {
 			continue
 		}
+		is = true
 		if token, err := c.token.Text(in); err == nil && h.captures.put(s.name, token) {
-			return true
+			return true, true
 		}
 	}
-	return false
+	return is, false
 }
 
 // settled reports whether a verified delivery only tries the connection.

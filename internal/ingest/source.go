@@ -106,7 +106,7 @@ func NewSource(spec SourceSpec) (*Source, error) {
 
 // compile makes what of a source is expressions. The error is config.Faults.
 func (s *Source) compile(spec SourceSpec) (err error) {
-	shakes, faults := newHandshakes(spec.Handshakes)
+	shakes, faults := newHandshakes(spec.Handshakes, coverage(spec.Verify).Secret)
 	s.shakes = shakes
 	if spec.Mapping != nil {
 		s.mapping, err = mapping.Compile(spec.Preset, *spec.Mapping, coverage(spec.Verify), proofs(spec.Verify, spec.At))

@@ -22,7 +22,16 @@ type Coverage struct {
 	All     bool     // the proof is not over bytes at all: a token, a certificate
 	Headers []string // lower-case names
 	Query   bool
+	// Secret is what carries the proof itself, as OfHeader and OfQuery name it. No expression may look at it: what is
+	// kept of a delivery, shown of it or made of it would hold the secret.
+	Secret []string
 }
+
+// OfHeader names a header in Coverage.Secret.
+func OfHeader(name string) string { return "header " + strings.ToLower(name) }
+
+// OfQuery names a query parameter in Coverage.Secret.
+func OfQuery(name string) string { return "query parameter " + name }
 
 // compiler compiles one mapping and collects its faults.
 type compiler struct {

@@ -17,13 +17,14 @@ type Condition struct {
 	m   *Mapping
 }
 
-// NewCondition compiles an expression over body, header and query. It may use any header: a handshake makes no event.
-func NewCondition(x config.Expr) (*Condition, config.Faults) {
+// NewCondition compiles an expression over body, header and query. It may use any header that is not secret, as Coverage
+// has it: a handshake makes no event.
+func NewCondition(x config.Expr, secret []string) (*Condition, config.Faults) {
 	env, err := newEnv()
 	if err != nil {
 		return nil, config.Faults{{Position: x.At, What: err.Error()}}
 	}
-	k := &compiler{env: env, cover: Coverage{All: true}}
+	k := &compiler{env: env, cover: Coverage{All: true, Secret: secret}}
 	p := k.program(x, "handshake")
 	return &Condition{run: p, m: &Mapping{headers: k.headers, queries: k.queries}}, k.faults
 }
@@ -78,11 +79,12 @@ type Kept struct {
 	Query    map[string]string `json:"query,omitempty"`
 	Verified map[string]any    `json:"verified,omitempty"`
 	Items    []int             `json:"items,omitempty"` // that could not be mapped; none = the whole delivery
+	Cases    []string          `json:"cases,omitempty"` // of the events that the others gave, which are stored
 }
 
-// Keep gives what is stored.
-func Keep(in Input, faults []Fault) Kept {
-	k := Kept{Body: in.Body, Header: in.Header, Query: in.Query, Verified: in.Verified}
+// Keep gives what is stored; cases are those of the events that are stored already.
+func Keep(in Input, faults []Fault, cases []string) Kept {
+	k := Kept{Body: in.Body, Header: in.Header, Query: in.Query, Verified: in.Verified, Cases: cases}
 	for _, f := range faults {
 		if f.Item >= 0 {
 			k.Items = append(k.Items, f.Item)

@@ -100,7 +100,7 @@ data: {user: {email: "${{ item.email }}"}, reason: "${{ item.?ssn.orValue('redac
 	}
 	in := mapping.Input{Received: received, Body: tree}
 	first := m.Map(in)
-	kept := encode(t, mapping.Keep(in, nil))
+	kept := encode(t, mapping.Keep(in, nil, nil))
 	for _, secret := range []string{"123", "456", "rate"} {
 		if strings.Contains(kept, secret) || strings.Contains(encode(t, first.Drafts), secret) {
 			t.Errorf("%s is left", secret)
@@ -215,26 +215,32 @@ data: {user: {email: "${{ email }}"}, reason: "${{ item.?odd.hasValue() ? odd : 
 // TestCompileFaults: what cannot be right is a fault when it is loaded, with its place.
 func TestCompileFaults(t *testing.T) {
 	for text, want := range map[string]string{
-		`type: {of: 'header["x-event"]', table: {a: user.terminated}}`:     `:6:18: sources.hr.map.type.of: uses the header x-event, which the signature does not cover`,
-		`when: query.kind == "a"`:                                          "uses the query parameter kind, which the signature does not cover",
-		`when: header[body.name] == "a"`:                                   "header must be used with a name that is a text",
-		`when: header["X-Event"] == "a"`:                                   `written in lower case here: "x-event"`,
-		`when: size(header) == 1`:                                          "header must be used with a name that is a text",
-		`when: has(header.b)`:                                              "uses the header b",
-		`when: '"c" in header'`:                                            "uses the header c",
-		`id: ["string(received)"]`:                                         "an id must not depend on received",
-		"variables: [{name: now, is: received}]\nid: [\"string(now)\"]":    "an id must not depend on received",
-		`effective_at: {from: received}`:                                   "a time of effect must not depend on received",
-		`data: {at: "${{ string(received) }}"}`:                            "data must not depend on received",
-		`when: item.kind`:                                                  "",
-		`when: "1"`:                                                        "is int, not true or false",
-		`when: itme.kind == 1`:                                             "undeclared reference to 'itme'",
-		`split: "'a'"`:                                                     "is string, not a list",
-		`type: {of: item.kind, table: {a: user.fired}}`:                    "no such event",
-		`variables: [{name: body, is: "1"}]`:                               `the name "body" is taken`,
-		`effective_at: {from: item.day, formats: [date]}`:                  "has days without a cutoff",
-		`effective_at: {from: item.day, formats: [date], cutoff: "17:00"}`: "name the zone",
-		`effective_at: {from: item.day, zone: UTC}`:                        "has no effect: every format says its zone itself",
+		`type: {of: 'header["x-event"]', table: {a: user.terminated}}`:                         `:6:18: sources.hr.map.type.of: uses the header x-event, which the signature does not cover`,
+		`when: query.kind == "a"`:                                                              "uses the query parameter kind, which the signature does not cover",
+		`when: header[body.name] == "a"`:                                                       "header must be used with a name that is a text",
+		`when: header["X-Event"] == "a"`:                                                       `written in lower case here: "x-event"`,
+		`when: size(header) == 1`:                                                              "header must be used with a name that is a text",
+		`when: has(header.b)`:                                                                  "uses the header b",
+		`when: '"c" in header'`:                                                                "uses the header c",
+		`id: ["string(received)"]`:                                                             "an id must not depend on received",
+		"variables: [{name: now, is: received}]\nid: [\"string(now)\"]":                        "an id must not depend on received",
+		`effective_at: {from: received}`:                                                       "a time of effect must not depend on received",
+		`data: {at: "${{ string(received) }}"}`:                                                "data must not depend on received",
+		`data: {at: "${{ header['x-secret'] }}"}`:                                              "uses the header x-secret, which carries the secret",
+		`when: query.?token.orValue('') == ''`:                                                 "uses the query parameter token, which carries the secret",
+		`source: string(received)`:                                                             "a source must not depend on received",
+		`id: ["string(verified.key)"]`:                                                         "an id must not depend on verified.key",
+		`id: ["digest(verified)"]`:                                                             "an id must not depend on verified.key",
+		`when: verified.key == 0 && received > timestamp("2026-01-01T00:00:00Z")`:              "",
+		`when: item.kind`:                                                                      "",
+		`when: "1"`:                                                                            "is int, not true or false",
+		`when: itme.kind == 1`:                                                                 "undeclared reference to 'itme'",
+		`split: "'a'"`:                                                                         "is string, not a list",
+		`type: {of: item.kind, table: {a: user.fired}}`:                                        "no such event",
+		`variables: [{name: body, is: "1"}]`:                                                   `the name "body" is taken`,
+		`effective_at: {from: item.day, formats: [date]}`:                                      "has days without a cutoff",
+		`effective_at: {from: item.day, formats: [date], cutoff: "17:00"}`:                     "name the zone",
+		`effective_at: {from: item.day, zone: UTC}`:                                            "has no effect: every format says its zone itself",
 		`effective_at: {from: item.day, formats: [date], zone: CST, cutoff: "17:00"}`:          "is no zone of the tz database",
 		`effective_at: {from: item.day, cutoff: "17:00"}`:                                      "has no effect: the formats have no date",
 		`effective_at: {from: item.day, formats: [date], zone: UTC, cutoff: "29:00"}`:          "is no time of day",
@@ -249,7 +255,7 @@ func TestCompileFaults(t *testing.T) {
 				whole += "\n" + key + ": " + value
 			}
 		}
-		_, err := mapping.Compile("hr", configured(t, whole), mapping.Coverage{Headers: []string{"x-signed"}}, nil)
+		_, err := mapping.Compile("hr", configured(t, whole), mapping.Coverage{Headers: []string{"x-signed"}, Secret: []string{mapping.OfHeader("X-Secret"), mapping.OfQuery("token")}}, nil)
 		if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
 			t.Errorf("%s\n  got  %v\n  want %s", text, err, want)
 		}

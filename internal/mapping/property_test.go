@@ -105,7 +105,7 @@ func FuzzMap(f *testing.F) {
 					t.Fatalf("%+v", d)
 				}
 			}
-			back, err := one.Restore([]byte(encode(t, mapping.Keep(in, r.Faults))), received)
+			back, err := one.Restore([]byte(encode(t, mapping.Keep(in, r.Faults, nil))), received)
 			if err != nil {
 				t.Fatal(err)
 			}

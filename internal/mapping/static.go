@@ -29,16 +29,20 @@ func (k *compiler) look(p *expr.Program, x config.Expr) {
 			k.fault(x.At, "the name of a header is written in lower case here: %q", strings.ToLower(name))
 		case kind == nameHeader:
 			k.headers = insert(k.headers, name)
-			k.covered(x, "header "+name, slices.Contains(k.cover.Headers, name))
+			k.covered(x, OfHeader(name), slices.Contains(k.cover.Headers, name))
 		default:
 			k.queries = insert(k.queries, name)
-			k.covered(x, "query parameter "+name, k.cover.Query)
+			k.covered(x, OfQuery(name), k.cover.Query)
 		}
 	}
 }
 
-// covered reports what anybody could change who got hold of one signed body.
+// covered reports what anybody could change who got hold of one signed body, and what is the secret of the sender.
 func (k *compiler) covered(x config.Expr, what string, signed bool) {
+	if slices.Contains(k.cover.Secret, what) {
+		k.fault(x.At, "uses the %s, which carries the secret of the sender: nothing may be made of it or kept of it", what)
+		return
+	}
 	if !signed && !k.cover.All && k.why == "" {
 		k.fault(x.At, "uses the %s, which the signature does not cover: take it from the body, or say in map.unsigned_headers why it may be used", what)
 	}
@@ -76,33 +80,57 @@ func insert(list []string, name string) []string {
 	return append(list, name)
 }
 
-// stable refuses what would make a resend another event: the time of receipt in an id, in data or in a time of effect.
+// stable refuses what would make a resend another event: the time of receipt, and which of the secrets signed, in what
+// an event is or says.
 func (k *compiler) stable(m *Mapping) {
-	uses := map[string]bool{nameReceived: true}
+	uses := map[string]string{}
 	for _, v := range m.vars {
-		uses[v.name] = mentions(v.run, uses)
-	}
-	check := func(p *program, at config.Position, what string) {
-		if p != nil && mentions(p, uses) {
-			k.fault(at, "%s must not depend on received: sent again, the event would be another", what)
+		if word := changing(v.run, uses); word != "" {
+			uses[v.name] = word
 		}
 	}
+	check := func(p *program, what string) {
+		if p == nil {
+			return
+		}
+		if word := changing(p, uses); word != "" {
+			k.fault(p.At(), "%s must not depend on %s: sent again, the event would be another", what, word)
+		}
+	}
+	check(m.split, "the split")
+	check(m.of, "a type")
 	for _, r := range m.rows {
 		if r.ignored {
 			continue
 		}
 		for _, id := range r.ids {
-			check(id, id.At(), "an id")
+			check(id, "an id")
 		}
+		check(r.source, "a source")
 		if r.effect != nil {
-			check(r.effect.from, r.effect.from.At(), "a time of effect")
+			check(r.effect.from, "a time of effect")
+			check(r.effect.zoneOf, "a zone")
 		}
-		r.data.each(func(p *program) { check(p, p.At(), "data") })
+		r.data.each(func(p *program) { check(p, "data") })
 	}
 }
 
-// mentions reports whether an expression uses one of the names.
-func mentions(p *program, names map[string]bool) bool {
-	idents := ast.MatchDescendants(ast.NavigateAST(p.Tree()), ast.KindMatcher(ast.IdentKind))
-	return slices.ContainsFunc(idents, func(e ast.NavigableExpr) bool { return names[e.AsIdent()] })
+// changing gives the word of an expression that is another when a delivery is sent again, empty when there is none; vars
+// are the variables that have one.
+func changing(p *program, vars map[string]string) string {
+	for _, ident := range ast.MatchDescendants(ast.NavigateAST(p.Tree()), ast.KindMatcher(ast.IdentKind)) {
+		switch name := ident.AsIdent(); name {
+		case nameReceived:
+			return nameReceived
+		case nameVerified:
+			if of, found := member(ident); !found || of == "key" {
+				return "verified.key, which a new secret changes"
+			}
+		default:
+			if vars[name] != "" {
+				return vars[name]
+			}
+		}
+	}
+	return ""
 }
