@@ -25,6 +25,8 @@ const (
 type Bus interface {
 	Consume(ctx context.Context, c stream.Consumer, concurrency int, h stream.Handler) error
 	PublishOutcome(ctx context.Context, o stream.Outcome) error
+	// CheckTopology says whether the streams are there.
+	CheckTopology(ctx context.Context) error
 }
 
 // Relay publishes what the ledger says. Any number of them share the work.

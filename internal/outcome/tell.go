@@ -2,7 +2,9 @@ package outcome
 
 import (
 	"context"
+	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"golang.org/x/sync/errgroup"
 
 	"keyturn/internal/config"
@@ -27,8 +29,15 @@ func New(bus Bus, book *ledger.Ledger, o config.Outcome) (*Teller, error) {
 	return t, err
 }
 
+// streamsEvery is how often a teller looks whether the streams are there, which the worker beside it makes.
+const streamsEvery = 250 * time.Millisecond
+
 // Run tells until ctx ends.
 func (t *Teller) Run(ctx context.Context) error {
+	there := func() error { return t.bus.CheckTopology(ctx) }
+	if backoff.Retry(there, backoff.WithContext(backoff.NewConstantBackOff(streamsEvery), ctx)) != nil {
+		return nil // stopped before there was anything to tell
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return t.relay.Run(ctx) })
 	if t.hook != nil {
