@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -90,5 +91,27 @@ func TestApartStaysApart(t *testing.T) {
 	joint(login, w.after("asa_username", true, who(login)))
 	if d := w.decision(joint(mail1, login)); len(d.Claimed) != 1 || who(mail1) == who(login) {
 		t.Errorf("joined again: claimed %v", d.Claimed)
+	}
+}
+
+// Whoever had a name that was given anew is not called so any more, under whichever key they are kept.
+func TestGivenNameIsForgotten(t *testing.T) {
+	for _, smaller := range []bool{true, false} {
+		w := newWorld(t)
+		w.armed = false
+		key := w.keyer.Key("user:maria@acme.example")
+		hers := w.after("employee_number", smaller, key)
+		w.send(w.called("user.rehired", "1", ids(hers, mail1), w.clock, time.Time{}))
+		w.settle()
+		w.send(w.called("user.rehired", "2", ids(number2, mail1), w.clock.Add(time.Minute), time.Time{}))
+		w.settle()
+		var o struct{ Names []struct{ Key, ID string } }
+		who := w.identity(w.called("user.compromised", "x", ids(hers), w.clock, time.Time{})).Key
+		if err := json.Unmarshal(w.last(ledger.OrderSubject(who)).Body, &o); err != nil {
+			t.Fatal(err)
+		}
+		if len(o.Names) != 1 || o.Names[0].ID != hers {
+			t.Errorf("smaller %v: is called %v", smaller, o.Names)
+		}
 	}
 }
