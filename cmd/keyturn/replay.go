@@ -82,25 +82,27 @@ func (a *app) replay(ctx context.Context, since time.Time, dir, against string) 
 		return replay.Report{}, err
 	}
 	defer s.close()
-	sets := []replay.Rules{given}
-	// The process does this and ends: memory for time.
-	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	now := a.now()
-	r := replay.Report{Since: since.UTC(), Until: now.UTC(), Against: against, Now: given.Version()}
-	from := before(since, given)
+	sets := []rules{given}
+	r := replay.Report{Since: since.UTC(), Until: a.now().UTC(), Against: against, Now: given.Version()}
 	if against == againstActive {
 		active, err := s.activeRules(ctx)
 		if err != nil {
 			return r, err
 		}
 		sets, r.Then = append(sets, active), active.Version()
-		if older := before(since, active); older.Before(from) {
-			from = older
-		}
 	}
-	h, plans, err := s.history(ctx, sets, from, now)
+	err = s.compare(ctx, &r, sets)
+	return r, err
+}
+
+// compare plays the history through the first of the sets, and fills in how it differs from what was planned, or from
+// what the second set makes of it.
+func (s *session) compare(ctx context.Context, r *replay.Report, sets []rules) error {
+	// The process does this and ends: memory for time.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	h, plans, err := s.history(ctx, sets, r.Since, r.Until)
 	if err != nil {
-		return r, err
+		return err
 	}
 	var unread error
 	past := func(c replay.Case) replay.Past {
@@ -114,34 +116,41 @@ func (a *app) replay(ctx context.Context, since time.Time, dir, against string) 
 		if apart := p.Apart(); apart != "" {
 			return replay.Outcome{}, apart
 		}
-		if against == againstActive {
+		if len(sets) > 1 {
 			return c.Outcomes[1], ""
 		}
 		return *p.Outcome, ""
 	})
-	return r, unread
+	return unread
 }
 
 // before is where the history must begin for the brakes to have counted a whole window at since.
-func before(since time.Time, r rules) time.Time {
+func before(since time.Time, sets []rules) time.Time {
+	longest := time.Duration(0)
+	for _, set := range sets {
+		for _, b := range set.brakes {
+			longest = max(longest, b.Per)
+		}
+	}
 	if since.IsZero() {
 		return since
-	}
-	longest := time.Duration(0)
-	for _, b := range r.brakes {
-		longest = max(longest, b.Per)
 	}
 	return since.Add(-longest)
 }
 
 // history plays the events that were stored since, and reads what the ledger says of their plans beside it.
-func (s *session) history(ctx context.Context, sets []replay.Rules, since, now time.Time) (replay.History, *replay.Plans, error) {
+func (s *session) history(ctx context.Context, sets []rules, since, now time.Time) (replay.History, *replay.Plans, error) {
+	since = before(since, sets)
+	judges := make([]replay.Rules, len(sets))
+	for i, set := range sets {
+		judges[i] = set
+	}
 	plans := replay.NewPlans()
 	var h replay.History
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		var err error
-		h, err = replay.Play(ctx, sets, now, func(ctx context.Context, hand func(replay.Message) error) error {
+		h, err = replay.Play(ctx, judges, now, func(ctx context.Context, hand func(replay.Message) error) error {
 			return s.bus.History(ctx, since, func(data []byte, stored time.Time) error {
 				return hand(replay.Message{Data: data, Stored: stored})
 			})

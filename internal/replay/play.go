@@ -50,59 +50,77 @@ const batch = 256
 // order in which they were stored. now is the time that no event has to wait for: what takes effect later is scheduled.
 // Nothing is counted yet: see Count.
 func Play(ctx context.Context, rules []Rules, now time.Time, read func(ctx context.Context, hand func(Message) error) error) (History, error) {
-	type work struct {
-		n    int
-		list []Message
-	}
-	todo := make(chan work, runtime.GOMAXPROCS(0))
-	var mu sync.Mutex
-	var done [][]Case
+	cores := runtime.GOMAXPROCS(0)
+	p := player{rules: rules, now: now, todo: make(chan work, cores)}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(p.todo)
+		return p.read(ctx, read)
+	})
+	for range cores {
+		g.Go(func() error { p.judge(); return nil })
+	}
+	if err := g.Wait(); err != nil {
+		return History{}, err
+	}
+	return gather(p.done), nil
+}
+
+// player judges messages in batches.
+type player struct {
+	rules []Rules
+	now   time.Time
+	todo  chan work
+
+	mu   sync.Mutex
+	done [][]Case // by the number of the batch
+}
+
+// work is the batch of a number.
+type work struct {
+	n    int
+	list []Message
+}
+
+// read parts what is handed over into batches.
+func (p *player) read(ctx context.Context, read func(ctx context.Context, hand func(Message) error) error) error {
 	send := func(w work) error {
 		select {
-		case todo <- w:
+		case p.todo <- w:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	g.Go(func() error {
-		defer close(todo)
-		w := work{}
-		err := read(ctx, func(m Message) error {
-			if w.list = append(w.list, m); len(w.list) < batch {
-				return nil
-			}
-			full := w
-			w = work{n: w.n + 1}
-			return send(full)
-		})
-		if err != nil {
-			return err
-		}
-		return send(w)
-	})
-	for range runtime.GOMAXPROCS(0) {
-		g.Go(func() error {
-			for w := range todo {
-				cases := make([]Case, len(w.list))
-				for i, m := range w.list {
-					cases[i] = play(rules, now, m)
-				}
-				mu.Lock()
-				for len(done) <= w.n {
-					done = append(done, nil)
-				}
-				done[w.n] = cases
-				mu.Unlock()
-			}
+	w := work{}
+	err := read(ctx, func(m Message) error {
+		if w.list = append(w.list, m); len(w.list) < batch {
 			return nil
-		})
+		}
+		full := w
+		w = work{n: w.n + 1}
+		return send(full)
+	})
+	if err != nil {
+		return err
 	}
-	if err := g.Wait(); err != nil {
-		return History{}, err
+	return send(w)
+}
+
+// judge works off batches until there are no more.
+func (p *player) judge() {
+	for w := range p.todo {
+		cases := make([]Case, len(w.list))
+		for i, m := range w.list {
+			cases[i] = play(p.rules, p.now, m)
+		}
+		p.mu.Lock()
+		for len(p.done) <= w.n {
+			p.done = append(p.done, nil)
+		}
+		p.done[w.n] = cases
+		p.mu.Unlock()
 	}
-	return gather(done), nil
 }
 
 // play judges one message; a Case without an id is none.
