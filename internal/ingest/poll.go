@@ -76,6 +76,7 @@ type poller struct {
 	// not have heard it, and hearing it twice does no harm.
 	acks   []string
 	refuse map[string]*SETError
+	last   []string // what the last answer held: whoever sends the same again is not asked at once
 }
 
 func newPoller(s *Source, spec config.Poll) *poller {
@@ -127,8 +128,10 @@ func (p *poller) round(ctx context.Context, h *Handler) time.Duration {
 	h.metrics.polls.WithLabelValues(p.source.name, pollOK).Inc()
 	p.failed, p.acks = 0, nil
 	clear(p.refuse)
-	open := 0
-	for _, id := range slices.Sorted(maps.Keys(got.Sets)) {
+	open, ids := 0, slices.Sorted(maps.Keys(got.Sets))
+	again := slices.Equal(ids, p.last)
+	p.last = ids
+	for _, id := range ids {
 		if !p.take(ctx, h, id, got.Sets[id]) {
 			open++
 		}
@@ -137,7 +140,9 @@ func (p *poller) round(ctx context.Context, h *Handler) time.Duration {
 	switch {
 	case open > 0:
 		return p.Interval // the broker was away: the issuer is asked for them again
-	case len(got.Sets) > 0 || got.More:
+	case again:
+		return p.Interval // it has not heard what became of them, or has nothing in spite of what it says
+	case len(ids) > 0 || got.More:
 		return 0
 	}
 	return p.Interval
