@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"keyturn/internal/ledger"
+	"keyturn/internal/playbook"
 )
 
 // tally is what a brake remembers: whom and what it let pass within its window. It is a record of the ledger, changed
@@ -27,7 +28,7 @@ type tally struct {
 // pass is one person, or one of what else events are about, that a brake let go.
 type pass struct {
 	Who   string    `json:"who,omitempty"`   // the person's key
-	Names []string  `json:"names,omitempty"` // the keys of the principals that the cases named
+	Names []string  `json:"names,omitempty"` // the keys of what the cases named: all that one gives, as one name
 	Case  string    `json:"case"`            // the last of the cases
 	Time  time.Time `json:"time"`            // when that one passed
 }
@@ -35,7 +36,7 @@ type pass struct {
 // rider is the case that asks to pass.
 type rider struct {
 	called
-	name   string // the key of the principal that its event names
+	name   string // the key of all that it names
 	caseID string
 }
 
@@ -59,7 +60,7 @@ func (t *turn) brake(ctx context.Context, d Decision, brakes []Brake) (name, why
 	if len(brakes) == 0 {
 		return "", "", nil
 	}
-	r := rider{name: t.principalKey(d.Event), caseID: d.Case}
+	r := rider{name: t.Keyer.Key(playbook.Named(d.Plan)), caseID: d.Case}
 	if r.called, err = t.identity(ctx, d.Event); err != nil {
 		return "", "", err
 	}

@@ -85,7 +85,7 @@ func TestBrakeCountsPersons(t *testing.T) {
 	}
 	first := maria("1", "user:n-maria", `{"email":"maria@acme.example","employee_number":"n-maria"}`)
 	again := []events.Event{
-		first, first, maria("2", "user:n-maria", `{"employee_number":" N-MARIA"}`),
+		first, first, maria("2", "user:n-maria", `{"employee_number":" N-MARIA","email":"Maria@ACME.example"}`),
 		maria("3", "user:maria@acme.example", `{"email":"MARIA@acme.example"}`),
 		maria("4", "user:maria@acme.example", `{"login":"maria@acme.example"}`),
 	}
@@ -121,6 +121,25 @@ func TestOnePersonOfManyNames(t *testing.T) {
 	}
 	if n := passed(w, all...); n != 10 {
 		t.Errorf("%d passed, want 10", n)
+	}
+}
+
+// TestManyAccountsUnderOneNumber: a directory may find an account by an e-mail and know no employee number to contradict
+// it, so that events which only share a number name as many accounts as they give e-mails.
+func TestManyAccountsUnderOneNumber(t *testing.T) {
+	for _, kind := range []string{"email", "login", "asa_username"} {
+		w := newWorld(t)
+		w.armed = false
+		w.rules.brakes = []playbook.Brake{{Name: "terminations", Max: 8, Per: time.Hour}}
+		var all []events.Event
+		for i := range 20 {
+			w.clock = w.clock.Add(time.Minute)
+			all = append(all, known(w, w.happening("user.terminated", fmt.Sprint(i), "x", w.clock, time.Time{}), "user:n-1",
+				fmt.Sprintf(`{"employee_number":"n-1",%q:"p%d@acme.example"}`, kind, i)))
+		}
+		if n := passed(w, all...); n != 10 {
+			t.Errorf("%s: %d passed, want 10", kind, n)
+		}
 	}
 }
 

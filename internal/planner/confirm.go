@@ -122,10 +122,11 @@ func (t *turn) listedWith(ctx context.Context, d Decision, own called) ([]string
 	return cases, nil
 }
 
-// about reports whether another event is of the same type and about the same.
+// about reports whether another event is of the same type and about the same, which words that contradict each other are
+// not.
 func (t *turn) about(ctx context.Context, e events.Event, own called, o events.Event) (bool, error) {
 	switch {
-	case o.Type != e.Type:
+	case o.Type != e.Type || playbook.Contradict(events.PersonIdentifiers(e), events.PersonIdentifiers(o)):
 		return false, nil
 	case o.Subject == e.Subject:
 		return true, nil

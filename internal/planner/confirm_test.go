@@ -92,6 +92,10 @@ func TestWhoseWordCounts(t *testing.T) {
 		"the same person by another name": {other: func(w *world) events.Event {
 			return known(w, said(w, "idp", "user.compromised", w.clock, time.Time{}), "user:maria@acme.example", `{"email":"MARIA@acme.example"}`)
 		}, want: planned},
+		"another e-mail under the same number": {other: func(w *world) events.Event {
+			return known(w, said(w, "idp", "user.compromised", w.clock, time.Time{}), "user:n-maria",
+				`{"employee_number":"n-maria","email":"peter@acme.example"}`)
+		}, want: ledger.Held},
 		"denied": {other: func(w *world) events.Event { return said(w, "idp", "user.compromised", w.clock, time.Time{}) },
 			after: func(w *world, e events.Event) { w.send(w.command("d", events.Deny, e.Case(), "ann")) }, want: ledger.Held},
 		"too long ago": {other: func(w *world) events.Event { return said(w, "idp", "user.compromised", w.clock, time.Time{}) },

@@ -10,6 +10,7 @@ import (
 	"cel.dev/cel-go/common/types"
 
 	"keyturn/internal/config"
+	"keyturn/internal/events"
 )
 
 // Brake lets at most Max persons or things pass in any window of length Per; what is above is held. Who counts is the
@@ -136,6 +137,25 @@ func (x condition) value(s *subject) (string, error) {
 		return "", p.Fault("is no text for this event: make it one with string(…)")
 	}
 	return string(text), nil
+}
+
+// Named is everybody and everything that a plan names, as one name: whom its event concerns, and whom or what its actions
+// act upon. A brake counts it: one who says that many are the same person by one of their names still names each of them
+// by another, and an account is found by any.
+func Named(p events.Plan) string {
+	ids := events.PersonIdentifiers(p.Event)
+	for _, a := range p.Actions {
+		ids = append(ids, identifiers(a.With)...)
+	}
+	names := make([]string, 0, len(ids)+1)
+	for _, id := range ids {
+		names = append(names, id.Principal())
+	}
+	if len(names) == 0 {
+		names = append(names, p.Event.Subject)
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), " ")
 }
 
 // Counts lists what must be read at providers for the brakes to know their numbers, each once.

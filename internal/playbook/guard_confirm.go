@@ -18,6 +18,14 @@ type Confirmation struct {
 // Counts reports whether the word of another event's source counts for an event of own.
 func (c Confirmation) Counts(own, other string) bool { return own != other && allows(c.Sources, other) }
 
+// Contradict reports whether two events give their persons different names of one kind. Neither is a word about the other
+// then, whatever else they share: the account that is found by one name need not be the one that the other finds.
+func Contradict(a, b []events.Identifier) bool {
+	return slices.ContainsFunc(a, func(x events.Identifier) bool {
+		return slices.ContainsFunc(b, func(y events.Identifier) bool { return x.Kind == y.Kind && x.Value != y.Value })
+	})
+}
+
 // confirmation is a rule: which plans need it.
 type confirmation struct {
 	do   []string

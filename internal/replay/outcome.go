@@ -78,6 +78,8 @@ type Judged struct {
 	Plan    events.Plan
 	Confirm []playbook.Confirmation // whose word it needs as well
 	Brakes  []playbook.Brake        // those that count it
+
+	named string // by the plan, as brakes count it
 }
 
 // Alone is what becomes of an event that nobody else has spoken of.

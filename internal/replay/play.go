@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"keyturn/internal/events"
+	"keyturn/internal/playbook"
 )
 
 // Message is an event as it was stored.
@@ -139,6 +140,7 @@ func play(rules []Rules, now time.Time, m Message) Case {
 	}
 	for i, r := range rules {
 		c.judged[i] = Judge(r, e, c.At.After(now))
+		c.judged[i].named = playbook.Named(c.judged[i].Plan)
 		c.judged[i].Plan = events.Plan{} // a history of them would not fit into memory
 	}
 	return c

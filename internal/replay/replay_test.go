@@ -63,6 +63,12 @@ func leaver(id string, names string) events.Event {
 		Subject: user.Identifiers()[0].Principal(), Class: events.Normal, Data: json.RawMessage(`{"user":{` + names + `}}`)}
 }
 
+// from is the event as another source sends it.
+func from(source string, e events.Event) events.Event {
+	e.Scope = source
+	return e
+}
+
 func email(n int) string { return fmt.Sprintf(`"email":"p%d@acme.example"`, n) }
 
 // stored is an event as the stream keeps it, so many minutes after monday.
@@ -126,6 +132,10 @@ func TestBrakesCountInTheTimeOfTheEvents(t *testing.T) {
 			stored(t, leaver("a", `"email":"ada@acme.example","login":"ada"`), 0), stored(t, leaver("b", `"email":"ada2@acme.example","login":"ada"`), 1),
 			stored(t, leaver("c", `"email":"ada3@acme.example","login":"ada"`), 2), stored(t, leaver("d", `"email":"ada4@acme.example","login":"ada"`), 3)},
 			"planned planned planned held"},
+		{"and many under one number", []Message{
+			stored(t, leaver("a", `"employee_number":"7","email":"ada@acme.example"`), 0), stored(t, leaver("b", `"employee_number":"7","email":"ben@acme.example"`), 1),
+			stored(t, leaver("c", `"employee_number":"7","email":"cai@acme.example"`), 2), stored(t, leaver("d", `"employee_number":"7","email":"dan@acme.example"`), 3)},
+			"planned planned planned held"},
 		{"two people who share a name", []Message{
 			stored(t, leaver("a", `"okta_id":"00u1","email":"ada@acme.example"`), 0), stored(t, leaver("b", `"okta_id":"00u2","email":"ada@acme.example"`), 1),
 			stored(t, leaver("c", `"okta_id":"00u3","email":"ada@acme.example"`), 2)}, "planned planned held"},
@@ -157,6 +167,9 @@ func TestConfirmationInTheTimeOfTheEvents(t *testing.T) {
 		{"another source", []Message{says("hr", 1, 0), says("it", 1, 60)}, "planned planned"},
 		{"too late", []Message{says("hr", 1, 0), says("it", 1, 61)}, "held held"},
 		{"the same source", []Message{says("hr", 1, 0), says("hr", 1, 1)}, "held held"},
+		{"about another e-mail of the same number", []Message{
+			stored(t, leaver("a", `"employee_number":"7","email":"ada@acme.example"`), 0),
+			stored(t, from("it", leaver("b", `"employee_number":"7","email":"ben@acme.example"`)), 1)}, "held held"},
 		{"about somebody else", []Message{says("hr", 1, 0), says("it", 2, 1)}, "held held"},
 		{"the brake counts what is confirmed", []Message{says("hr", 1, 0), says("hr", 2, 1), says("it", 2, 2), says("it", 1, 3)},
 			"held planned planned held"},
@@ -175,13 +188,13 @@ func TestConfirmationInTheTimeOfTheEvents(t *testing.T) {
 func TestBrakeOfAShareNeedsItsCount(t *testing.T) {
 	c := Case{Principal: "user:1", At: monday}
 	b := playbook.Brake{Name: "b", Per: time.Hour, Share: &playbook.Share{Percent: 50, Of: playbook.Count{Connection: "okta-prod", What: "active_users"}}}
-	if why := newWheels(nil).ask(&c, monday, []playbook.Brake{b}); !strings.Contains(why, "not known how many active users okta-prod has") {
+	if why := newWheels(nil).ask(&c, c.Principal, monday, []playbook.Brake{b}); !strings.Contains(why, "not known how many active users okta-prod has") {
 		t.Errorf("unknown: %q", why)
 	}
 	w := newWheels(func(playbook.Count) (int, bool) { return 2, true })
 	for i, want := range []bool{true, false} {
 		c := Case{Principal: fmt.Sprintf("user:%d", i), At: monday}
-		if why := w.ask(&c, monday, []playbook.Brake{b}); (why == "") != want {
+		if why := w.ask(&c, c.Principal, monday, []playbook.Brake{b}); (why == "") != want {
 			t.Errorf("%d: %q", i, why)
 		}
 	}

@@ -3,6 +3,8 @@ package replay
 import (
 	"slices"
 	"time"
+
+	"keyturn/internal/playbook"
 )
 
 // walk goes through a history by one of the rules, in the order of time.
@@ -42,7 +44,7 @@ func (w *walk) step(i int) {
 func (w *walk) pass(i int, at time.Time) {
 	c := &w.cases[i]
 	j := c.judged[w.rules]
-	c.Outcomes[w.rules] = j.over(w.wheels.ask(c, at, j.Brakes))
+	c.Outcomes[w.rules] = j.over(w.wheels.ask(c, j.named, at, j.Brakes))
 }
 
 // missing says whose word a case still needs; empty = nobody's.
@@ -51,7 +53,8 @@ func (w *walk) missing(i int, key string) string {
 	for _, rule := range c.judged[w.rules].Confirm {
 		heard := slices.ContainsFunc(w.spoke[key], func(o int) bool {
 			other := w.cases[o]
-			return o != i && rule.Counts(c.Source, other.Source) && other.Accepted.Sub(c.Accepted).Abs() <= rule.Within
+			return o != i && rule.Counts(c.Source, other.Source) && other.Accepted.Sub(c.Accepted).Abs() <= rule.Within &&
+				!playbook.Contradict(c.ids, other.ids)
 		})
 		if !heard {
 			return unheard(rule)

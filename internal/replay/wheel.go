@@ -39,9 +39,9 @@ type pass struct {
 	at    time.Time
 }
 
-// ask counts a case at every one of its brakes at a time, and says which one it is too much for; empty = it passes. All are asked
-// before the first counts.
-func (w *wheels) ask(c *Case, at time.Time, brakes []playbook.Brake) string {
+// ask counts a case, and what its plan named, at every one of its brakes at a time, and says which one it is too much
+// for; empty = it passes. All are asked before the first counts.
+func (w *wheels) ask(c *Case, named string, at time.Time, brakes []playbook.Brake) string {
 	if len(brakes) == 0 {
 		return ""
 	}
@@ -58,12 +58,12 @@ func (w *wheels) ask(c *Case, at time.Time, brakes []playbook.Brake) string {
 			}
 			most = b.Share.Max(n)
 		}
-		if over := w.at(b).over(at.Add(-b.Per), who, c.Principal, most); over != "" {
+		if over := w.at(b).over(at.Add(-b.Per), who, named, most); over != "" {
 			return "brake " + title(b) + ": " + over
 		}
 	}
 	for _, b := range brakes {
-		w.at(b).count(who, c.Principal, at)
+		w.at(b).count(who, named, at)
 	}
 	return ""
 }
