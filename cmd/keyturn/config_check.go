@@ -96,7 +96,8 @@ func check(dir string, secrets bool) (checked, config.Playbooks) {
 	}
 	sources, serr := config.ReadSources(dir, refs)
 	switch {
-	case serr != nil:
+	case serr != nil: // what could be read is looked at all the same
+		serr = config.Join(serr, ingest.CheckMappings(sources))
 	case len(c.Unresolved) == 0:
 		_, serr = ingest.NewSources(sources)
 	default:
