@@ -65,8 +65,8 @@ type standing struct {
 }
 
 // alike gives the decisions about other events of the same type and about the same: the same person, by whichever names
-// it came, or else the same subject. One that a person denied, that was rescinded, or that concerns somebody protected
-// says nothing, nor does content that came under another event's id.
+// it came, or else the same subject. One that a person denied, that was rescinded, that waits for a pause, or that
+// concerns somebody protected says nothing, nor does content that came under another event's id.
 func (t *turn) alike(ctx context.Context, d Decision) ([]standing, error) {
 	own, err := t.identity(ctx, d.Event)
 	if err != nil {
@@ -89,6 +89,9 @@ func (t *turn) alike(ctx context.Context, d Decision) ([]standing, error) {
 		o, err := Decode(rec)
 		if err != nil {
 			return nil, err
+		}
+		if rec.State == ledger.Held && o.Hold != nil && len(o.Hold.Pauses) > 0 {
+			continue
 		}
 		same, err := t.about(ctx, d.Event, own, o.Event)
 		if err != nil {

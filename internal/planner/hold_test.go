@@ -133,3 +133,25 @@ func TestHoldIsCalledOff(t *testing.T) {
 		w.wantRest()
 	}
 }
+
+// TestDenialTellsWhatWasOvertaken: the termination whose place a denied one had taken is not done by itself, and whoever
+// denies is told.
+func TestDenialTellsWhatWasOvertaken(t *testing.T) {
+	for name, verb := range map[string]events.Verb{"user.terminated": events.Deny, "user.compromised": events.Cancel} {
+		w := newWorld(t)
+		w.armed = false
+		w.rules.approvers = 1
+		real := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(3*time.Hour))
+		w.send(real)
+		w.settle()
+		w.clock = w.clock.Add(time.Minute)
+		forged := w.happening(name, "2", "maria", w.clock, time.Time{})
+		w.send(forged)
+		w.settle()
+		w.send(w.command("d", verb, forged.Case(), "ann"))
+		w.settle()
+		if got := w.answer("d"); strings.Contains(got, real.Case()) != (verb == events.Deny) || !strings.Contains(got, "cancelled") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

@@ -106,6 +106,33 @@ func (t *turn) pausedBy(ctx context.Context, d Decision) ([]Pause, error) {
 	return slices.DeleteFunc(list, func(p Pause) bool { return !p.stopsPlan(d) }), err
 }
 
+// detain holds an event of a paused source before it takes its place among the events of its person: what is pending by
+// others' word must not fall to one that waits. One that has its place keeps it, and its plan is held.
+func (t *turn) detain(ctx context.Context, d *Decision) (ledger.State, string, error) {
+	if !ordered(d.Event) {
+		return "", "", nil
+	}
+	bare := *d
+	bare.Playbooks = nil
+	paused, err := t.pausedBy(ctx, bare)
+	if err != nil || len(paused) == 0 {
+		return "", "", err
+	}
+	who, err := t.whose(ctx, d.Event)
+	if err != nil || who.index(d.Case) >= 0 {
+		return "", "", err
+	}
+	d.Class = d.Event.Class
+	if plan, err := t.Plans.Plan(d.Event); err == nil { // a preview: it is planned anew
+		d.Actions, d.Playbooks, d.Config, d.DryRuns = plan.Actions, plan.Playbooks, plan.Config, plan.DryRuns
+	}
+	if paused, err = t.pausedBy(ctx, *d); err != nil || len(paused) == 0 {
+		return "", "", err
+	}
+	d.Hold = t.waitFor(paused, *d)
+	return ledger.Held, d.Hold.Why, nil
+}
+
 // waitFor makes the hold of a plan that is paused. No approval helps; it is judged again when the first of the pauses
 // ends.
 func (t *turn) waitFor(list []Pause, d Decision) *Hold {

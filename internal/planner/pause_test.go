@@ -36,6 +36,54 @@ func TestPauseHoldsItsOwn(t *testing.T) {
 	}
 }
 
+// TestPausedSourceTakesNothing: while a source is paused, none of its events takes from what others said. When it goes
+// on, they count by their own time.
+func TestPausedSourceTakesNothing(t *testing.T) {
+	for name, far := range map[string]time.Duration{"user.termination_rescinded": 0, "user.rehired": 0, "user.terminated": 900 * time.Hour} {
+		w := newWorld(t)
+		w.armed = false
+		real := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(3*time.Hour))
+		w.send(real, w.pausing("p1", events.Pause, "source:stolen", 2*time.Hour))
+		w.settle()
+		w.clock = w.clock.Add(time.Minute)
+		effective := time.Time{}
+		if far > 0 {
+			effective = w.clock.Add(far)
+		}
+		forged := w.happening(name, "2", "maria", w.clock, effective)
+		forged.Scope = "stolen"
+		forged = w.overWire(forged)
+		w.send(forged)
+		w.settle()
+		w.want(name+", paused", forged.Case(), ledger.Held, ledger.Open)
+		w.want("real", real.Case(), ledger.Scheduled, ledger.Open)
+		w.send(w.command("d", events.Deny, forged.Case(), "ann"))
+		w.settle()
+		w.want(name+", denied", forged.Case(), ledger.Cancelled, closed)
+		w.advance(4 * time.Hour)
+		w.settle()
+		w.want("real, in time", real.Case(), planned, closed)
+		if t.Failed() {
+			return
+		}
+	}
+	w := newWorld(t)
+	w.armed = false
+	real := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(3*time.Hour))
+	w.send(real, w.pausing("p1", events.Pause, "source:other", 2*time.Hour))
+	w.settle()
+	w.clock = w.clock.Add(time.Minute)
+	back := w.happening("user.termination_rescinded", "2", "maria", w.clock, time.Time{})
+	back.Scope = "other"
+	back = w.overWire(back)
+	w.send(back)
+	w.settle()
+	w.advance(2 * time.Hour)
+	w.settle()
+	w.want("resumed", back.Case(), planned, closed)
+	w.want("taken back", real.Case(), ledger.Cancelled, closed)
+}
+
 // TestPauseCommands: which are refused, and that the later of two counts whatever comes first.
 func TestPauseCommands(t *testing.T) {
 	w := newWorld(t)

@@ -14,7 +14,10 @@ import (
 // decide decides the case of d, which prev says is not decided yet (it has no plan, waits for its time, or was a
 // conflict that a person sent on), and does what follows.
 func (t *turn) decide(ctx context.Context, prev ledger.Record, d Decision) error {
-	state, why, err := t.overtake(ctx, &d)
+	state, why, err := t.detain(ctx, &d)
+	if err == nil && state == "" {
+		state, why, err = t.overtake(ctx, &d)
+	}
 	if err != nil {
 		return err
 	}
