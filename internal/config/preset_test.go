@@ -59,7 +59,7 @@ func TestASourceOverItsPreset(t *testing.T) {
 // TestFaultsOfPresets stand where they were written: in the preset, or in the source that says otherwise.
 func TestFaultsOfPresets(t *testing.T) {
 	for text, want := range map[string]string{
-		"sources: {a: {preset: bambohr, verify: {hmac: {}}}}":                                                                `c/sources.yaml:1:23: sources.a.preset: no such preset: did you mean "bamboohr"?`,
+		"sources: {a: {preset: bambohr, verify: {hmac: {}}}}":                                                              `c/sources.yaml:1:23: sources.a.preset: no such preset: did you mean "bamboohr"?`,
 		"sources: {a: {preset: bamboohr}}":                                                                                 "sources.a.verify.hmac.secrets: is missing",
 		"sources: {a: {preset: custom, verify: {header_token: {header: X, values: [\"${env:S}\"]}}}}":                      "sources.a.preset: needs the key map",
 		"sources: {a: {preset: cloudevents, map: {}, verify: {header_token: {header: X, values: [\"${env:S}\"]}}}}":        "sources.a.map: has no effect",

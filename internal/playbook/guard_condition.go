@@ -68,14 +68,6 @@ func (c *compiler) misfit(name string, faults config.Faults, several bool) {
 	}
 }
 
-// about reports whether the guard is about events of this name.
-func (x condition) about(name string) bool {
-	if !x.expr {
-		return allows(x.on, name)
-	}
-	return x.by[name] != nil
-}
-
 // holds evaluates the condition for one event. It holds when it does for either spelling: nobody slips through a guard
 // by writing a name in capitals, and nobody who wrote the guard need know how names are spelled.
 func (x condition) holds(s *subject) (bool, error) {
