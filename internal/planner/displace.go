@@ -37,6 +37,9 @@ func (t *turn) displace(ctx context.Context, ids []string, old entry, newer Deci
 	if back && !old.returns() {
 		state = ledger.Cancelled
 	}
+	if len(d.Actions) > 0 && !back && !old.returns() && (pendingPlan(rec.State) || d.Newer == newer.Case) {
+		t.replaced = append(t.replaced, d.Case)
+	}
 	switch rec.State {
 	case "", ledger.Scheduled, ledger.Held, ledger.Conflict:
 		d.Newer = newer.Case
@@ -55,6 +58,9 @@ func (t *turn) displace(ctx context.Context, ids []string, old entry, newer Deci
 	// Two terminations at once want the same end; nothing is gained by stopping the first.
 	return out, err
 }
+
+// pendingPlan reports whether a plan with actions waits in this state.
+func pendingPlan(s ledger.State) bool { return s == ledger.Scheduled || s == ledger.Held }
 
 // owns reports whether what was decided in an older event's case is the person's: its place may be that of content which
 // lost the case to another person's.

@@ -155,3 +155,31 @@ func TestDenialTellsWhatWasOvertaken(t *testing.T) {
 		}
 	}
 }
+
+// TestTerminationThatReplacesAndDoesNothing: another event of the same person, which no playbook matches, must not make a
+// termination end without anybody's word.
+func TestTerminationThatReplacesAndDoesNothing(t *testing.T) {
+	for _, effective := range []time.Duration{0, time.Hour} {
+		w := newWorld(t)
+		w.armed = false
+		real := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(3*time.Hour))
+		w.send(real)
+		w.settle()
+		w.clock = w.clock.Add(time.Minute)
+		delete(w.rules.steps, "user.terminated")
+		weak := w.happening("user.terminated", "2", "maria", w.clock, w.clock.Add(effective))
+		w.send(weak, weak)
+		w.settle()
+		w.advance(2 * time.Hour)
+		w.settle()
+		w.want("replaced", real.Case(), superseded, closed)
+		w.want("does nothing", weak.Case(), ledger.Held, needs)
+		if why := w.decision(weak.Case()).Hold.Why; !strings.Contains(why, real.Case()) {
+			t.Errorf("held because %q", why)
+		}
+		w.send(w.command("a", events.Approve, weak.Case(), "ann"))
+		w.settle()
+		w.want("approved", weak.Case(), planned, closed)
+		w.wantDone()
+	}
+}

@@ -95,6 +95,10 @@ func (t *turn) reconcile(ctx context.Context, c crowd, who person, d *Decision) 
 			d.Class = sooner(d.Class, b.class)
 		}
 	}
+	if newest.Case != d.Case && len(t.replaced) > 0 {
+		t.warn("a termination is superseded by " + newest.Event.Name() + " " + newest.Case)
+		t.replaced = nil // not by the event that is decided here
+	}
 	if newest.Case == d.Case && newest.returns() && len(older) == 0 {
 		t.alert = "it takes nothing back: no older termination is known under any name of this event; one that comes late obeys it"
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
@@ -65,9 +66,21 @@ func (t *turn) judge(ctx context.Context, d *Decision, plan events.Plan) (ledger
 		if t.future(*d) {
 			return ledger.Scheduled, t.until(*d), nil // the playbooks of that day may know what to do
 		}
+		if len(t.replaced) > 0 {
+			return ledger.Held, t.doubt(d, why), nil
+		}
 		return ledger.Planned, why + idle(*d), nil
 	}
 	return t.guard(ctx, d, why)
+}
+
+// doubt holds a termination that no playbook asks anything for, and that took the place of one with actions: closed as it
+// stands, the person's access would stay and nobody would look.
+func (t *turn) doubt(d *Decision, why string) string {
+	why += idle(*d) + ", and it took the place of " + strings.Join(t.replaced, ", ")
+	d.Hold = &Hold{Why: why, Need: 1, Asked: t.askers(*d)}
+	t.warn("waits for a person: " + why)
+	return why
 }
 
 // idle says why a plan has no actions.

@@ -109,14 +109,15 @@ const rounds = 16
 // turn is the working off of one message. Its methods may be called any number of times for the same message.
 type turn struct {
 	*Planner
-	Plans   Plans  // in force when the turn began
-	by      string // who writes: the worker, or the operator of a command
-	actor   string // the operator of a command; empty otherwise
-	attempt string // stands in every record of this turn: how it knows its own
-	line    []slog.Attr
-	alert   string // what a person should look at, if anything
-	early   time.Duration
-	listed  string // a case that stands under every name already
+	Plans    Plans  // in force when the turn began
+	by       string // who writes: the worker, or the operator of a command
+	actor    string // the operator of a command; empty otherwise
+	attempt  string // stands in every record of this turn: how it knows its own
+	line     []slog.Attr
+	alert    string // what a person should look at, if anything
+	early    time.Duration
+	listed   string   // a case that stands under every name already
+	replaced []string // terminations with actions whose place another one takes
 	// unplanned is why the playbooks could not be applied in this turn; nothing is decided then.
 	unplanned error
 }
@@ -126,7 +127,7 @@ func (p *Planner) work(ctx context.Context, what string, t *turn, f func() error
 	began := p.now()
 	var err error
 	for range rounds {
-		t.line, t.alert, t.early, t.listed, t.unplanned = nil, "", 0, "", nil
+		t.line, t.alert, t.early, t.listed, t.replaced, t.unplanned = nil, "", 0, "", nil, nil
 		if err = f(); !errors.Is(err, ledger.ErrConflict) {
 			break
 		}
