@@ -24,13 +24,16 @@ type Mapping struct {
 type Row struct {
 	Word   string
 	At     Position
-	Event  Text // a name of the catalogue, or Ignore
+	Event  Text // a name of the catalogue, Ignore or Dead
 	When   *Expr
 	Fields Fields // merged with those of the mapping
 }
 
-// Ignore is the event of a Row that is known to be none.
-const Ignore = "ignore"
+// What the event of a Row may be beside those of the catalogue.
+const (
+	Ignore = "ignore" // known to be none
+	Dead   = "dead"   // a dead letter: a person decides what it is
+)
 
 // Fields are the expressions that make an event of an item.
 type Fields struct {

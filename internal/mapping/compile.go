@@ -151,13 +151,16 @@ func (k *compiler) condition(x *config.Expr, name string) *program {
 // row compiles what a word stands for. whole is the time of effect of rows that say no other: it is left out where the
 // event cannot have one.
 func (k *compiler) row(c config.Row, whole *config.Effective) *row {
-	if c.Event.Value == config.Ignore {
-		return &row{ignored: true}
+	if word := c.Event.Value; word == config.Ignore || word == config.Dead {
+		if c.When != nil {
+			k.fault(c.When.At, "has no effect beside %s: remove it, or name an event", word)
+		}
+		return &row{ignored: word == config.Ignore, dead: word == config.Dead}
 	}
 	r := &row{when: k.condition(c.When, c.Word+".when"), data: k.params(c.Fields.Data, "data")}
 	entry, ok := events.Lookup(c.Event.Value)
 	if !ok && c.Event.Value != "" {
-		k.fault(c.Event.At, "no such event%s", config.Suggest(c.Event.Value, append(names(), config.Ignore)))
+		k.fault(c.Event.At, "no such event%s", config.Suggest(c.Event.Value, append(names(), config.Ignore, config.Dead)))
 	}
 	r.event = entry.Type()
 	for i, id := range c.Fields.ID {

@@ -49,7 +49,7 @@ type variable struct {
 	run  *program
 }
 
-// row is what a word of the sender stands for. ignored rows have nothing else.
+// row is what a word of the sender stands for. Rows that are ignored or dead have nothing else.
 type row struct {
 	event   string // full type
 	when    *program
@@ -60,6 +60,7 @@ type row struct {
 	class   *program
 	data    value
 	ignored bool
+	dead    bool
 }
 
 // Input is a delivery as expressions see it.

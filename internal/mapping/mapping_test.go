@@ -56,6 +56,19 @@ func TestUnknownWords(t *testing.T) {
 	}
 }
 
+// TestWordForAPerson: a word that is dead in the table becomes a fault, and its item no event; the others do.
+func TestWordForAPerson(t *testing.T) {
+	m := compiled(t, "split: body.list\ntype: {of: item, table: {back: dead, left: user.terminated}}\nid: [item]\ndata: {user: {email: x}}")
+	r := deliver(t, m, `{"list": ["back", "left"]}`)
+	if len(r.Drafts) != 1 || len(r.Faults) != 1 || r.Faults[0].Item != 0 || !strings.Contains(faults(r), "a person must decide") {
+		t.Errorf("%+v", r)
+	}
+	c := configured(t, "type: {of: body.kind, table: {left: {event: dead, when: 'true'}}}\nid: [body.kind]\ndata: {user: {email: x}}")
+	if _, err := mapping.Compile("hr", c, mapping.Coverage{}, nil); err == nil || !strings.Contains(err.Error(), "has no effect beside dead") {
+		t.Errorf("a condition that nobody asks: %v", err)
+	}
+}
+
 // TestAnErrorIsNeverNoMatch: wherever an expression fails, its item is a fault.
 func TestAnErrorIsNeverNoMatch(t *testing.T) {
 	whole := map[string]string{

@@ -100,7 +100,7 @@ func (k *compiler) stable(m *Mapping) {
 	check(m.split, "the split")
 	check(m.of, "a type")
 	for _, r := range m.rows {
-		if r.ignored {
+		if r.ignored || r.dead {
 			continue
 		}
 		for _, id := range r.ids {
