@@ -145,6 +145,12 @@ guards:
     - {on: [user.terminated], max: 5%, per: 2h, then: hold, percent_of: {count: active_users, at: mosaic-prod}}
     - {on: [user.terminated], max: 5%, per: 3h, then: hold, percent_of: {count: active_users, at: okta-prod}}
 `},
+		{name: "windows", connections: goodConnections, playbooks: `playbooks: []
+guards:
+  brake: [{on: [user.terminated], max: 5, per: 1ms, then: hold}, {on: [user.terminated], max: 5, per: 1m, then: hold}]
+  approve: [{do: [a.b], expires: 1s, then: proceed}]
+  confirm_by: [{on: [user.terminated], within: 59s}]
+`},
 		{name: "faults of two files", connections: "connections: {okta-prod: {}}\n", playbooks: "playbooks:\n  - {name: A, on: [x], actions: [{step: s, do: okta.a, at: okta-prod}, {step: t, do: okta.a, at: okta-prt}]}\n"},
 		{name: "no playbooks file", connections: goodConnections},
 		{name: "no connections file", playbooks: "playbooks: [{name: a}]\n"},

@@ -115,7 +115,7 @@ func readBrake(d *document, at path) Brake {
 	}
 	d.decode(at, &raw)
 	b := Brake{On: d.texts(at.to("on"), raw.On), Sources: d.texts(at.to("sources"), raw.Sources), Then: raw.Then,
-		Per: d.duration(at.to("per"), raw.Per, 0), At: d.position(at)}
+		Per: d.window(at.to("per"), raw.Per), At: d.position(at)}
 	if raw.By != "" {
 		b.By = d.condition(at.to("by"), raw.By)
 	}
@@ -142,6 +142,18 @@ func readBrake(d *document, at path) Brake {
 		d.decode(of, &b.Of)
 	}
 	return b
+}
+
+// minWindow is the shortest span of time that guards take: a brake per 1ms lets everything pass.
+const minWindow = time.Minute
+
+// window reads a span of time of a guard.
+func (d *document) window(at path, s string) time.Duration {
+	v := d.duration(at, s, 0)
+	if v > 0 && v < minWindow {
+		d.fault(at, "is too short to guard anything: give at least %s", minWindow)
+	}
+	return v
 }
 
 // percent reads a share such as 2.5%.
@@ -197,7 +209,7 @@ func readApproval(d *document, at path) Approval {
 		a.When = d.condition(at.to("when"), raw.When)
 	}
 	if d.has(at.to("expires")) {
-		a.Expires = d.duration(at.to("expires"), raw.Expires, 0)
+		a.Expires = d.window(at.to("expires"), raw.Expires)
 	} else if raw.Then != "" {
 		d.fault(at.to("then"), "never comes: say when with expires, such as 24h")
 	}
@@ -219,7 +231,7 @@ func readConfirmation(d *document, at path) Confirmation {
 	d.decode(at, &raw)
 	c := Confirmation{
 		On: d.texts(at.to("on"), raw.On), Do: d.texts(at.to("do"), raw.Do), Sources: d.texts(at.to("sources"), raw.Sources),
-		Within: d.duration(at.to("within"), raw.Within, 0), At: d.position(at),
+		Within: d.window(at.to("within"), raw.Within), At: d.position(at),
 	}
 	if raw.When != "" {
 		c.When = d.condition(at.to("when"), raw.When)
