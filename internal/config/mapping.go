@@ -14,6 +14,7 @@ type Mapping struct {
 	Rows      []Row  // in the order of the file
 	Unknown   string // "count", "dead" or "reject"
 	Fields    Fields // of every row that does not say otherwise
+	Keep      []Text // JSON pointers; a step * is any element of a list; none = everything is kept
 	Redact    []Text // JSON pointers; a step * is any member or element
 	// UnsignedHeaders says why headers or query parameters are used that the signature does not cover; empty = they
 	// are not.
@@ -107,6 +108,7 @@ func readMapping(d *document, at path) *Mapping {
 			Of      string `json:"of"`
 			Unknown string `json:"unknown"`
 		} `json:"type"`
+		Keep            []string `json:"keep"`
 		Redact          []string `json:"redact"`
 		UnsignedHeaders string   `json:"unsigned_headers"`
 	}
@@ -114,7 +116,7 @@ func readMapping(d *document, at path) *Mapping {
 	m := &Mapping{
 		At: d.keyPosition(at), Format: or(raw.Format, "json"), Unknown: or(raw.Type.Unknown, "count"),
 		Split: d.optional(at.to("split")), When: d.optional(at.to("when")), Of: d.required(at.to("type", "of")),
-		Redact: d.texts(at.to("redact"), raw.Redact), UnsignedHeaders: raw.UnsignedHeaders, Fields: readFields(d, at, Fields{}),
+		Keep: d.texts(at.to("keep"), raw.Keep), Redact: d.texts(at.to("redact"), raw.Redact), UnsignedHeaders: raw.UnsignedHeaders, Fields: readFields(d, at, Fields{}),
 	}
 	for _, here := range d.items(at.to("variables")...) {
 		name, _ := d.value(here.to("name")).(string)

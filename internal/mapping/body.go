@@ -16,7 +16,7 @@ var (
 	errEmpty   = errors.New("the body is empty")
 )
 
-// Parse reads a body and drops what is redacted. From here on nobody sees what was dropped: neither an expression, nor
+// Parse reads a body and drops what is not kept or is redacted. From here on nobody sees what was dropped: neither an expression, nor
 // a fault that is kept.
 func (m *Mapping) Parse(body []byte) (tree any, err error) {
 	switch {
@@ -30,9 +30,7 @@ func (m *Mapping) Parse(body []byte) (tree any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, pointer := range m.redact {
-		drop(tree, pointer)
-	}
+	m.strip(tree)
 	return tree, nil
 }
 

@@ -53,7 +53,7 @@ func Compile(preset string, c config.Mapping, cover Coverage, proofs []config.Ex
 	k := &compiler{env: env, cover: cover, why: c.UnsignedHeaders}
 	m := &Mapping{
 		format: c.Format, unknown: c.Unknown, rows: map[string]*row{}, index: map[string]int{},
-		source: "urn:keyturn:source:" + preset, redact: k.pointers(c.Redact), proofs: map[string]*program{},
+		source: "urn:keyturn:source:" + preset, keep: allowed(k.pointers(c.Keep)), redact: k.pointers(c.Redact), proofs: map[string]*program{},
 	}
 	k.variables(m, c.Variables)
 	m.split = k.optional(c.Split, "split", cel.ListType(cel.DynType), "not a list: name a list of the body")

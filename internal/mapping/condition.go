@@ -71,8 +71,8 @@ func (m *Mapping) Texts(in Input, source string) ([]string, error) {
 	return texts, nil
 }
 
-// Kept is what is stored of a delivery that could not be mapped: all that its mapping looks at, but nothing that is
-// redacted.
+// Kept is what is stored of a delivery that could not be mapped: all that its mapping may look at, but nothing that
+// Parse has dropped.
 type Kept struct {
 	Body     any               `json:"body"`
 	Header   map[string]string `json:"header,omitempty"`
@@ -96,7 +96,7 @@ func Keep(in Input, faults []Fault, cases []string) Kept {
 // errKept says that what was stored is not what Keep gives.
 var errKept = errors.New("what was kept of the delivery cannot be read: drop it, and have it sent again")
 
-// Restore makes the input of what Keep gave. What the mapping redacts by now is dropped first.
+// Restore makes the input of what Keep gave. What the mapping drops by now is dropped first.
 func (m *Mapping) Restore(kept []byte, received time.Time) (Input, error) {
 	tree, err := ParseJSON(kept)
 	if err != nil {
@@ -108,9 +108,7 @@ func (m *Mapping) Restore(kept []byte, received time.Time) (Input, error) {
 	}
 	in := Input{Received: received, Body: whole["body"], Header: texts(whole["header"]), Query: texts(whole["query"])}
 	in.Verified, _ = whole["verified"].(map[string]any)
-	for _, pointer := range m.redact {
-		drop(in.Body, pointer)
-	}
+	m.strip(in.Body)
 	return in, nil
 }
 

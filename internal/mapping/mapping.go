@@ -21,6 +21,7 @@ const MaxItems = 5_000
 // Mapping is a compiled config.Mapping. It may be used by several goroutines.
 type Mapping struct {
 	format  string
+	keep    shape // nil = all
 	redact  [][]string
 	split   *program
 	when    *program

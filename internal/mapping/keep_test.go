@@ -1,0 +1,50 @@
+package mapping_test
+
+import (
+	"strings"
+	"testing"
+
+	"keyturn/internal/mapping"
+)
+
+// TestKeep: of a body only what is named is left, in its place, and a text is none of an object that was meant.
+func TestKeep(t *testing.T) {
+	m := compiled(t, `
+type: {of: "'left'", table: {left: user.terminated}}
+id: ["'1'"]
+data: {user: {email: a@acme.example}}
+keep: [/kind, /people/*/id, /people/*/name/first, "/people/1/pay", /people/1/pay/rate, "/a~1b/~0", /rows/0, /whole]
+redact: [/whole/secret]
+`)
+	for body, want := range map[string]string{
+		`{"kind": "left", "kinds": 1, "a/b": {"~": 7, "/": 8}}`:                                         `{"a/b":{"~":7},"kind":"left"}`,
+		`{"people": [{"id": 1, "pay": 5}, {"id": 2, "name": {"first": "Ada", "last": "L"}, "pay": 6}]}`: `{"people":[{"id":1},{"pay":6}]}`,
+		`{"people": ["text", null, {"id": {"deep": [1]}}]}`:                                             `{"people":[null,null,{"id":{"deep":[1]}}]}`,
+		`{"people": {"id": 1, "*": {"id": 2}, "0": {"id": 3}}}`:                                         `{"people":{}}`,
+		`{"people": "text", "rows": [1, 2]}`:                                                            `{"rows":[1,null]}`,
+		`{"whole": {"secret": 1, "open": [2]}}`:                                                         `{"whole":{"open":[2]}}`,
+		`[{"kind": 1}]`:                                                                                 `[null]`,
+		`"text"`:                                                                                        `"text"`,
+	} {
+		tree, err := m.Parse([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := encode(t, tree); got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+		back, err := m.Restore([]byte(encode(t, mapping.Kept{Body: tree})), received)
+		if err != nil || encode(t, back.Body) != want {
+			t.Errorf("%s: restored as %s, %v", body, encode(t, back.Body), err)
+		}
+	}
+}
+
+// TestKeepOfForms: what is kept of a form is kept by the same names.
+func TestKeepOfForms(t *testing.T) {
+	m := compiled(t, "format: form\ntype: {of: body.data.kind, table: {left: user.terminated}}\nid: [body.data.kind]\ndata: {user: {email: x}}\nkeep: [/data/kind]")
+	tree, err := m.Parse([]byte("data[kind]=left&data[pay]=5&token=7"))
+	if got := encode(t, tree); err != nil || strings.TrimSpace(got) != `{"data":{"kind":"left"}}` {
+		t.Errorf("%s, %v", got, err)
+	}
+}
