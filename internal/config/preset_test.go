@@ -28,7 +28,7 @@ func TestASourceOverItsPreset(t *testing.T) {
     response: {body: ok}
     map:
       effective_at: {zone: Europe/Berlin, cutoff: "17:00"}
-      redact: ~
+      keep: ~
       type: {table: {rehired: ignore, promoted: {event: user.rehired, class: "'urgent'"}}, unknown: dead}
       data: {reason: left}
 `)
@@ -50,7 +50,7 @@ func TestASourceOverItsPreset(t *testing.T) {
 	for _, r := range m.Rows {
 		words[r.Word] = r
 	}
-	if len(m.Redact) != 0 || m.Unknown != "dead" || words["rehired"].Event.Value != Ignore || words["terminated"].Event.Value != "user.terminated" ||
+	if len(m.Keep) != 0 || m.Unknown != "dead" || words["rehired"].Event.Value != Ignore || words["terminated"].Event.Value != "user.terminated" ||
 		words["promoted"].Fields.Class == nil || len(words["promoted"].Fields.Data) != 2 || words["terminated"].Fields.Class != nil {
 		t.Errorf("%+v", words)
 	}

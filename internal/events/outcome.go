@@ -80,7 +80,7 @@ type Command struct {
 
 // Fault is a delivery of a source that could not be mapped: the only other thing that ingest may publish.
 type Fault struct {
-	ID     string          `json:"id"` // stable under resend: hash of source and body
+	ID     string          `json:"id"` // stable under resend: hash of source, body and what else the mapping sees
 	Source string          `json:"source"`
 	Error  string          `json:"error"`
 	Time   time.Time       `json:"time"`

@@ -2,8 +2,6 @@ package ingest
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -277,18 +275,12 @@ func (h *Handler) mapFailed(ctx context.Context, s *Source, d Delivery, err erro
 	if faults, ok := errors.AsType[Invalid](err); ok {
 		return invalid(faults)
 	}
-	f := events.Fault{ID: faultID(s.name, d.Body), Source: s.name, Error: err.Error(), Time: d.Received}
+	f := events.Fault{ID: faultID(s.name, d.Body, nil, nil), Source: s.name, Error: err.Error(), Time: d.Received}
 	if err := h.publish(ctx, func(ctx context.Context) error { return h.publisher.PublishFault(ctx, f) }); err != nil {
 		rec.err = err
 		return unavailable(waitOf(err))
 	}
 	return s.accepted(nil, f.ID)
-}
-
-// faultID is the same whenever a delivery is sent again.
-func faultID(source string, body []byte) string {
-	sum := sha256.Sum256(append([]byte(source+"\x00"), body...))
-	return hex.EncodeToString(sum[:16])
 }
 
 // publish runs do under the publisher's deadline. A sender that hangs up does not stop it: the delivery is genuine,

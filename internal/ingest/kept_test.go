@@ -99,7 +99,7 @@ func TestRemapLeavesAloneWhatIsStored(t *testing.T) {
 	}
 	dir, fault := t.TempDir(), f.store.faults[0]
 	writeFile(t, dir, config.SourcesFile, strings.Replace(mappedSource(""), `email: "${{ item.email }}"`, `email: "${{ item.?email }}", employee_number: "${{ item.number }}"`, 1))
-	list, err := Remapper{Dir: dir}.Remap("hr", fault.Body, fault.Time)
+	list, _, err := Remapper{Dir: dir}.Remap("hr", fault.Body, fault.Time)
 	if err != nil || len(list) != 1 || list[0].ID != "2" {
 		t.Errorf("%+v, %v", list, err)
 	}

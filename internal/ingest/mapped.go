@@ -2,11 +2,15 @@ package ingest
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -191,7 +195,7 @@ func (h *Handler) keepFault(ctx context.Context, s *Source, d Delivery, in mappi
 // fault is what is kept of a delivery that could not be mapped: what was left of the body, and of the rest of the
 // request what its mapping looks at, so that a mended mapping can be applied to it.
 func (s *Source) fault(d Delivery, keep mapping.Kept, faults []mapping.Fault, most int) events.Fault {
-	f := events.Fault{ID: faultID(s.name, d.Body), Source: s.name, Time: d.Received}
+	f := events.Fault{ID: faultID(s.name, d.Body, keep.Header, keep.Query), Source: s.name, Time: d.Received}
 	f.Error = describe(faults)
 	kept, err := json.Marshal(keep)
 	if err != nil || len(kept) > most-keptHead {
@@ -200,6 +204,23 @@ func (s *Source) fault(d Delivery, keep mapping.Kept, faults []mapping.Fault, mo
 	}
 	f.Body = kept
 	return f
+}
+
+// faultID is the same whenever a delivery is sent again, and another for whatever the mapping sees another of. Each part
+// has its length before it, so that no two deliveries are written alike.
+func faultID(source string, body []byte, header, query map[string]string) string {
+	h := sha256.New()
+	part := func(text []byte) { _, _ = fmt.Fprintf(h, "%d:%s,", len(text), text) }
+	part([]byte(source))
+	part(body)
+	for _, list := range []map[string]string{header, query} {
+		for _, name := range slices.Sorted(maps.Keys(list)) {
+			part([]byte(name))
+			part([]byte(list[name]))
+		}
+		part(nil)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // keptHead is what a fault needs beside its body, in bytes.

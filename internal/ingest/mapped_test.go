@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,7 +118,11 @@ func TestRemap(t *testing.T) {
 	fault := f.store.faults[0]
 	remap := func(text string) ([]events.Event, error) {
 		writeFile(t, dir, config.SourcesFile, text)
-		return Remapper{Dir: dir}.Remap("hr", fault.Body, fault.Time)
+		list, rest, err := Remapper{Dir: dir}.Remap("hr", fault.Body, fault.Time)
+		if rest != nil {
+			t.Errorf("a rest of one item: %s", rest)
+		}
+		return list, err
 	}
 	for what, text := range map[string]string{
 		"no such key: mail": broken, "no source hr with a mapping": strings.Replace(mappedSource(""), "  hr:", "  hr2:", 1),
@@ -137,12 +142,76 @@ func TestRemap(t *testing.T) {
 		t.Errorf("%+v, directly %+v", list[0], direct)
 	}
 	for _, kept := range []string{"", "{", "[]"} {
-		if _, err := (Remapper{Dir: dir}).Remap("hr", json.RawMessage(kept), fault.Time); err == nil {
+		if _, _, err := (Remapper{Dir: dir}).Remap("hr", json.RawMessage(kept), fault.Time); err == nil {
 			t.Errorf("%q was mapped", kept)
 		}
 	}
-	if _, err := (Remapper{Dir: dir + "/none"}).Remap("hr", fault.Body, fault.Time); err == nil || !strings.Contains(err.Error(), "does not exist") {
+	if _, _, err := (Remapper{Dir: dir + "/none"}).Remap("hr", fault.Body, fault.Time); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("without sources.yaml: %v", err)
+	}
+}
+
+// TestRemapOfAPart: what maps by the mended mapping is not kept back by what never will, and is not given again.
+func TestRemapOfAPart(t *testing.T) {
+	dir := t.TempDir()
+	spec := configuredSource(t, strings.Replace(mappedSource(""), "item.email", "item.mail", 1))
+	f := open(t, Options{}, spec)
+	f.post(spec, "application/json", `{"people": [{"kind": "left", "id": "1", "email": "a@acme.example"}, {"kind": "left", "id": "2"}, {"kind": "left", "id": "3", "email": "c@acme.example"}]}`)
+	fault := f.store.faults[0]
+	writeFile(t, dir, config.SourcesFile, mappedSource(""))
+	remap := func(kept json.RawMessage) ([]events.Event, json.RawMessage, string) {
+		list, rest, err := Remapper{Dir: dir}.Remap("hr", kept, fault.Time)
+		return list, rest, fmt.Sprint(err)
+	}
+	list, rest, why := remap(fault.Body)
+	if len(list) != 2 || list[0].ID != "1" || list[1].ID != "3" || len(rest) == 0 || !strings.HasPrefix(why, "item 1: ") {
+		t.Fatalf("%+v, %s, %s", list, rest, why)
+	}
+	if again, _, _ := remap(fault.Body); len(again) != 2 || again[0].Case() != list[0].Case() {
+		t.Errorf("repeated: %+v", again)
+	}
+	if none, left, _ := remap(rest); len(none) != 0 || left != nil {
+		t.Errorf("the rest, still broken: %+v, %s", none, left)
+	}
+	writeFile(t, dir, config.SourcesFile, strings.Replace(mappedSource(""), "${{ item.email }}", "${{ item.?email.orValue('nobody@acme.example') }}", 1))
+	if mended, left, why := remap(rest); len(mended) != 1 || mended[0].ID != "2" || left != nil || why != "<nil>" {
+		t.Errorf("the rest, mended: %+v, %s, %s", mended, left, why)
+	}
+}
+
+// TestFaultsOfOneBody: two deliveries with one body that say another thing beside it are two faults, and each is one
+// however often it is sent.
+func TestFaultsOfOneBody(t *testing.T) {
+	spec := configuredSource(t, `sources:
+  hr:
+    preset: custom
+    verify: {header_token: {header: X-Token, values: ["${env:HR}"]}}
+    map:
+      type: {of: 'header["x-kind"]', unknown: dead, table: {left: user.terminated}}
+      when: query.?kind.orValue('') != 'off'
+      id: [body.id]
+      data: {user: {email: x}}
+`)
+	f := open(t, Options{}, spec)
+	for _, kind := range []string{"a", "b", "a"} {
+		for _, query := range []string{"", "?kind=c"} {
+			req := httptest.NewRequest(http.MethodPost, "/hooks/hr"+query, strings.NewReader(`{"id": "1"}`))
+			req.Header.Set("X-Token", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY4")
+			req.Header.Set("X-Kind", kind)
+			req.Header.Set("X-Request-Id", fmt.Sprint(len(f.store.faults)))
+			rec := httptest.NewRecorder()
+			f.handle.ServeHTTP(rec, req)
+			if rec.Code != http.StatusAccepted {
+				t.Fatal(rec.Code, rec.Body)
+			}
+		}
+	}
+	ids := map[string]int{}
+	for _, fault := range f.store.faults {
+		ids[fault.ID]++
+	}
+	if len(f.store.faults) != 6 || len(ids) != 4 {
+		t.Errorf("%d faults are %d: %v", len(f.store.faults), len(ids), ids)
 	}
 }
 
