@@ -23,15 +23,21 @@ type guards struct {
 	approvals     []approval
 	confirmations []confirmation
 	brakes        []eventBrake
+	classes       map[string]events.Class // of the playbooks that say one
 }
 
 // guards compiles all guards. What is faulty is left out and reported.
 func (c *compiler) guards(g config.Guards, books []config.Playbook) guards {
-	compiled := guards{shapes: map[string]shape{}}
+	compiled := guards{shapes: map[string]shape{}, classes: map[string]events.Class{}}
 	c.protected(&compiled, g)
 	c.approvals(&compiled, g, books)
 	c.confirmations(&compiled, g)
 	c.brakes(&compiled, g)
+	for _, b := range books {
+		if b.Class.Value != "" {
+			compiled.classes[b.Name] = events.Class(b.Class.Value)
+		}
+	}
 	for name, env := range c.envs {
 		compiled.shapes[name] = env.shape
 	}
@@ -42,6 +48,7 @@ func (c *compiler) guards(g config.Guards, books []config.Playbook) guards {
 // the event. Then nothing may be done, for nobody knows whether it may.
 func (s *Set) Guard(p events.Plan) (Verdict, error) {
 	subject := &subject{event: p.Event, shapes: s.guards.shapes}
+	subject.event.Class = own(p.Event)
 	var v Verdict
 	var err error
 	if v.Protected, err = s.guards.protects(p, subject); err != nil || len(p.Actions) == 0 {
@@ -55,6 +62,21 @@ func (s *Set) Guard(p events.Plan) (Verdict, error) {
 	}
 	v.Brakes, err = s.guards.slow(subject)
 	return v, err
+}
+
+// own is the class that the catalogue gives an event. Guards judge by it, not by the one that the event has: whoever holds
+// the key of a source may raise that one, and would let itself off.
+func own(e events.Event) events.Class {
+	row, _ := events.Lookup(e.Name())
+	return row.Class
+}
+
+// class is the one that an action has by the playbooks and the catalogue, whatever its event says.
+func (g guards) class(a events.Action, e events.Event) events.Class {
+	if class, ok := g.classes[a.Playbook]; ok {
+		return class
+	}
+	return own(e)
 }
 
 // subject is the event that guards look at, made ready for expressions when the first one asks for it: with its

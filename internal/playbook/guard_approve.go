@@ -66,13 +66,15 @@ func (g guards) asks(p events.Plan, s *subject) (Approval, error) {
 		if err != nil {
 			return Approval{}, err
 		}
-		if holds && slices.ContainsFunc(p.Actions, rule.covers) {
+		about := func(a events.Action) bool { return rule.covers(a, g.class(a, p.Event)) }
+		if holds && slices.ContainsFunc(p.Actions, about) {
 			asked = append(asked, rule)
 		}
 	}
 	for _, a := range p.Actions {
+		class := g.class(a, p.Event)
 		for _, rule := range asked {
-			if reason := rule.reason(a, p.Event); rule.covers(a) && !slices.Contains(reasons, reason) {
+			if reason := rule.reason(a, class, p.Event); rule.covers(a, class) && !slices.Contains(reasons, reason) {
 				reasons = append(reasons, reason)
 			}
 		}
@@ -84,21 +86,21 @@ func (g guards) asks(p events.Plan, s *subject) (Approval, error) {
 	return all, nil
 }
 
-// covers reports whether the rule is about the action.
-func (r approval) covers(a events.Action) bool {
-	return allows(r.do, a.Do) && allows(r.playbooks, a.Playbook) && allows(r.classes, string(a.Class)) &&
-		!slices.Contains(r.exempt, string(a.Class))
+// covers reports whether the rule is about the action, which has the class by guards.class.
+func (r approval) covers(a events.Action, class events.Class) bool {
+	return allows(r.do, a.Do) && allows(r.playbooks, a.Playbook) && allows(r.classes, string(class)) &&
+		!slices.Contains(r.exempt, string(class))
 }
 
 // reason says what of an action needs the approval.
-func (r approval) reason(a events.Action, e events.Event) string {
+func (r approval) reason(a events.Action, class events.Class, e events.Event) string {
 	switch {
 	case len(r.do) > 0:
 		return a.Do
 	case len(r.playbooks) > 0:
 		return "playbook " + a.Playbook
 	case len(r.classes) > 0:
-		return "class " + string(a.Class)
+		return "class " + string(class)
 	}
 	return e.Name()
 }

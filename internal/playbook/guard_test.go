@@ -305,3 +305,46 @@ func TestConfirmations(t *testing.T) {
 		}
 	}
 }
+
+const classed = `playbooks:
+  - name: p
+    on: [user.terminated, user.compromised]
+    actions: [{step: a, do: okta.deactivate_user, at: okta, with: {user: "${{ event.data.user }}"}}]
+  - name: fast
+    on: [user.terminated]
+    when: has(event.raw.fast)
+    class: urgent
+    actions: [{step: a, do: okta.suspend_user, at: okta, with: {user: "${{ event.data.user }}"}}]
+guards:
+  protected: [{on: [user.terminated], when: "event.class == 'urgent' && event.data.user.email == 'ceo@acme.example'", why: the class}]
+  approve:
+    - {do: [okta.deactivate_user], exempt: [urgent]}
+    - {class: [normal], approvers: 2}
+    - {do: [okta.suspend_user], exempt: [urgent], approvers: 3}
+    - {when: "event.class == 'normal'", approvers: 4}
+`
+
+// TestSenderRaisesClass: guards judge by the class of the playbook or the catalogue. One that the sender raised lets
+// nothing go that would be held without it.
+func TestSenderRaisesClass(t *testing.T) {
+	set := rules(t, classed)
+	const all = "okta.deactivate_user, class normal, user.terminated: needs the approval of 4"
+	for _, c := range []struct{ name, data, why string }{
+		{"user.terminated", `{"user":{"email":"m@acme.example"}}`, all},
+		{"user.terminated", `{"user":{"email":"m@acme.example"},"fast":1}`, all},
+		{"user.compromised", `{"user":{"email":"m@acme.example"}}`, ""},
+	} {
+		for _, class := range []events.Class{events.Urgent, events.Normal, events.Bulk} {
+			e := event(t, c.name, c.data)
+			e.Class = class
+			if got := verdict(t, set, plan(t, set, e)).Why; got != c.why {
+				t.Errorf("%s %s sent as %s: %q, want %q", c.name, c.data, class, got, c.why)
+			}
+		}
+	}
+	e := event(t, "user.terminated", `{"user":{"email":"ceo@acme.example"}}`)
+	e.Class = events.Urgent
+	if got := verdict(t, set, plan(t, set, e)).Protected; got != "" {
+		t.Errorf("the sender's class made its event %q", got)
+	}
+}
