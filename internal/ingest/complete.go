@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"fmt"
+	"iter"
 	"net/url"
 	"regexp"
 	"slices"
@@ -34,31 +35,76 @@ func complete(drafts []Draft, s *Source, d Delivery) ([]events.Event, error) {
 	}
 	var invalid Invalid
 	var list []events.Event
-	first := map[string]place{}
+	same := newRepeats(len(drafts))
 	for i, draft := range drafts {
 		e, faults := draft.event(s.scope, d)
-		if len(faults) == 0 {
-			was, again := first[e.Case()]
-			switch {
-			case !again:
-				first[e.Case()] = place{draft: i, event: len(list)}
-				list = append(list, e)
-			case list[was.event].ContentHash() != e.ContentHash():
-				faults = []events.Violation{{Field: "/id", Rule: fmt.Sprintf("same source and id as event %d, with other content", was.draft)}}
-			}
+		if len(faults) == 0 && same.add(i, e, list) {
+			list = append(list, e)
 		}
 		for _, f := range faults {
 			invalid = append(invalid, Problem{Event: i, Field: draft.At + f.Field, Rule: f.Rule})
 		}
 	}
+	for i, with := range same.contradictions() {
+		invalid = append(invalid, Problem{Event: i, Field: drafts[i].At + "/id", Rule: fmt.Sprintf("same source and id as event %d, with other content", with)})
+	}
 	if len(invalid) > 0 {
+		slices.SortStableFunc(invalid, func(a, b Problem) int { return a.Event - b.Event })
 		return nil, invalid
 	}
 	return list, nil
 }
 
-// place is where a case first stood in a delivery: the same event twice is one.
+// repeats finds events that stand in a delivery more than once. With the same content they are one. With other content
+// nobody knows which is right: to take the first would make the order of the items decide.
+type repeats struct {
+	first map[string]place // by case
+	of    []string         // the case of each draft; empty = it has none
+	torn  map[string]int   // cases with several contents, and a draft that does not say what the first does
+}
+
+// place is where a case first stood in a delivery.
 type place struct{ draft, event int }
+
+func newRepeats(n int) *repeats {
+	return &repeats{first: make(map[string]place, n), of: make([]string, n)}
+}
+
+// add takes the event of a draft, and tells whether it is new in the list.
+func (r *repeats) add(i int, e events.Event, list []events.Event) bool {
+	id := e.Case()
+	r.of[i] = id
+	was, again := r.first[id]
+	if !again {
+		r.first[id] = place{draft: i, event: len(list)}
+		return true
+	}
+	if list[was.event].ContentHash() != e.ContentHash() {
+		if r.torn == nil {
+			r.torn = map[string]int{}
+		}
+		r.torn[id] = i
+	}
+	return false
+}
+
+// contradictions gives every draft of the cases that have several contents, with one that it stands against.
+func (r *repeats) contradictions() iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		for i, id := range r.of {
+			other, torn := r.torn[id]
+			if !torn {
+				continue
+			}
+			if i == other {
+				other = r.first[id].draft
+			}
+			if !yield(i, other) {
+				return
+			}
+		}
+	}
+}
 
 // event checks a draft. The fields of its faults are pointers into the event.
 func (d Draft) event(scope string, del Delivery) (events.Event, []events.Violation) {

@@ -149,10 +149,12 @@ func TestOneFaultRefusesTheBatch(t *testing.T) {
 	}, ",") + "]"
 	got := f.post(hrSpec(), "application/cloudevents-batch+json; charset=utf-8", batch)
 	want := []Problem{
+		{0, "/0/id", "same source and id as event 3, with other content"},
 		{1, "/1/source", "required"},
 		{1, "/1/data/user/email", "format: email"},
 		{2, "/2/type", "one of the catalogue: dev.keyturn.<name>.v1"},
 		{3, "/3/id", "same source and id as event 0, with other content"},
+		{4, "/4/id", "same source and id as event 3, with other content"},
 	}
 	if got.status != 400 || !slices.Equal(got.Errors, want) {
 		t.Errorf("%d %s", got.status, got.body)

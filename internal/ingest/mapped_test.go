@@ -179,6 +179,24 @@ func TestRemapOfAPart(t *testing.T) {
 	}
 }
 
+// TestItemsThatContradict: in whatever order they come, of two items with one id and other content neither is believed,
+// and the others are.
+func TestItemsThatContradict(t *testing.T) {
+	const first, repeat, other, good = `{"kind": "left", "id": "1", "email": "a@acme.example"}`, `{"id": "1", "kind": "left", "email": "a@acme.example"}`,
+		`{"kind": "left", "id": "1", "email": "b@acme.example"}`, `{"kind": "left", "id": "2", "email": "c@acme.example"}`
+	for _, items := range [][]string{{first, other, good}, {other, good, first}, {first, repeat, other, good}, {other, first, repeat, good}, {first, good, other, repeat}} {
+		spec := configuredSource(t, mappedSource(""))
+		f := open(t, Options{}, spec)
+		f.post(spec, "application/json", `{"people": [`+strings.Join(items, ", ")+`]}`)
+		if got := f.store.stored(); len(got) != 1 || got[0].ID != "2" {
+			t.Errorf("%v: %+v", items, got)
+		}
+		if n := f.counter(MetricUnmapped, "why", whyFault); len(f.store.faults) != 1 || int(n) != len(items)-1 {
+			t.Errorf("%v: %v items of %d faults", items, n, len(f.store.faults))
+		}
+	}
+}
+
 // TestFaultsOfOneBody: two deliveries with one body that say another thing beside it are two faults, and each is one
 // however often it is sent.
 func TestFaultsOfOneBody(t *testing.T) {
