@@ -37,7 +37,10 @@ func (v Verify) Check(insecure bool) []VerifyFault {
 }
 
 // verifyCheck collects faults.
-type verifyCheck struct{ faults []VerifyFault }
+type verifyCheck struct {
+	faults []VerifyFault
+	choice int // how many any_of it is below
+}
 
 func (c *verifyCheck) add(at path, what string) {
 	c.faults = append(c.faults, VerifyFault{Path: at, What: what})
@@ -125,25 +128,43 @@ func (c *verifyCheck) place(at path, kind, list string) {
 		c.add(at, "proves too little alone: put it below all_of, beside another kind")
 	case kind == "none" && list != "":
 		c.add(at, "must stand alone: remove it from the list")
-	case (kind == "body_token" || kind == "set_jws") && list == "any_of":
+	case (kind == "body_token" || kind == "set_jws") && c.choice > 0:
 		c.add(at, "cannot be one of several to choose from: use it alone or below all_of")
 	}
 }
 
 func (c *verifyCheck) list(at path, list []Verify, name string) {
-	seen := map[string]int{}
+	if name == "any_of" {
+		c.choice++
+		defer func() { c.choice-- }()
+	}
+	networks := 0
 	for i, v := range list {
 		c.verify(at.to(strconv.Itoa(i)), v, name)
-		seen[v.Kind()]++
+		if v.Kind() == "ip" {
+			networks++
+		}
 	}
+	outermost := len(at) == 1
 	for _, kind := range []string{"set_jws", "body_token"} {
-		if seen[kind] > 1 {
+		if outermost && occurrences(list, kind) > 1 {
 			c.add(at, "has "+kind+" more than once: a delivery has one body")
 		}
 	}
-	if len(list) < 2 || name == "all_of" && seen["ip"] == len(list) {
+	if len(list) < 2 || name == "all_of" && networks == len(list) {
 		c.add(at, "needs two kinds at least, one of which is not ip")
 	}
+}
+
+// occurrences says how often a kind stands in lists, however deep.
+func occurrences(list []Verify, kind string) (n int) {
+	for _, v := range list {
+		if v.Kind() == kind {
+			n++
+		}
+		n += occurrences(v.AllOf, kind) + occurrences(v.AnyOf, kind)
+	}
+	return n
 }
 
 func (c *verifyCheck) required(at path, s, what string) {

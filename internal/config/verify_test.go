@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +57,38 @@ all_of: [{hmac: {header: X, secrets: ["${env:PLAIN}"]}}, {}]
 		{name: "kinds of proof", sources: text},
 		{name: "lists within lists", sources: "sources:\n  a: {preset: cloudevents, verify: {" + deep + "}}\n"},
 		{name: "polling, and insecure without effect", sources: poll},
+	}
+}
+
+// TestOneBodyHasOneProof: what a body proves stands once in the whole of the lists, and is never one of several to choose
+// from, however deep it lies.
+func TestOneBodyHasOneProof(t *testing.T) {
+	token := func() Verify {
+		return Verify{BodyToken: &BodyToken{At: "item.a", Values: []secret.Value{secret.New("0123456789abcdef")}}}
+	}
+	network := Verify{IP: &IP{CIDRs: []string{"192.0.2.0/24"}}}
+	header := Verify{HeaderToken: &HeaderToken{Header: "X", Values: []secret.Value{secret.New("0123456789abcdef")}}}
+	below := func() Verify { return Verify{AllOf: []Verify{token(), network}} }
+	const twice, chosen = "all_of: has body_token more than once", "any_of.1.all_of.0.body_token: cannot be one of several"
+	for _, c := range []struct {
+		verify Verify
+		want   []string
+	}{
+		{below(), nil},
+		{Verify{AllOf: []Verify{header, below()}}, nil},
+		{Verify{AllOf: []Verify{token(), below()}}, []string{twice}},
+		{Verify{AllOf: []Verify{below(), below()}}, []string{twice}},
+		{Verify{AnyOf: []Verify{header, below()}}, []string{chosen}},
+		{Verify{AllOf: []Verify{header, {AnyOf: []Verify{header, below()}}}}, []string{"all_of.1." + chosen}},
+		{Verify{AllOf: []Verify{{AnyOf: []Verify{header, header}}, token()}}, nil},
+	} {
+		var got []string
+		for _, f := range c.verify.Check(false) {
+			got = append(got, strings.Join(f.Path, ".")+": "+f.What)
+		}
+		if !slices.EqualFunc(got, c.want, strings.HasPrefix) {
+			t.Errorf("%+v: %q, want %q", c.verify, got, c.want)
+		}
 	}
 }
 
