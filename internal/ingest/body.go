@@ -19,12 +19,12 @@ type budget struct {
 	most int64
 }
 
-// read reads the body whole, and stops the connection when it is over MaxBody. Room is made for what the request
+// read reads the body whole, and stops the connection when it is over most bytes. Room is made for what the request
 // announces, up to what a stranger may make us set aside for nothing. done gives the bytes back, also after an error.
-func (b *budget) read(w http.ResponseWriter, r *http.Request) (body []byte, done func(), err error) {
+func (b *budget) read(w http.ResponseWriter, r *http.Request, most int64) (body []byte, done func(), err error) {
 	var buffer bytes.Buffer
 	buffer.Grow(int(min(max(r.ContentLength, 0), announcedBody)) + bytes.MinRead)
-	from := &counted{from: http.MaxBytesReader(w, r.Body, MaxBody), budget: b}
+	from := &counted{from: http.MaxBytesReader(w, r.Body, most), budget: b}
 	_, err = buffer.ReadFrom(from)
 	return buffer.Bytes(), func() { b.held.Add(-from.taken) }, err
 }

@@ -103,13 +103,17 @@ func (c *Captures) Take(source string) (tokens []Captured, waiting bool) {
 
 // Admin adds to what the admin listener serves the path /capture/{source}, where the operator gets the tokens: POST
 // begins to wait for one, GET gives what came and forgets it. It answers on the machine itself only: others may reach
-// the listener for its metrics.
+// the listener for its metrics. The header Keyturn-Operator must be there, with any value: a page in a browser on that
+// machine cannot send it to another origin without asking first (Fetch, CORS preflight), and nothing here answers that.
 func (h *Handler) Admin(rest http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/capture/{source}", h.capture)
 	mux.Handle("/", rest)
 	return mux
 }
+
+// headerOperator is what no page of another origin can send by itself.
+const headerOperator = "Keyturn-Operator"
 
 // local reports whether a request comes from this machine, and was meant for it: a page in a browser could otherwise
 // have a name of its own point here.
@@ -133,6 +137,8 @@ func (h *Handler) capture(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !local(r):
 		http.Error(w, "ask on the machine itself", http.StatusForbidden)
+	case r.Header.Get(headerOperator) == "":
+		http.Error(w, "say that it is you who asks: -H '"+headerOperator+": yes'", http.StatusForbidden)
 	case s == nil || len(s.shakes.captures) == 0:
 		http.Error(w, "no source of that name hands over a token", http.StatusNotFound)
 	case r.Method == http.MethodPost:

@@ -153,7 +153,7 @@ func BenchmarkForged(b *testing.B) {
 	sample.Header.Set("X-Signature", "sha256="+strings.Repeat("0", 64))
 	sample.Header.Set("X-Timestamp", "1795176000")
 	reading := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, done, err := h.bodies.read(w, r)
+		_, done, err := h.bodies.read(w, r, MaxBody)
 		done()
 		if err != nil {
 			b.Error(err)

@@ -168,22 +168,28 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, start time.Time
 		rec.err = errForeign
 		return s.refusal(errForeign).with("Connection", "close")
 	}
-	if err := s.verifier.Glance(d); err != nil && !h.mayShake(s, r) {
-		rec.err = err
-		// The body is not waited for, and what may still come of it ends with the connection.
-		return s.refusal(err).with("Connection", "close")
+	most := int64(MaxBody)
+	if err := s.verifier.Glance(d); err != nil {
+		if rec.err = err; !h.mayShake(s, r) {
+			// The body is not waited for, and what may still come of it ends with the connection.
+			return s.refusal(err).with("Connection", "close")
+		}
+		most = maxShake
 	}
-	return h.receive(w, r, s, d, rec)
+	return h.receive(w, r, s, d, most, rec)
 }
 
-// receive reads the body, and does what is to be done with the delivery once it is proven.
-func (h *Handler) receive(w http.ResponseWriter, r *http.Request, s *Source, d Delivery, rec *record) answer {
+// receive reads the body, of at most so many bytes, and does what is to be done with the delivery once it is proven.
+// rec.err is why it cannot be, as far as that is known without its body.
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request, s *Source, d Delivery, most int64, rec *record) answer {
 	h.metrics.inFlight.Inc()
 	defer h.metrics.inFlight.Dec()
-	body, done, err := h.bodies.read(w, r)
+	body, done, err := h.bodies.read(w, r, most)
 	defer done()
-	if err != nil {
-		rec.err = err
+	if _, long := errors.AsType[*http.MaxBytesError](err); long && rec.err != nil {
+		return s.refusal(rec.err).with("Connection", "close") // too long for a handshake, and nothing else it can be
+	}
+	if rec.err = err; err != nil {
 		return bodyFailed(err)
 	}
 	rec.bytes = len(body)

@@ -80,6 +80,7 @@ func TestASignedTokenIsNotKept(t *testing.T) {
 	}
 	rec, req := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/capture/hr", nil)
 	req.RemoteAddr, req.Host = "127.0.0.1:5000", "localhost"
+	req.Header.Set(headerOperator, "yes")
 	f.handle.Admin(http.NotFoundHandler()).ServeHTTP(rec, req)
 	if !strings.Contains(rec.Body.String(), token) {
 		t.Errorf("the operator gets %s", rec.Body)

@@ -129,11 +129,12 @@ func (h handshakes) conditions() []*mapping.Condition {
 	return list
 }
 
-// mayShake reports whether a request without a proof may be a handshake. Its body is bounded: whoever sends it is a
-// stranger. A token is looked for only while somebody waits for one.
+// mayShake reports whether a request without a proof may be a handshake. Its body is bounded, also where its length is
+// not announced (a chunked one, HTTP/2): whoever sends it is a stranger. A token is looked for only while somebody waits
+// for one.
 func (h *Handler) mayShake(s *Source, r *http.Request) bool {
 	awaited := len(s.shakes.strays) > 0 || len(s.shakes.captures) > 0 && h.captures.waiting(s.name)
-	return s.mapping != nil && awaited && r.ContentLength > 0 && r.ContentLength <= maxShake
+	return s.mapping != nil && awaited && r.ContentLength != 0 && r.ContentLength <= maxShake
 }
 
 // stray takes what is known to come without a proof. What fails to be looked at is none of it.

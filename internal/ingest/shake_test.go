@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -110,6 +111,7 @@ func TestCapture(t *testing.T) {
 	ask := func(method, source, remote, host string) (int, string) {
 		req := httptest.NewRequest(method, "/capture/"+source, nil)
 		req.RemoteAddr, req.Host = remote, host
+		req.Header.Set(headerOperator, "yes")
 		rec := httptest.NewRecorder()
 		admin.ServeHTTP(rec, req)
 		return rec.Code, rec.Body.String()
@@ -146,5 +148,58 @@ func TestCapture(t *testing.T) {
 	}
 	if strings.Contains(f.logs.String(), token) || len(f.store.faults)+len(f.store.stored()) != 0 {
 		t.Error("the token is in the log or stored")
+	}
+}
+
+// TestNoPageOpensTheWindow: what a page in a browser on the machine itself can send without being allowed to neither
+// begins to wait for a token nor gets one, and nothing allows it.
+func TestNoPageOpensTheWindow(t *testing.T) {
+	f := open(t, Options{}, configuredSource(t, mappedSource(shakes)))
+	admin := f.handle.Admin(http.NotFoundHandler())
+	f.handle.captures.Wait("other")
+	for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodOptions, http.MethodHead} {
+		req := httptest.NewRequest(method, "/capture/hr", strings.NewReader("a=b"))
+		req.RemoteAddr, req.Host = "127.0.0.1:5000", "localhost:8481"
+		for name, value := range map[string]string{"Origin": "https://evil.example", "Content-Type": "text/plain", "Access-Control-Request-Headers": "keyturn-operator", "Access-Control-Request-Method": "POST"} {
+			req.Header.Set(name, value)
+		}
+		rec := httptest.NewRecorder()
+		admin.ServeHTTP(rec, req)
+		if rec.Code != http.StatusForbidden {
+			t.Errorf("%s: %d %s", method, rec.Code, rec.Body)
+		}
+		for name := range rec.Header() {
+			if strings.HasPrefix(name, "Access-Control-") {
+				t.Errorf("%s: %s: %s", method, name, rec.Header().Get(name))
+			}
+		}
+	}
+	if f.handle.captures.waiting("hr") {
+		t.Error("a page began to wait for a token")
+	}
+}
+
+// TestHandshakeOfNoAnnouncedLength: a handshake may come in chunks, and is cut off where it is too long for one; a
+// delivery that comes so is refused as any other.
+func TestHandshakeOfNoAnnouncedLength(t *testing.T) {
+	f := open(t, Options{}, configuredSource(t, mappedSource(shakes)))
+	for _, c := range []struct {
+		body string
+		want int
+	}{
+		{`{"hello": 1}`, http.StatusAccepted}, {onePerson, http.StatusUnauthorized}, {"", http.StatusUnauthorized},
+		{`{"hello": "` + strings.Repeat("a", maxShake) + `"}`, http.StatusUnauthorized},
+		{`{"hello": "` + strings.Repeat("a", 4<<20) + `"}`, http.StatusUnauthorized},
+	} {
+		req, err := http.NewRequest(http.MethodPost, f.url+"/hooks/hr", struct{ io.Reader }{strings.NewReader(c.body)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.do(req); got.status != c.want {
+			t.Errorf("%d bytes in chunks: %d %s", len(c.body), got.status, got.body)
+		}
+	}
+	if n := f.handle.bodies.held.Load(); n != 0 {
+		t.Errorf("%d bytes are held", n)
 	}
 }
