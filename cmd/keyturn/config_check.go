@@ -25,6 +25,7 @@ type checked struct {
 	Connected  int        `json:"connections"`
 	Playbooks  int        `json:"playbooks"`
 	Faults     []faultRow `json:"faults"`
+	Warnings   []faultRow `json:"warnings,omitempty"`   // guards that guard less than it seems
 	Unresolved []faultRow `json:"unresolved,omitempty"` // references to secrets that are not on this machine
 	Renamed    renamed    `json:"renamed"`
 }
@@ -58,7 +59,7 @@ func newConfigCheckCmd(a *app) *cobra.Command {
 report every fault as file:line:column: path: what, and what to do. Nothing is changed and no provider is called.
 
 References to secrets that this machine does not have are no faults, unless --secrets says that they should be here.
-Where a broker can be reached, steps that the last plans in the ledger have under other names are told as warnings: the
+Guards that nothing can reach are warnings. Where a broker can be reached, steps that the last plans in the ledger have under other names are told as warnings: the
 names of playbooks and steps make the ids of actions. Exit code 0 for a sound configuration, 1 for one with faults (with
 --strict also for warnings).`,
 		Example: "  keyturn config check deploy/config",
@@ -76,11 +77,11 @@ names of playbooks and steps make the ids of actions. Exit code 0 for a sound co
 		if err := a.print(c, func(s *screen) { s.configCheck(c) }); err != nil {
 			return err
 		}
-		switch {
+		switch warnings := len(c.Warnings) + len(c.Renamed.Steps); {
 		case !c.Sound:
 			return fmt.Errorf("configuration %s: %s", dir, plural(len(c.Faults), "fault"))
-		case strict && len(c.Renamed.Steps) > 0:
-			return fmt.Errorf("configuration %s: %s", dir, plural(len(c.Renamed.Steps), "warning"))
+		case strict && warnings > 0:
+			return fmt.Errorf("configuration %s: %s", dir, plural(warnings, "warning"))
 		}
 		return nil
 	}
@@ -126,7 +127,11 @@ func check(dir string, secrets bool) (checked, config.Playbooks) {
 			c.Faults = append(c.Faults, rowOf(f))
 		}
 	}
-	c.Sound = len(c.Faults) == 0
+	if c.Sound = len(c.Faults) == 0; c.Sound { // of what is faulty nobody knows what it would reach
+		for _, f := range files.Playbooks.Warnings(sources) {
+			c.Warnings = append(c.Warnings, rowOf(f))
+		}
+	}
 	return c, files.Playbooks
 }
 
@@ -188,6 +193,9 @@ func changeText(c playbook.Change) string {
 // configCheck tells what was found.
 func (s *screen) configCheck(c checked) {
 	s.faultLines(c.Faults)
+	for _, w := range c.Warnings {
+		_, _ = fmt.Fprintf(s, "%s: %s\n", s.paint(yellow, "warning"), clean(w.String()))
+	}
 	for _, st := range c.Renamed.Steps {
 		_, _ = fmt.Fprintf(s, "%s: %s\n", s.paint(yellow, "warning"), clean(st.String()))
 	}
