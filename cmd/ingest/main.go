@@ -42,10 +42,19 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	settings, err := config.IngestFromEnv()
 	reading := reload.NewReading()
 	sources, serr := config.ReadSources(settings.ConfigDir, reading.Resolver())
-	if err := config.Join(err, serr, sources.CheckListener(settings.TLS)); err != nil {
+	if err := faults(sources, err, serr, sources.CheckListener(settings.TLS)); err != nil {
 		return process.Misconfigured(err)
 	}
 	return serve(ctx, settings, reading, sources, stderr)
+}
+
+// faults are all that is wrong with a configuration, as config check tells it: where something is, the expressions of
+// what could be read are looked at as well, so that nobody mends a file only to hear of the next fault.
+func faults(list config.Sources, errs ...error) error {
+	if config.Join(errs...) == nil {
+		return nil // whoever makes the sources looks at their expressions
+	}
+	return config.Join(append(errs, ingest.CheckMappings(list))...)
 }
 
 // serve connects to the broker and answers on both listeners. The order of stopping is the reverse: the public
@@ -114,7 +123,7 @@ func sourcesCheck(h *ingest.Handler) admin.Check {
 // load reads sources.yaml anew, and gives what lets the handler serve what it says.
 func load(settings config.Ingest, refs config.Resolver, handler *ingest.Handler) (func(), error) {
 	list, err := config.ReadSources(settings.ConfigDir, refs)
-	if err := config.Join(err, list.CheckListener(settings.TLS)); err != nil {
+	if err := faults(list, err, list.CheckListener(settings.TLS)); err != nil {
 		return nil, err
 	}
 	sources, err := ingest.NewSources(list)
