@@ -128,7 +128,7 @@ func check(dir string, secrets bool) (checked, config.Playbooks) {
 		}
 	}
 	if c.Sound = len(c.Faults) == 0; c.Sound { // of what is faulty nobody knows what it would reach
-		for _, f := range files.Playbooks.Warnings(sources) {
+		for _, f := range playbook.Warnings(files.Playbooks, sources) {
 			c.Warnings = append(c.Warnings, rowOf(f))
 		}
 	}
