@@ -83,9 +83,14 @@ func newSourceListCmd(a *app) *cobra.Command {
 				}
 				lists.Presets = append(lists.Presets, row)
 			}
-			list, _, err := a.configured()
-			if err != nil {
+			list, dir, err := a.configured()
+			switch {
+			case err != nil && len(list) > 0:
+				a.note("%s cannot be loaded as it is; what follows is what can be read of it: %v", config.SourcesFile, err)
+			case err != nil && dir == "":
 				a.note("no sources are configured: %v", err)
+			case err != nil:
+				a.note("the sources of %s cannot be read: %v", dir, err)
 			}
 			for _, c := range list {
 				lists.Configured = append(lists.Configured, rowOfSource(c))

@@ -173,6 +173,14 @@ func (h *Handler) handed(s *Source, in mapping.Input) (is, kept bool) {
 	return is, false
 }
 
+// hands reports whether a delivery hands over a token.
+func (s *Source) hands(in mapping.Input) bool {
+	return slices.ContainsFunc(s.shakes.captures, func(c capture) bool {
+		ok, err := c.when.Holds(in)
+		return ok && err == nil
+	})
+}
+
 // settled reports whether a verified delivery only tries the connection.
 func (s *Source) settled(in mapping.Input, v Verified) (bool, error) {
 	if s.shakes.ssf && v.Body != nil {

@@ -55,6 +55,11 @@ func (s *Source) Try(d Delivery) (Tried, error) {
 	if _, refused := s.prove(in, v, &rec); refused && t.Refused == "" {
 		t.Refused = rec.err.Error()
 	}
+	if s.hands(in) {
+		// What becomes of it is the affair of the intake, where an operator waits for the token or not.
+		t.Refused = errUnawaited.Error() + " here: POST to /capture/" + s.name + " of the intake, and let the sender hand it over there"
+		return t, nil
+	}
 	if t.Handshake, err = s.settled(in, v); t.Handshake || err != nil {
 		return t, err
 	}
