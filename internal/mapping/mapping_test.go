@@ -96,6 +96,25 @@ func TestAnErrorIsNeverNoMatch(t *testing.T) {
 	}
 }
 
+// TestAnErrorThatDecidesNothing: a failed side of a condition is passed over only where the other decides, so that no
+// item is dropped that might have matched, in whichever order they stand.
+func TestAnErrorThatDecidesNothing(t *testing.T) {
+	const failed = "item.nothing == 1"
+	for when, want := range map[string]string{
+		failed + " && item.no": "0 1 0", "item.no && " + failed: "0 1 0", // false, whatever the other were
+		failed + " && item.yes": "0 0 1", "item.yes && " + failed: "0 0 1",
+		failed + " || item.yes": "1 0 0", "item.yes || " + failed: "1 0 0", // true, whatever the other were
+		failed + " || item.no": "0 0 1", "item.no || " + failed: "0 0 1",
+		"!(" + failed + " && item.yes)": "0 0 1", "!(" + failed + " || item.yes)": "0 1 0",
+	} {
+		m := compiled(t, "split: '[body]'\nwhen: '"+when+"'\ntype: {of: item.kind, table: {left: user.terminated}}\nid: [item.kind]\ndata: {user: {email: x}}")
+		r := deliver(t, m, `{"kind": "left", "yes": true, "no": false}`)
+		if got := fmt.Sprint(len(r.Drafts), r.Skipped, len(r.Faults)); got != want {
+			t.Errorf("%s: %s, want %s", when, got, want)
+		}
+	}
+}
+
 // TestRedactedIsNotSeen: what is redacted neither comes into an event, nor into what is kept; and what is kept maps to
 // the same.
 func TestRedactedIsNotSeen(t *testing.T) {
