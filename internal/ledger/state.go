@@ -48,7 +48,7 @@ func next(kind string) map[State][]State {
 		return map[State][]State{
 			none:      {Scheduled, Planned, Held, Refused, Superseded, Cancelled, Conflict},
 			Scheduled: {Planned, Held, Refused, Superseded, Cancelled},
-			Held:      {Held, Planned, Refused, Cancelled, Superseded},
+			Held:      {Held, Planned, Refused, Cancelled, Superseded, Scheduled},
 			Conflict:  {Planned, Held, Refused, Superseded, Scheduled, Cancelled},
 			Planned:   {},
 		}

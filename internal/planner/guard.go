@@ -32,24 +32,33 @@ func (t *turn) guard(ctx context.Context, d *Decision, why string) (ledger.State
 		d.Hold = t.waitFor(paused, *d)
 		return ledger.Held, d.Hold.Why, nil
 	}
-	missing, err := t.hear(ctx, d, g.Confirm)
-	if err != nil {
+	if err := t.stop(ctx, d, g); err != nil {
 		return "", "", err
 	}
-	brake, over := "", ""
-	if missing == nil { // what is not confirmed uses up no brake
-		if brake, over, err = t.brake(ctx, *d, g.Brakes); err != nil {
-			return "", "", err
-		}
-	}
-	if hold := t.holdFor(g, *d, missing, brake, over); hold != nil {
-		d.Hold, t.alert = hold, "waits for a person: "+hold.Why
-		return ledger.Held, hold.Why, nil
+	if d.Hold != nil {
+		t.alert = "waits for a person: " + d.Hold.Why
+		return ledger.Held, d.Hold.Why, nil
 	}
 	if len(d.Confirmed) > 0 {
 		why += "confirmed by case " + strings.Join(d.Confirmed, ", ") + "; "
 	}
 	return ledger.Planned, why + fmt.Sprintf("%d actions", len(d.Actions)), nil
+}
+
+// stop asks for the second word, the brakes and the approvals, and says in d.Hold what is missing; nil = nothing is.
+func (t *turn) stop(ctx context.Context, d *Decision, g Guard) error {
+	missing, err := t.hear(ctx, d, g.Confirm)
+	if err != nil {
+		return err
+	}
+	brake, over := "", ""
+	if missing == nil { // what is not confirmed uses up no brake
+		if brake, over, err = t.brake(ctx, *d, g.Brakes); err != nil {
+			return err
+		}
+	}
+	d.Hold = t.holdFor(g, *d, missing, brake, over)
+	return nil
 }
 
 // refuse raises the alert about a plan that would touch whom it must not, and gives the reason.

@@ -20,9 +20,11 @@ type Hold struct {
 	Brake   string    `json:"brake,omitempty"`   // the brake that it was too much for
 	Unheard bool      `json:"unheard,omitempty"` // it waits for a second source's word, which ends it as well
 	// Pauses are those that hold it, while they do: an approval is asked for when they are over.
-	Pauses []string  `json:"pauses,omitempty"`
-	Until  time.Time `json:"until,omitzero"` // when it ends without anybody's word; zero = never
-	Then   Lapse     `json:"then,omitempty"` // what becomes of the plan then
+	Pauses []string `json:"pauses,omitempty"`
+	// Apart says that the event has no place among those of its person yet: it takes it when it goes on.
+	Apart bool      `json:"apart,omitempty"`
+	Until time.Time `json:"until,omitzero"` // when it ends without anybody's word; zero = never
+	Then  Lapse     `json:"then,omitempty"` // what becomes of the plan then
 }
 
 // Lapse is what becomes of a held plan that nobody decided upon.
@@ -104,11 +106,14 @@ func (t *turn) approve(ctx context.Context, c events.Command, rec ledger.Record,
 		return no, err
 	}
 	d.Hold.Given = append(d.Hold.Given, consent(c))
-	state := ledger.Held
+	state, more, err := ledger.Held, "", error(nil)
 	if len(d.Hold.Given) >= d.Hold.Need {
-		state = ledger.Planned
+		if state, more, err = t.enter(ctx, &d); err != nil {
+			return "", err
+		}
+		// Dying here: it may have its place, and what it takes back is taken; the command comes again and finds it so.
 	}
-	rec, err := t.write(ctx, rec, d, state, d.Hold.count(state)+reason(c))
+	rec, err = t.write(ctx, rec, d, state, d.Hold.count(state)+more+reason(c))
 	if err != nil {
 		return "", err
 	}
@@ -227,12 +232,17 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 		if len(paused) > 0 {
 			return t.again(ctx, rec, d)
 		}
-		state, why = ledger.Planned, "nobody denied it in time: goes on"
+		why = "nobody denied it in time: goes on"
 		if no, err := t.recheck(ctx, rec, d, why); no != "" || err != nil {
 			return err
 		}
+		var more string
+		if state, more, err = t.enter(ctx, &d); err != nil {
+			return err
+		}
+		why += more
 	}
-	t.alert = why
+	t.warn(why)
 	rec, err := t.write(ctx, rec, d, state, why)
 	if err != nil {
 		return err

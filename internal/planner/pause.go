@@ -118,14 +118,10 @@ func (t *turn) detain(ctx context.Context, d *Decision) (ledger.State, string, e
 	if err != nil || len(paused) == 0 {
 		return "", "", err
 	}
-	who, err := t.whose(ctx, d.Event)
-	if err != nil || who.index(d.Case) >= 0 {
+	if placed, err := t.placed(ctx, *d); err != nil || placed {
 		return "", "", err
 	}
-	d.Class = d.Event.Class
-	if plan, err := t.Plans.Plan(d.Event); err == nil { // a preview: it is planned anew
-		d.Actions, d.Playbooks, d.Config, d.DryRuns = plan.Actions, plan.Playbooks, plan.Config, plan.DryRuns
-	}
+	t.preview(d)
 	if paused, err = t.pausedBy(ctx, *d); err != nil || len(paused) == 0 {
 		return "", "", err
 	}

@@ -17,7 +17,13 @@ import (
 func (t *turn) decide(ctx context.Context, prev ledger.Record, d Decision) error {
 	state, why, err := t.detain(ctx, &d)
 	if err == nil && state == "" {
+		state, why, err = t.weigh(ctx, &d)
+	}
+	if err == nil && state == "" {
 		state, why, err = t.overtake(ctx, &d)
+	}
+	if fault, ok := errors.AsType[unjudged](err); ok {
+		return t.unplannable(ctx, prev.State, d, fault.error)
 	}
 	if err != nil {
 		return err

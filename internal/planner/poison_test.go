@@ -34,6 +34,7 @@ guards:
   brake:
     - {on: [user.terminated, user.compromised], max: 8, per: 1h, then: hold}
     - {on: [user.terminated, user.compromised], max: 20, per: 24h, then: hold}
+    - {on: [user.termination_rescinded, user.rehired], max: 8, per: 1h, then: hold}
 `
 
 // How many persons the brakes of that configuration let pass, and under how many names at most.

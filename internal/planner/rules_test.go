@@ -19,6 +19,7 @@ type rules struct {
 	steps     map[string][]string // steps, by event name; a step after the first waits for the one before it
 	fault     error               // the playbooks cannot be applied
 	protected map[string]bool
+	back      bool // the guards name the events that take something back
 	approvers int
 	expires   time.Duration // of what needs an approval; 0 = never
 	proceed   bool          // and then it goes on
@@ -61,7 +62,9 @@ func (r *rules) Guard(p events.Plan) (playbook.Verdict, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	g := playbook.Verdict{Approval: playbook.Approval{Approvers: r.approvers, Expires: r.expires, Proceed: r.proceed}, Brakes: r.brakes, Confirm: r.confirm}
-	if r.approvers > 0 {
+	if len(p.Actions) == 0 && !(r.back && playbook.TakesBack(p.Event)) {
+		g = playbook.Verdict{}
+	} else if r.approvers > 0 {
 		g.Why = fmt.Sprintf("needs %d approvals", r.approvers)
 	}
 	if r.protected[p.Event.Subject] {

@@ -44,14 +44,22 @@ func (c *compiler) guards(g config.Guards, books []config.Playbook) guards {
 	return compiled
 }
 
-// Guard says what stands between a plan and its actions. Its error is config.Faults: an expression has no value for
+// TakesBack reports whether an event ends what is pending by another one: that is what it does, whether or not a playbook
+// has actions for it, and guards that name such an event stand before it all the same.
+func TakesBack(e events.Event) bool { return takesBack(e.Name()) }
+
+func takesBack(event string) bool {
+	return event == "user.termination_rescinded" || event == "user.rehired"
+}
+
+// Guard says what stands between a plan and its actions, or before what its event takes back. Its error is config.Faults: an expression has no value for
 // the event. Then nothing may be done, for nobody knows whether it may.
 func (s *Set) Guard(p events.Plan) (Verdict, error) {
 	subject := &subject{event: p.Event, shapes: s.guards.shapes}
 	subject.event.Class = own(p.Event)
 	var v Verdict
 	var err error
-	if v.Protected, err = s.guards.protects(p, subject); err != nil || len(p.Actions) == 0 {
+	if v.Protected, err = s.guards.protects(p, subject); err != nil || len(p.Actions) == 0 && !TakesBack(p.Event) {
 		return v, err
 	}
 	if v.Approval, err = s.guards.asks(p, subject); err != nil {

@@ -67,7 +67,7 @@ func (g guards) asks(p events.Plan, s *subject) (Approval, error) {
 			return Approval{}, err
 		}
 		about := func(a events.Action) bool { return rule.covers(a, g.class(a, p.Event)) }
-		if holds && slices.ContainsFunc(p.Actions, about) {
+		if holds && (slices.ContainsFunc(p.Actions, about) || rule.names(p.Event.Name())) {
 			asked = append(asked, rule)
 		}
 	}
@@ -78,6 +78,9 @@ func (g guards) asks(p events.Plan, s *subject) (Approval, error) {
 				reasons = append(reasons, reason)
 			}
 		}
+	}
+	if len(reasons) == 0 && len(asked) > 0 {
+		reasons = []string{p.Event.Name()}
 	}
 	all := join(asked)
 	if all.Approvers > 0 {
@@ -90,6 +93,14 @@ func (g guards) asks(p events.Plan, s *subject) (Approval, error) {
 func (r approval) covers(a events.Action, class events.Class) bool {
 	return allows(r.do, a.Do) && allows(r.playbooks, a.Playbook) && allows(r.classes, string(class)) &&
 		!slices.Contains(r.exempt, string(class))
+}
+
+// names reports whether the rule is about the event itself, whatever is done for it: it says so by the event's name, and
+// is about no action or playbook. The class is the catalogue's: a sender raises it at will.
+func (r approval) names(event string) bool {
+	row, _ := events.Lookup(event)
+	return takesBack(event) && slices.Contains(r.when.on, event) && len(r.do) == 0 && len(r.playbooks) == 0 &&
+		allows(r.classes, string(row.Class)) && !slices.Contains(r.exempt, string(row.Class))
 }
 
 // reason says what of an action needs the approval.

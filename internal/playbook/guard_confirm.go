@@ -54,7 +54,8 @@ func (g guards) unheard(p events.Plan, s *subject) ([]Confirmation, error) {
 		if err != nil {
 			return nil, err
 		}
-		if holds && slices.ContainsFunc(p.Actions, func(a events.Action) bool { return allows(rule.do, a.Do) }) {
+		covers := func(a events.Action) bool { return allows(rule.do, a.Do) }
+		if holds && (slices.ContainsFunc(p.Actions, covers) || len(rule.do) == 0 && TakesBack(p.Event)) {
 			list = append(list, rule.Confirmation)
 		}
 	}

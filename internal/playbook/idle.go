@@ -95,6 +95,13 @@ func (r *reach) confirmation(c config.Confirmation) {
 // acts reports whether a playbook has an action that all of it is about: for an event, of a kind, of a playbook and of a
 // class. What is empty is about every one.
 func (r *reach) acts(on, do, books []string, class func(string) bool) bool {
+	named := func(event string) bool {
+		row, _ := events.Lookup(event)
+		return takesBack(event) && (class == nil || class(string(row.Class)))
+	}
+	if len(do) == 0 && len(books) == 0 && slices.ContainsFunc(on, named) {
+		return true // what the event itself does
+	}
 	return slices.ContainsFunc(r.books, func(b config.Playbook) bool {
 		return allows(books, b.Name) &&
 			slices.ContainsFunc(b.On, func(event config.Text) bool {

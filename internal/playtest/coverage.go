@@ -174,7 +174,7 @@ func (c *coverage) saw(p events.Plan) {
 	}
 	for _, g := range c.guards {
 		v, err := g.set.Guard(p)
-		if err == nil && len(p.Actions) > 0 && speaks(v) {
+		if err == nil && (len(p.Actions) > 0 || playbook.TakesBack(p.Event)) && speaks(v) {
 			c.tried(g.what)
 		}
 	}

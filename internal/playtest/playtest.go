@@ -119,13 +119,14 @@ func decide(set *playbook.Set, e events.Event, t config.PlaybookTest) decision {
 		return decision{fault: err.Error()}
 	}
 	d := decision{plan: plan}
-	if len(plan.Actions) == 0 {
+	if len(plan.Actions) == 0 && !playbook.TakesBack(e) {
 		return d // nothing is done, so that nothing is guarded
 	}
 	v, err := set.Guard(plan)
 	switch {
 	case err != nil:
 		d.fault = err.Error()
+	case v.Protected != "" && len(plan.Actions) == 0: // what is taken back does nothing to whom it is about
 	case v.Protected != "":
 		d.refused = v.Protected + " is protected"
 	default:

@@ -107,7 +107,7 @@ func Judge(r Rules, e events.Event, future bool) Judged {
 		return Judged{Outcome: Outcome{State: Faulty, Why: err.Error()}}
 	}
 	j := Judged{Outcome: Outcome{State: Planned, Steps: Steps(plan.Actions)}, Plan: plan}
-	if len(plan.Actions) == 0 {
+	if len(plan.Actions) == 0 && !playbook.TakesBack(e) {
 		if future {
 			j.State = Scheduled
 		}
@@ -117,6 +117,7 @@ func Judge(r Rules, e events.Event, future bool) Judged {
 	switch {
 	case err != nil:
 		j.State, j.Why = Faulty, err.Error()
+	case v.Protected != "" && len(plan.Actions) == 0: // what is taken back does nothing to whom it is about
 	case v.Protected != "":
 		j.State, j.Why = Refused, v.Protected+" is protected"
 	case future:
