@@ -26,6 +26,7 @@ type outcome struct {
 	Done    bool         `json:"done"`              // it had its effect; false with settled: it was refused
 	Outcome string       `json:"outcome,omitempty"` // what the planner says came of it, for a person
 	State   ledger.State `json:"state,omitempty"`   // where the target stood afterwards
+	shown   string       // of an approval: events.Command.Shown
 }
 
 // Errors of commands that were stored.
@@ -36,7 +37,8 @@ var (
 
 // order stores a command. o learns its id.
 func (a *app) order(ctx context.Context, s *session, o *outcome, reason string) error {
-	c := events.Command{ID: uuid.NewString(), Verb: o.Verb, Target: o.Target, Actor: a.actor(), Reason: reason, Time: a.now().UTC()}
+	c := events.Command{ID: uuid.NewString(), Verb: o.Verb, Target: o.Target, Actor: a.actor(), Reason: reason, Time: a.now().UTC(),
+		Shown: o.shown}
 	if err := s.bus.PublishCommand(ctx, c); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,7 +53,11 @@ Exit code 4 means that some are stored and not worked off yet.`,
 		Example: "  keyturn holds " + string(verb) + " qdfwqpxehbd2 --reason 'checked with HR'\n" +
 			"  keyturn holds " + string(verb) + " --type user.terminated --brake 'per 1h' --since 2h --reason 'the Kiel office closes'",
 	}
+	var seen string
 	p.flags(cmd.Flags())
+	if verb == events.Approve {
+		cmd.Flags().StringVar(&seen, "plan", "", "approve this plan and no other, as keyturn holds show names it (with one id)")
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		p.ids = args
 		switch {
@@ -61,7 +66,9 @@ Exit code 4 means that some are stored and not worked off yet.`,
 		case p.reason == "" && !p.dry:
 			return usage(fmt.Errorf("holds %s: say --reason WHY", verb))
 		case p.one():
-			return a.decide(cmd.Context(), args[0], verb, p.reason, p.wait)
+			return a.decide(cmd.Context(), args[0], verb, seen, p.reason, p.wait)
+		case seen != "":
+			return usage(fmt.Errorf("holds %s: --plan goes with one id and nothing else", verb))
 		}
 		p.filter.State = ledger.Held
 		return p.run(cmd.Context(), a, verb, a.held(verb))
@@ -107,8 +114,11 @@ func (s *session) heldCase(ctx context.Context, id string) (view.CaseView, error
 	return v, err
 }
 
-// decide approves or denies a held plan.
-func (a *app) decide(ctx context.Context, id string, verb events.Verb, reason string, wait time.Duration) error {
+// minShown is how much of a plan's name tells it from others.
+const minShown = 8
+
+// decide approves or denies a held plan: the one that was seen, if the person says which.
+func (a *app) decide(ctx context.Context, id string, verb events.Verb, seen, reason string, wait time.Duration) error {
 	s, err := a.connect(ctx)
 	if err != nil {
 		return err
@@ -118,5 +128,8 @@ func (a *app) decide(ctx context.Context, id string, verb events.Verb, reason st
 	if err != nil {
 		return err
 	}
-	return a.orderForCase(ctx, s, &outcome{Verb: verb, Target: v.ID}, reason, wait)
+	if seen != "" && (len(seen) < minShown || !strings.HasPrefix(v.Shown, seen)) {
+		return fmt.Errorf("case %s: its plan is no longer %s: look at it with keyturn holds show %s", v.ID, seen, short(v.ID))
+	}
+	return a.orderForCase(ctx, s, &outcome{Verb: verb, Target: v.ID, shown: shown(verb, v.CaseRow)}, reason, wait)
 }

@@ -40,6 +40,7 @@ func (a *app) orderMany(ctx context.Context, s *session, verb events.Verb, rows 
 		for _, r := range part {
 			list = append(list, events.Command{
 				ID: commandID(verb, r, a.actor()), Verb: verb, Target: r.ID, Actor: a.actor(), Reason: reason, Time: a.now().UTC(),
+				Shown: shown(verb, r),
 			})
 		}
 		if err := s.bus.PublishCommand(ctx, list...); err != nil {
@@ -61,6 +62,14 @@ func (a *app) orderMany(ctx context.Context, s *session, verb events.Verb, rows 
 		}
 	}
 	return cmp.Or(a.printMany(outcomes, time.Since(began)), late, refusedMany(outcomes))
+}
+
+// shown is what a command says to have seen of a case: an approval lets nothing else go.
+func shown(verb events.Verb, r view.CaseRow) string {
+	if verb != events.Approve {
+		return ""
+	}
+	return r.Shown
 }
 
 // hearAll waits for the outcome of each command, as if each were alone behind those before it: as long as they come,

@@ -250,7 +250,7 @@ func (s *screen) hopState(v view.CaseView) {
 			s.line("next", "keyturn resume %s --reason … (or holds deny %s)", h.Pauses[0], v.ID)
 			return
 		}
-		s.line("next", "keyturn holds approve %s --reason … (or deny)", v.ID)
+		s.line("next", "keyturn holds approve %s --plan %s --reason … (or deny)", v.ID, short(v.Shown))
 	}
 }
 

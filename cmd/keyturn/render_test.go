@@ -93,7 +93,7 @@ func leaver() view.CaseView {
 // held is a plan that one of two people approved.
 func held() view.CaseView {
 	row := view.CaseRow{ID: sampleCase, Event: "app.retired", Principal: "app:expenses", Class: events.Normal, State: ledger.NeedsPerson,
-		Plan: ledger.Held, Reason: "approved 1 of 2 times", Tally: view.Tally{Total: 1, Open: 1}, Accepted: noon, Rested: after(time.Minute)}
+		Plan: ledger.Held, Reason: "approved 1 of 2 times", Tally: view.Tally{Total: 1, Open: 1}, Accepted: noon, Rested: after(time.Minute), Shown: "3f2a9c0d1e4b5a69788796a5b4c3d2e1"}
 	said := view.Said{Hold: &view.Hold{Why: "transmit.delete_all_clients needs 2 approvals", Need: 2,
 		Given: []view.Consent{{Actor: "lee@acme.example", Reason: "owner agreed", Time: after(time.Minute)}}}}
 	return view.CaseView{CaseRow: row, Source: view.Source{Scope: "onboarding", Source: "https://apps.acme.example", EventID: "a-1"},

@@ -75,7 +75,8 @@ type Command struct {
 	Actor  string    `json:"actor"`  // who asks
 	Reason string    `json:"reason,omitempty"`
 	Time   time.Time `json:"time"`
-	Until  time.Time `json:"until,omitzero"` // of a pause: when it ends by itself
+	Until  time.Time `json:"until,omitzero"`  // of a pause: when it ends by itself
+	Shown  string    `json:"shown,omitempty"` // of an approval: Plan.Shown of what the actor has seen; empty = nobody says
 }
 
 // Fault is a delivery of a source that could not be mapped: the only other thing that ingest may publish.

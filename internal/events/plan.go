@@ -1,6 +1,8 @@
 package events
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"time"
 )
@@ -18,6 +20,16 @@ type Plan struct {
 	Playbooks   []string  `json:"playbooks,omitempty"`   // names of those that matched; their actions follow
 	Actions     []Action  `json:"actions,omitempty"`
 	DryRuns     []DryRun  `json:"dry_runs,omitempty"` // what playbooks on trial would have done
+}
+
+// Shown names what the plan would do, as a person who approves it has seen it: another list of actions has another name.
+func (p Plan) Shown() string {
+	b, err := json.Marshal(p.Actions)
+	if err != nil {
+		return "" // parameters that are no JSON: no plan that was ever stored
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
 }
 
 // DryRun is what a playbook that says dry_run would have done. It stands beside the plan's actions and never among

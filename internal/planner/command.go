@@ -108,6 +108,9 @@ func (t *turn) onPlan(ctx context.Context, c events.Command) (string, error) {
 	}
 	switch c.Verb {
 	case events.Approve:
+		if rec.State == ledger.Held && !d.approvedBy(c) && c.Shown != "" && c.Shown != d.Shown() {
+			return "it was judged again and would do something else than you were shown: look at it with keyturn holds show, then approve that", nil
+		}
 		return t.approve(ctx, c, rec, d)
 	case events.Deny:
 		if rec.State != ledger.Held && !d.deniedBy(c) {
@@ -179,6 +182,11 @@ func (t *turn) cancelled(ctx context.Context, rec ledger.Record, d Decision) (st
 
 // deniedBy reports whether it was this command that cancelled the plan.
 func (d Decision) deniedBy(c events.Command) bool { return d.Denied != nil && d.Denied.Command == c.ID }
+
+// approvedBy reports whether it was this command that gave its word to the held plan.
+func (d Decision) approvedBy(c events.Command) bool {
+	return d.Hold != nil && d.Hold.has(func(w Consent) bool { return w.Command == c.ID })
+}
 
 // reason is the operator's own, as the end of a sentence.
 func reason(c events.Command) string {

@@ -183,3 +183,33 @@ func TestTerminationThatReplacesAndDoesNothing(t *testing.T) {
 		w.wantDone()
 	}
 }
+
+// TestApprovalOfWhatWasShown: a plan that was judged again, and would do something else, is not let go by the word of
+// somebody who saw the one before.
+func TestApprovalOfWhatWasShown(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.rules.approvers = 1
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.send(w.pausing("p1", events.Pause, "source:hr-relay", time.Hour), e)
+	w.settle()
+	seen := w.decision(e.Case()).Shown()
+	w.rules.mu.Lock()
+	w.rules.steps["user.terminated"] = []string{"suspend", "tokens", "restore"}
+	w.rules.mu.Unlock()
+	w.clock = w.clock.Add(time.Minute)
+	w.send(w.pausing("p2", events.Resume, "source:hr-relay", 0))
+	w.settle()
+	approve := w.command("c1", events.Approve, e.Case(), "ann")
+	approve.Shown = seen
+	w.send(approve)
+	w.settle()
+	w.want("approved unseen", e.Case(), ledger.Held, needs)
+	if got := w.answer("c1"); !strings.Contains(got, "judged again") {
+		t.Errorf("answer %q", got)
+	}
+	approve.ID, approve.Shown = "c2", w.decision(e.Case()).Shown()
+	w.send(approve)
+	w.settle()
+	w.want("approved as shown", e.Case(), planned, closed)
+}

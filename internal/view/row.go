@@ -37,6 +37,7 @@ type CaseRow struct {
 
 	HeldAt time.Time `json:"held_at,omitzero"` // of a plan that is held: when it came to be, or got its last word
 	Hold   *Hold     `json:"hold,omitempty"`   // of a plan that is held
+	Shown  string    `json:"shown,omitempty"`  // of a plan that is held: what an approval of it names, so that it lets nothing else go
 
 	ResidualUntil time.Time `json:"residual_until,omitzero"` // when the last residual ends, where the provider says so
 }
@@ -137,7 +138,7 @@ func (f *fold) row() CaseRow {
 		r.State = ledger.Open
 	}
 	if r.Plan == ledger.Held {
-		r.HeldAt, r.Hold = utc(f.planRec.Time), p.Hold
+		r.HeldAt, r.Hold, r.Shown = utc(f.planRec.Time), p.Hold, p.Shown()
 	}
 	if r.Resting() {
 		r.Rested = utc(later(f.life.Time, f.planRec.Time))
