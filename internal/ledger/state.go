@@ -51,6 +51,9 @@ func next(kind string) map[State][]State {
 			Held:      {Held, Planned, Refused, Cancelled, Superseded, Scheduled},
 			Conflict:  {Planned, Held, Refused, Superseded, Scheduled, Cancelled},
 			Planned:   {},
+			// By a redrive alone, when what overtook it was withdrawn.
+			Superseded: {Scheduled, Planned, Held, Refused, Superseded},
+			Cancelled:  {Scheduled, Planned, Held, Refused, Superseded},
 		}
 	case "action":
 		begun := []State{Started, Waiting, Verified, Applied, Contested, Dead, Cancelled}
@@ -70,7 +73,7 @@ func next(kind string) map[State][]State {
 			Open:               {Open, Closed, ClosedWithResidual, NeedsPerson},
 			NeedsPerson:        {Open, NeedsPerson, Closed, ClosedWithResidual},
 			ClosedWithResidual: {Closed, Open, NeedsPerson},
-			Closed:             {Open},
+			Closed:             {Open, NeedsPerson},
 		}
 	case "person":
 		return map[State][]State{none: {Kept}, Kept: {Kept}}

@@ -138,46 +138,17 @@ func (t *turn) cancel(ctx context.Context, c events.Command, rec ledger.Record, 
 		if err == nil && len(d.Actions) == 0 {
 			err = t.moveTo(ctx, d.Case, ledger.Closed, by)
 		}
-		return fmt.Sprintf("what had not begun is cancelled; begun or done before: %d", len(begun)), err
+		lost := ""
+		if err == nil && len(begun) == 0 { // what has begun keeps its place
+			lost, err = t.withdraw(ctx, d)
+		}
+		return fmt.Sprintf("what had not begun is cancelled; begun or done before: %d%s", len(begun), lost), err
 	case ledger.Cancelled:
 		if d.deniedBy(c) {
 			return t.cancelled(ctx, rec, d)
 		}
 	}
 	return "the case is " + string(rec.State) + " already", nil
-}
-
-// cancelled does what follows from a plan that a person ended, and names the older events of the same person whose place
-// it had taken: nothing else will be done for these.
-func (t *turn) cancelled(ctx context.Context, rec ledger.Record, d Decision) (string, error) {
-	if err := t.follow(ctx, rec, d); err != nil || !ordered(d.Event) {
-		return "cancelled", err
-	}
-	who, err := t.whose(ctx, d.Event)
-	if err != nil {
-		return "", err
-	}
-	var lost []string
-	for _, e := range who.Entries {
-		old, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case))
-		if err != nil {
-			return "", err
-		}
-		if old.State != ledger.Superseded && old.State != ledger.Cancelled {
-			continue
-		}
-		switch was, err := Decode(old); {
-		case err != nil:
-			return "", err
-		case was.Newer == d.Case && !e.returns():
-			lost = append(lost, e.Case)
-		}
-	}
-	if len(lost) == 0 {
-		return "cancelled", nil
-	}
-	t.warn("a termination that an event overtook, which a person cancelled, is not done")
-	return "cancelled; it had taken the place of " + strings.Join(lost, ", ") + ": send what still holds of that anew", nil
 }
 
 // deniedBy reports whether it was this command that cancelled the plan.

@@ -11,7 +11,7 @@ import (
 
 // guardedScenarios are those that guards stand before.
 func guardedScenarios() []scenario {
-	return slices.Concat(heldScenarios(), pausedScenarios(), lapsedScenarios(), confirmedScenarios(), returningScenarios())
+	return slices.Concat(heldScenarios(), pausedScenarios(), lapsedScenarios(), confirmedScenarios(), returningScenarios(), withdrawnScenarios())
 }
 
 // heldScenarios are those of a plan that a person or nobody may let go on.

@@ -249,7 +249,11 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 	}
 	t.tell(rec, d)
 	// Dying here: decided; what comes back finds it so and does what follows.
-	return t.follow(ctx, rec, d)
+	if err := t.follow(ctx, rec, d); err != nil || state != ledger.Cancelled {
+		return err
+	}
+	_, err = t.withdraw(ctx, d)
+	return err
 }
 
 // has reports whether a word that meets the condition was given.

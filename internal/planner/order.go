@@ -39,6 +39,8 @@ type entry struct {
 	Event    events.Event `json:"event"` // without its data
 	At       time.Time    `json:"at"`    // its time, or the latest that its acceptance allows: what orders it
 	By       string       `json:"by"`    // the key of the name by which it came to the person
+	// Void says that its case was ended before anything came of it: it overtakes nothing any more.
+	Void bool `json:"void,omitempty"`
 }
 
 // maxEntries bounds the order. What falls out is the oldest: an event that comes so late finds newer ones and is
@@ -124,10 +126,12 @@ func (o *order) index(caseID string) int {
 
 // newest gives the event that decides, if there is any.
 func (o *order) newest() (entry, bool) {
-	if len(o.Entries) == 0 {
-		return entry{}, false
+	for _, e := range slices.Backward(o.Entries) {
+		if !e.Void {
+			return e, true
+		}
 	}
-	return o.Entries[len(o.Entries)-1], true
+	return entry{}, false
 }
 
 // load reads what stands under a key.

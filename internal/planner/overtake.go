@@ -81,7 +81,7 @@ func (t *turn) reconcile(ctx context.Context, c crowd, who person, d *Decision) 
 	if err != nil {
 		return err
 	}
-	older := who.Entries[:len(who.Entries)-1]
+	older := who.Entries[:who.index(newest.Case)]
 	for _, old := range older {
 		if old.Case == d.Case {
 			continue // its own turn decides it, which is this one

@@ -144,4 +144,5 @@ const (
 	causePlanning = "planning"
 	causeConflict = "conflict"
 	causeMapping  = "mapping"
+	causeLost     = "overtaken"
 )

@@ -172,9 +172,15 @@ func (t *turn) replan(ctx context.Context, rec ledger.Record, letter events.Dead
 	if err != nil {
 		return err
 	}
+	if d.Newer != "" && d.Denied == nil && (rec.State == ledger.Superseded || rec.State == ledger.Cancelled) {
+		if err := t.revive(ctx, rec, d); err != nil || t.unplanned != nil {
+			return err
+		}
+		return t.resume(ctx, d.Case)
+	}
 	if rec.State == ledger.Conflict || (rec.State == ledger.Scheduled && !t.future(d)) {
 		return t.decide(ctx, rec, d)
 	}
 	t.note(slog.String("state", string(rec.State)))
-	return t.follow(ctx, rec, d)
+	return t.resume(ctx, d.Case)
 }

@@ -1,0 +1,131 @@
+package planner
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// cancelled does what follows from a plan that a person ended.
+func (t *turn) cancelled(ctx context.Context, rec ledger.Record, d Decision) (string, error) {
+	if err := t.follow(ctx, rec, d); err != nil {
+		return "", err
+	}
+	lost, err := t.withdraw(ctx, d)
+	return "cancelled" + lost, err
+}
+
+// withdraw lets an event that was ended before anything came of it overtake nothing any more, and hands the terminations
+// whose place it had taken to a person: nothing else will be done for these. Each has a dead letter, and one redrive of
+// them all decides them anew. It names them for a receipt.
+func (t *turn) withdraw(ctx context.Context, d Decision) (string, error) {
+	if !ordered(d.Event) {
+		return "", nil
+	}
+	who, err := t.whose(ctx, d.Event)
+	if err != nil {
+		return "", err
+	}
+	if i := who.index(d.Case); i >= 0 && who.Entries[i].Hash == d.Hash && !who.Entries[i].Void {
+		who.Entries[i].Void = true
+		if err := t.save(ctx, &who, "case "+d.Case+" was ended: it overtakes nothing any more"); err != nil {
+			return "", err
+		}
+		// Dying here: it takes nothing any more, and who lost by it is told when the message comes again.
+	}
+	var lost []string
+	for _, e := range who.Entries {
+		if e.returns() {
+			continue
+		}
+		rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case))
+		if err != nil {
+			return "", err
+		}
+		if rec.State != ledger.Superseded && rec.State != ledger.Cancelled {
+			continue
+		}
+		was, err := Decode(rec)
+		if err != nil {
+			return "", err
+		}
+		if was.Newer != d.Case || was.Denied != nil {
+			continue
+		}
+		lost = append(lost, e.Case)
+		if err := t.buryLost(ctx, was, rec.Time); err != nil {
+			return "", err
+		}
+	}
+	if len(lost) == 0 {
+		return "", nil
+	}
+	t.warn("a termination that an event overtook, which was ended, is not done: case " + strings.Join(lost, ", "))
+	return "; it had taken the place of " + strings.Join(lost, ", ") + ": redrive what still holds of that (keyturn dead redrive --cause " + causeLost + ")", nil
+}
+
+// buryLost hands a termination that lost its place to a person.
+func (t *turn) buryLost(ctx context.Context, d Decision, at time.Time) error {
+	if d.Event.Data == nil {
+		return nil // what it says was never kept: only its sender knows
+	}
+	original, err := events.Marshal(d.Event)
+	if err != nil {
+		return err
+	}
+	return t.Morgue.Bury(ctx, events.DeadLetter{
+		ID: d.Case, Kind: events.DeadFault, Case: d.Case, Source: d.Event.Scope, Principal: d.Event.Subject, Cause: causeLost,
+		Error:      "case " + d.Newer + " took its place and was ended: nothing is done for this one",
+		Suggestion: "redrive it if it still holds, else drop it", Time: at, Original: original,
+	})
+}
+
+// revive decides anew a case whose place an event took that overtakes nothing any more. What it cannot do is said in
+// t.unplanned.
+func (t *turn) revive(ctx context.Context, rec ledger.Record, d Decision) error {
+	who, err := t.whose(ctx, d.Event)
+	if err != nil {
+		return err
+	}
+	newest, any := who.newest()
+	switch {
+	case any && newest.Case != d.Case && newest.compare(entryOf(d)) > 0:
+		t.unplanned = errors.New("a newer event of the same person decides: " + newest.Event.Name() + " " + newest.Case)
+		return nil
+	case d.Event.Data == nil:
+		t.unplanned = errors.New("what the event says was not kept: have it sent anew")
+		return nil
+	}
+	d.Newer, d.Hold, d.Confirmed = "", nil, nil
+	return t.decide(ctx, rec, d)
+}
+
+// resume opens a closed case whose plan was decided anew since, and does what follows from that.
+func (t *turn) resume(ctx context.Context, caseID string) error {
+	life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(caseID))
+	if err != nil {
+		return err
+	}
+	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
+	if err != nil {
+		return err
+	}
+	d, err := Decode(rec)
+	if err != nil {
+		return err
+	}
+	switch rec.State {
+	case ledger.Scheduled, ledger.Planned, ledger.Held:
+		if life.State == ledger.Closed && life.Seq < rec.Seq {
+			// Dying before this: decided, and the case is closed; the command comes again and opens it.
+			if err := t.setLife(ctx, life, caseID, ledger.Open, rec.Reason, time.Time{}); err != nil {
+				return err
+			}
+		}
+	}
+	return t.follow(ctx, rec, d)
+}
