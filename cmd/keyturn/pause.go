@@ -29,7 +29,7 @@ func newPauseCmd(a *app) *cobra.Command {
 		Short: "Let something stand still until a deadline",
 		Long: `Let ` + pauseTargets + ` stand still until a deadline.
 Plans of a paused source or playbook are held; nothing begins at a paused connection, or anywhere while all is paused.
-A source goes by its dedup_scope where it has one. What has begun comes to its end. Urgent work waits too. It ends by itself, or with keyturn resume; pausing again moves
+A source goes by its dedup_scope where it has one. A name that the configuration does not have is refused. What has begun comes to its end. Urgent work waits too. It ends by itself, or with keyturn resume; pausing again moves
 the deadline. Exit code 4 means that the command is stored and not worked off yet.`,
 		Example: "  keyturn pause source:hr-relay --for 2h --reason 'its key was stolen'\n" +
 			"  keyturn pause connection:okta-prod --until 2026-03-02T18:00:00Z --reason 'maintenance'",
@@ -115,8 +115,8 @@ func (a *app) orderPause(ctx context.Context, c events.Command, wait time.Durati
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(list, func(p planner.Pause) bool { return p.Target == c.Target })
-		o.Done = (c.Verb == events.Resume && i < 0 && strings.HasSuffix(o.Outcome, "goes on")) || (i >= 0 && list[i].Command == c.ID)
+		holds := slices.ContainsFunc(list, func(p planner.Pause) bool { return p.Command == c.ID }) // its target may go by its dedup_scope
+		o.Done = holds || c.Verb == events.Resume && strings.HasSuffix(o.Outcome, "goes on")
 	}
 	if err := a.print([]outcome{o}, func(sc *screen) {
 		switch {

@@ -76,6 +76,9 @@ func work(ctx context.Context, settings config.Worker, reading *reload.Reading, 
 	w, err := worker.New(worker.Options{
 		Bus: bus, Name: name(), Version: version, Keyer: keyer, Connections: list, Playbooks: set, Log: log,
 		Remap: ingest.Remapper{Dir: settings.ConfigDir}.Remap,
+		Sources: func() (config.Sources, error) {
+			return config.ReadSources(settings.ConfigDir, config.Resolver{Unresolved: func(config.Fault) {}})
+		},
 	})
 	if err != nil {
 		return process.Misconfigured(err)

@@ -163,6 +163,20 @@ func (t *turn) pause(ctx context.Context, c events.Command) (string, error) {
 	if no := t.cannotPause(c); no != "" {
 		return no, nil
 	}
+	unknown, note := "", ""
+	if t.Pausable != nil {
+		c.Target, unknown, note = t.Pausable(c.Target)
+	}
+	outcome, err := t.pauseKnown(ctx, c, unknown)
+	if note != "" && c.Verb == events.Pause && err == nil {
+		outcome += "; " + note
+	}
+	return outcome, err
+}
+
+// pauseKnown begins or ends a pause of what the target is known to be. unknown says why a pause would stop nothing; a
+// pause that holds can be ended all the same.
+func (t *turn) pauseKnown(ctx context.Context, c events.Command, unknown string) (string, error) {
 	rec, all, err := loadPauses(ctx, t.Ledger)
 	if err != nil {
 		return "", err
@@ -175,6 +189,8 @@ func (t *turn) pause(ctx context.Context, c events.Command) (string, error) {
 	switch {
 	case was.Command == c.ID:
 		return t.rouse(ctx, was) // written already
+	case unknown != "" && c.Verb == events.Pause:
+		return unknown, nil
 	case no != "":
 		return no, nil
 	}

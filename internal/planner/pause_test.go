@@ -167,3 +167,34 @@ func TestPauseWithAnotherDeadline(t *testing.T) {
 	w.want("resumed", e.Case(), planned, closed)
 	w.wantRest()
 }
+
+// TestPauseOfWhatIsNotThere: it is refused, a source is paused by its scope, and a pause that holds can always be ended.
+func TestPauseOfWhatIsNotThere(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	unknown := "there is none"
+	w.pausable = func(target string) (as, no, note string) {
+		if target == "source:hr-hook" {
+			return "source:hr-relay", "", "by its scope"
+		}
+		return target, unknown, ""
+	}
+	w.send(w.pausing("p1", events.Pause, "source:hr_typo", time.Hour))
+	w.settle()
+	if got := w.answer("p1"); got != unknown {
+		t.Errorf("answer %q", got)
+	}
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.send(w.pausing("p2", events.Pause, "source:hr-hook", time.Hour))
+	w.settle()
+	w.send(e)
+	w.settle()
+	w.want("paused by its name", e.Case(), ledger.Held, ledger.Open)
+	if got := w.answer("p2"); !strings.HasPrefix(got, "source:hr-relay is paused until") || !strings.HasSuffix(got, "; by its scope") {
+		t.Errorf("answer %q", got)
+	}
+	w.clock = w.clock.Add(time.Minute)
+	w.send(w.pausing("p3", events.Resume, "source:hr-relay", 0))
+	w.settle()
+	w.want("goes on", e.Case(), planned, closed)
+}

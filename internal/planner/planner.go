@@ -90,10 +90,13 @@ type Planner struct {
 	// Remap and Intake map a delivery again that could not be mapped; without them a redrive says so.
 	Remap  Remap
 	Intake Intake
-	Worker string        // who writes the records
-	NewID  func() string // unique for ever
-	Log    *slog.Logger  // nil = none
-	Now    func() time.Time
+	// Pausable says by what target a pause stops something, or why it would stop nothing, and a note for a person; nil =
+	// every target is taken as it is.
+	Pausable func(target string) (as, no, note string)
+	Worker   string        // who writes the records
+	NewID    func() string // unique for ever
+	Log      *slog.Logger  // nil = none
+	Now      func() time.Time
 }
 
 // Delays before a message that could not be worked off comes again.

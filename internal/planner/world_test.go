@@ -21,12 +21,13 @@ import (
 // world is everything around a planner: the ledger, the broker's other streams, a lane with a real runner and a
 // provider. It dies, loses power and loses answers where its faults say.
 type world struct {
-	t     testing.TB
-	log   *ledgertest.Memory
-	rules *rules
-	plans planner.Plans // instead of rules; nil = rules
-	remap planner.Remap
-	keyer events.Keyer
+	pausable func(target string) (as, no, note string) // nil: every target is taken
+	t        testing.TB
+	log      *ledgertest.Memory
+	rules    *rules
+	plans    planner.Plans // instead of rules; nil = rules
+	remap    planner.Remap
+	keyer    events.Keyer
 
 	mu    sync.Mutex
 	clock time.Time
@@ -100,7 +101,8 @@ func (w *world) planner() *planner.Planner {
 		plans = w.rules
 	}
 	return &planner.Planner{
-		Ledger: w.ledger(), Queue: w, Timetable: w, Morgue: w, Plans: plans, Keyer: w.keyer, Follow: w.runner().Follow,
+		Pausable: w.pausable,
+		Ledger:   w.ledger(), Queue: w, Timetable: w, Morgue: w, Plans: plans, Keyer: w.keyer, Follow: w.runner().Follow,
 		Remap: w.remap, Intake: w,
 		Worker: "planner-1", NewID: w.newID, Now: w.time,
 	}

@@ -10,6 +10,8 @@
 package playbook
 
 import (
+	"slices"
+
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 )
@@ -53,6 +55,18 @@ func (s *Set) Source() []byte { return s.source }
 
 // Version names the file that the set was compiled from, by its content.
 func (s *Set) Version() string { return s.config }
+
+// Names lists the playbooks of the set, sorted.
+func (s *Set) Names() []string {
+	var names []string
+	for _, books := range s.books {
+		for _, b := range books {
+			names = append(names, b.name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // book is a playbook as it is for one type of event.
 type book struct {

@@ -34,7 +34,7 @@ const sweepEvery = time.Minute
 // broker takes ten seconds of it.
 const streamsWait = time.Minute
 
-// Options are what a worker is made of. All but Remap, Transport and Limits are needed.
+// Options are what a worker is made of. All but Remap, Sources, Transport and Limits are needed.
 type Options struct {
 	Bus         *stream.Bus
 	Name        string // in records, leases and logs: unique among the workers
@@ -44,7 +44,11 @@ type Options struct {
 	Playbooks   *playbook.Set
 	Log         *slog.Logger
 
-	Remap     planner.Remap     // maps a delivery again that could not be mapped; nil = a redrive of one says so
+	Remap planner.Remap // maps a delivery again that could not be mapped; nil = a redrive of one says so
+	// Sources reads sources.yaml where there is one, so that a pause of a source that does not exist is refused; nil = no
+	// worker here can say.
+	Sources func() (config.Sources, error)
+
 	Transport http.RoundTripper // of every connection, in tests; nil = a transport for each
 	Limits    actions.Limits    // of the runner; zero = its own
 	// Meter, when given, stands between the calls of an action and their gate, to count them.
@@ -102,7 +106,8 @@ func New(o Options) (*Worker, error) {
 		Ledger: records, Queue: o.Bus, Timetable: o.Bus, Morgue: o.Bus, Keyer: o.Keyer,
 		Latest: func() planner.Plans { return w.set.Load() },
 		Remap:  o.Remap, Intake: o.Bus,
-		Follow: w.runner.Follow, Worker: o.Name, NewID: uuid.NewString, Log: o.Log,
+		Pausable: w.pausable,
+		Follow:   w.runner.Follow, Worker: o.Name, NewID: uuid.NewString, Log: o.Log,
 	}
 	apply, err := w.Prepare(o.Connections, o.Playbooks)
 	if err != nil {
