@@ -96,7 +96,7 @@ func newMachine(ctx context.Context, o machineOptions) (_ *machine, err error) {
 	}
 	if m.worker, err = worker.New(worker.Options{
 		Bus: m.bus, Name: workerName(), Version: version, Keyer: m.keyer, Connections: files.Connections, Playbooks: files.set,
-		Log: o.Log, Limits: o.Limits, Meter: o.Meter, Remap: ingest.Remapper{Dir: o.ConfigDir}.Remap,
+		Log: o.Log, Metrics: reg, Limits: o.Limits, Meter: o.Meter, Remap: ingest.Remapper{Dir: o.ConfigDir}.Remap,
 		Sources: func() (config.Sources, error) {
 			return config.ReadSources(o.ConfigDir, config.Resolver{Unresolved: func(config.Fault) {}})
 		},

@@ -74,7 +74,7 @@ func work(ctx context.Context, settings config.Worker, reading *reload.Reading, 
 	}
 	defer func() { err = errors.Join(err, bus.Close(context.WithoutCancel(ctx))) }()
 	w, err := worker.New(worker.Options{
-		Bus: bus, Name: name(), Version: version, Keyer: keyer, Connections: list, Playbooks: set, Log: log,
+		Bus: bus, Name: name(), Version: version, Keyer: keyer, Connections: list, Playbooks: set, Log: log, Metrics: reg,
 		Remap: ingest.Remapper{Dir: settings.ConfigDir}.Remap,
 		Sources: func() (config.Sources, error) {
 			return config.ReadSources(settings.ConfigDir, config.Resolver{Unresolved: func(config.Fault) {}})

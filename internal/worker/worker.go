@@ -13,6 +13,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"keyturn/internal/actions"
@@ -34,7 +35,7 @@ const sweepEvery = time.Minute
 // broker takes ten seconds of it.
 const streamsWait = time.Minute
 
-// Options are what a worker is made of. All but Remap, Sources, Transport and Limits are needed.
+// Options are what a worker is made of. All but Remap, Sources, Metrics, Transport and Limits are needed.
 type Options struct {
 	Bus         *stream.Bus
 	Name        string // in records, leases and logs: unique among the workers
@@ -49,8 +50,9 @@ type Options struct {
 	// worker here can say.
 	Sources func() (config.Sources, error)
 
-	Transport http.RoundTripper // of every connection, in tests; nil = a transport for each
-	Limits    actions.Limits    // of the runner; zero = its own
+	Metrics   prometheus.Registerer // where the figures of held plans go; nil = nowhere
+	Transport http.RoundTripper     // of every connection, in tests; nil = a transport for each
+	Limits    actions.Limits        // of the runner; zero = its own
 	// Meter, when given, stands between the calls of an action and their gate, to count them.
 	Meter func(a events.Action, g apiclient.Gate) apiclient.Gate
 }
@@ -65,6 +67,7 @@ type Worker struct {
 	set     atomic.Pointer[playbook.Set] // the playbooks in force
 	fleet   fleet
 	strays  strays
+	holds   holds
 }
 
 // Playbooks compiles the playbooks against the kinds of actions that there are. The error is config.Faults.
@@ -108,6 +111,11 @@ func New(o Options) (*Worker, error) {
 		Remap:  o.Remap, Intake: o.Bus,
 		Pausable: w.pausable,
 		Follow:   w.runner.Follow, Worker: o.Name, NewID: uuid.NewString, Log: o.Log,
+	}
+	if o.Metrics != nil {
+		if err := w.holds.register(o.Metrics, time.Now); err != nil {
+			return nil, err
+		}
 	}
 	apply, err := w.Prepare(o.Connections, o.Playbooks)
 	if err != nil {
@@ -192,6 +200,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	g.Go(func() error { return w.planner.Run(ctx, w.bus) })
 	g.Go(func() error { w.bus.Janitor(ctx, sweepEvery); return nil })
 	g.Go(func() error { w.watchStrays(ctx); return nil })
+	g.Go(func() error { w.watchHolds(ctx); return nil })
 	g.Go(func() error { w.serveActive(ctx); return nil })
 	g.Go(func() error { return w.fleet.run(ctx) })
 	return g.Wait()
@@ -216,7 +225,7 @@ func (w *Worker) createStreams(ctx context.Context) error {
 // Checks are the worker's part of /readyz at the moment: a lane that stands still because its credential was refused,
 // and work that nobody does.
 func (w *Worker) Checks() []admin.Check {
-	checks := []admin.Check{w.strayCheck()}
+	checks := []admin.Check{w.strayCheck(), w.holdCheck()}
 	for _, l := range w.fleet.lanes() {
 		checks = append(checks, admin.Check{
 			Name: "lane " + l.Connection,
