@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"keyturn/internal/config"
 	"keyturn/internal/events"
 )
 
@@ -63,9 +65,15 @@ func (p *posted) complete(text []byte, now time.Time, actor string) ([]byte, err
 	if err := json.Unmarshal(e["type"], &name); err != nil || name == "" {
 		return nil, errors.New(`type: missing: write "type": "user.terminated"`)
 	}
-	if row, ok := events.Lookup(name); ok {
-		name = row.Type()
+	row, ok := events.Lookup(cmp.Or(events.Event{Type: name}.Name(), name))
+	if !ok {
+		var names []string
+		for _, r := range events.Catalogue() {
+			names = append(names, r.Name)
+		}
+		return nil, errors.New("type: no such event" + config.Suggest(name, names))
 	}
+	name = row.Type()
 	if _, ok := e["data"]; !ok {
 		if err := gather(e); err != nil {
 			return nil, err
