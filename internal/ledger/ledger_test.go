@@ -52,7 +52,8 @@ func TestTransitions(t *testing.T) {
 	}{
 		{plan, []ledger.State{ledger.Scheduled, ledger.Held, ledger.Held, ledger.Planned}, true},
 		{plan, []ledger.State{ledger.Planned, ledger.Planned}, false},
-		{plan, []ledger.State{ledger.Planned, ledger.Cancelled}, false},
+		{plan, []ledger.State{ledger.Planned, ledger.Cancelled, ledger.Scheduled, ledger.Superseded, ledger.Planned}, true},
+		{plan, []ledger.State{ledger.Planned, ledger.Held}, false},
 		{plan, []ledger.State{ledger.Refused, ledger.Planned}, false},
 		{plan, []ledger.State{ledger.Started}, false},
 		{action, []ledger.State{ledger.Started, ledger.Started, ledger.Waiting, ledger.Started, ledger.Verified}, true},

@@ -50,7 +50,7 @@ func next(kind string) map[State][]State {
 			Scheduled: {Planned, Held, Refused, Superseded, Cancelled},
 			Held:      {Held, Planned, Refused, Cancelled, Superseded, Scheduled},
 			Conflict:  {Planned, Held, Refused, Superseded, Scheduled, Cancelled},
-			Planned:   {},
+			Planned:   {Cancelled}, // only without actions
 			// By a redrive alone, when what overtook it was withdrawn.
 			Superseded: {Scheduled, Planned, Held, Refused, Superseded},
 			Cancelled:  {Scheduled, Planned, Held, Refused, Superseded},

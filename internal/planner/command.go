@@ -123,8 +123,18 @@ func (t *turn) onPlan(ctx context.Context, c events.Command) (string, error) {
 // cancel ends what a case has not begun.
 func (t *turn) cancel(ctx context.Context, c events.Command, rec ledger.Record, d Decision) (string, error) {
 	by := "cancelled by " + c.Actor + reason(c)
-	switch rec.State {
-	case ledger.Scheduled, ledger.Held, ledger.Conflict:
+	idle := rec.State == ledger.Planned && len(d.Actions) == 0
+	if idle {
+		life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(d.Case))
+		if err != nil {
+			return "", err
+		}
+		if life.State != ledger.Closed || life.Attempt == c.ID { // what it lists was looked at; it stands
+			return "closed: what it lists was seen to", t.moveTo(ctx, d.Case, ledger.Closed, by)
+		}
+	}
+	switch state := rec.State; {
+	case idle, state == ledger.Scheduled, state == ledger.Held, state == ledger.Conflict:
 		w := consent(c)
 		d.Denied = &w
 		rec, err := t.write(ctx, rec, d, ledger.Cancelled, by)
@@ -133,20 +143,15 @@ func (t *turn) cancel(ctx context.Context, c events.Command, rec ledger.Record, 
 		}
 		// Dying here: cancelled; what was published for it is taken back when the command comes again.
 		return t.cancelled(ctx, rec, d)
-	case ledger.Planned:
+	case state == ledger.Planned:
 		begun, err := t.recall(ctx, d, by)
-		if err == nil && len(d.Actions) == 0 {
-			err = t.moveTo(ctx, d.Case, ledger.Closed, by)
-		}
 		lost := ""
 		if err == nil && len(begun) == 0 { // what has begun keeps its place
 			lost, err = t.withdraw(ctx, d)
 		}
 		return fmt.Sprintf("what had not begun is cancelled; begun or done before: %d%s", len(begun), lost), err
-	case ledger.Cancelled:
-		if d.deniedBy(c) {
-			return t.cancelled(ctx, rec, d)
-		}
+	case state == ledger.Cancelled && d.deniedBy(c):
+		return t.cancelled(ctx, rec, d)
 	}
 	return "the case is " + string(rec.State) + " already", nil
 }

@@ -233,8 +233,10 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 			return t.again(ctx, rec, d)
 		}
 		why = "nobody denied it in time: goes on"
-		if no, err := t.recheck(ctx, rec, d, why); no != "" || err != nil {
+		if no, err := t.recheck(ctx, rec, d, why); err != nil {
 			return err
+		} else if no != "" {
+			return t.later(ctx, d, no)
 		}
 		var more string
 		if state, more, err = t.enter(ctx, &d); err != nil {
@@ -254,6 +256,23 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 	}
 	_, err = t.withdraw(ctx, d)
 	return err
+}
+
+// How often, and for how long, a plan whose hold is over is looked at again while its guards cannot be applied.
+const (
+	lapseEvery = 10 * time.Minute
+	lapseFor   = 7 * 24 * time.Hour
+)
+
+// later has a plan that could not go on when its hold was over come back: nothing else would. In the end it is left to
+// whoever approves it.
+func (t *turn) later(ctx context.Context, d Decision, no string) error {
+	if !strings.HasPrefix(no, "held still") || t.now().Sub(d.Hold.Until) > lapseFor {
+		return nil
+	}
+	e := d.Event
+	e.EffectiveAt = t.now().Add(lapseEvery)
+	return t.Timetable.Schedule(ctx, e)
 }
 
 // has reports whether a word that meets the condition was given.

@@ -19,7 +19,8 @@ type rules struct {
 	steps     map[string][]string // steps, by event name; a step after the first waits for the one before it
 	fault     error               // the playbooks cannot be applied
 	protected map[string]bool
-	back      bool // the guards name the events that take something back
+	unclear   error // the guards cannot be applied
+	back      bool  // the guards name the events that take something back
 	approvers int
 	expires   time.Duration // of what needs an approval; 0 = never
 	proceed   bool          // and then it goes on
@@ -61,6 +62,9 @@ func (r *rules) Plan(e events.Event) (events.Plan, error) {
 func (r *rules) Guard(p events.Plan) (playbook.Verdict, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.unclear != nil {
+		return playbook.Verdict{}, r.unclear
+	}
 	g := playbook.Verdict{Approval: playbook.Approval{Approvers: r.approvers, Expires: r.expires, Proceed: r.proceed}, Brakes: r.brakes, Confirm: r.confirm}
 	if len(p.Actions) == 0 && !(r.back && playbook.TakesBack(p.Event)) {
 		g = playbook.Verdict{}

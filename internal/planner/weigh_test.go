@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -173,4 +174,26 @@ func returningScenarios() []scenario {
 		w.wantDone()
 		w.wantRest()
 	}}}
+}
+
+// TestLapseWithoutGuards: what was to go on by itself does when its guards can be applied again.
+func TestLapseWithoutGuards(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.rules.approvers, w.rules.expires, w.rules.proceed = 1, time.Hour, true
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.send(e)
+	w.settle()
+	w.rules.unclear = errors.New("no value")
+	for range 3 {
+		w.advance(time.Hour)
+		w.settle()
+		w.want("unclear", e.Case(), ledger.Held, needs)
+	}
+	w.rules.unclear = nil
+	w.advance(time.Hour)
+	w.settle()
+	w.want("goes on", e.Case(), planned, closed)
+	w.wantDone(both(e.Case())...)
+	w.wantRest()
 }

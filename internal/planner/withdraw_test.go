@@ -43,6 +43,7 @@ func TestForgedReturnsAreUndone(t *testing.T) {
 		if got := w.answer("c0"); !strings.Contains(got, real[0].Case()) {
 			t.Errorf("%s: the receipt names nobody: %q", kind, got)
 		}
+		w.want(kind+", cancelled", forged[0].Case(), cancelled, closed)
 		if len(w.now.letters) != len(real) {
 			t.Errorf("%s: %d letters", kind, len(w.now.letters))
 		}

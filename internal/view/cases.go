@@ -78,7 +78,8 @@ func (r CaseRow) unbegun() bool {
 	case ledger.Scheduled, ledger.Held, ledger.Conflict:
 		return true
 	case ledger.Planned:
-		return r.Tally.Open+r.Tally.Waiting+r.Tally.Dead > 0
+		takesBack := r.Event == "user.termination_rescinded" || r.Event == "user.rehired"
+		return r.Tally.Open+r.Tally.Waiting+r.Tally.Dead > 0 || takesBack && r.Tally.Total == 0
 	}
 	return false
 }
