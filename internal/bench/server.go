@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"keyturn/internal/ingest"
+	"keyturn/internal/process"
 	"keyturn/internal/secret"
 	"keyturn/internal/stream"
 	"keyturn/internal/stream/embedded"
@@ -55,6 +56,7 @@ func slow(delay time.Duration) error {
 
 // serve is the child: the intake over an embedded broker, until stdin ends.
 func serve(ctx context.Context, mode stream.Durability, dir string, delay time.Duration, stdin io.Reader, stdout io.Writer) (err error) {
+	process.SpareForSync() // as keyturn serve does
 	if err := slow(delay); err != nil {
 		return json.NewEncoder(stdout).Encode(hello{NoDelay: err.Error()})
 	}
