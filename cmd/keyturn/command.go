@@ -72,18 +72,24 @@ func (o *outcome) await(ctx context.Context, s *session, deadline time.Time) err
 	}
 }
 
+// orderAndWait stores a command and waits for its outcome, unless wait is 0. late is errNotYet when there is none in time.
+func (a *app) orderAndWait(ctx context.Context, s *session, o *outcome, reason string, wait time.Duration) (late, err error) {
+	if err := a.order(ctx, s, o, reason); err != nil || wait <= 0 {
+		return nil, err
+	}
+	late = o.await(ctx, s, time.Now().Add(wait))
+	if late != nil && !errors.Is(late, errNotYet) {
+		return nil, late
+	}
+	return late, nil
+}
+
 // orderForCase stores a command about a case and waits for its outcome, unless wait is 0. It had its effect when it
 // wrote anything into the case.
 func (a *app) orderForCase(ctx context.Context, s *session, o *outcome, reason string, wait time.Duration) error {
-	if err := a.order(ctx, s, o, reason); err != nil {
+	late, err := a.orderAndWait(ctx, s, o, reason, wait)
+	if err != nil {
 		return err
-	}
-	var late error
-	if wait > 0 {
-		late = o.await(ctx, s, time.Now().Add(wait))
-	}
-	if late != nil && !errors.Is(late, errNotYet) {
-		return late
 	}
 	if o.Settled {
 		recs, err := s.ledger.Case(ctx, o.Target)

@@ -116,15 +116,9 @@ func (a *app) unmerge(ctx context.Context, names []string, reason string, wait t
 		keys = append(keys, key)
 	}
 	o := &outcome{Verb: events.Unmerge, Target: planner.UnmergeTarget(keys...)}
-	if err := a.order(ctx, s, o, reason); err != nil {
+	late, err := a.orderAndWait(ctx, s, o, reason, wait)
+	if err != nil {
 		return err
-	}
-	var late error
-	if wait > 0 {
-		late = o.await(ctx, s, time.Now().Add(wait))
-	}
-	if late != nil && !errors.Is(late, errNotYet) {
-		return late
 	}
 	if o.Settled {
 		rec, err := s.ledger.Last(ctx, ledger.OrderSubject(keys[0]))

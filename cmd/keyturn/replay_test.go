@@ -287,10 +287,10 @@ func TestReplayAgainstThePlaybooksInForce(t *testing.T) {
 	l := ledger.New(s.bus.Log(), nil)
 	until := func(what string, holds func() bool) {
 		t.Helper()
-		for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("waited in vain for %s", what)
-			}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if poll(ctx, func() (bool, error) { return holds(), nil }) != nil {
+			t.Fatalf("waited in vain for %s", what)
 		}
 	}
 	until("the streams", func() bool { return s.bus.CheckTopology(t.Context()) == nil })

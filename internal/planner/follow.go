@@ -161,18 +161,22 @@ func (t *turn) index(ctx context.Context, d Decision) error {
 	return nil
 }
 
-// move brings the lifecycle of a case to where its plan and its actions say. The lifecycle is read first: of two that
-// move it at once, the second to write begins anew and sees everything that the first one saw.
+// read gives where a case stands and its plan. The lifecycle is read first: of two that move it at once, the second to
+// write begins anew and sees everything that the first one saw.
+func (t *turn) read(ctx context.Context, caseID string) (life, rec ledger.Record, d Decision, err error) {
+	if life, err = t.Ledger.Last(ctx, ledger.LifecycleSubject(caseID)); err != nil {
+		return life, rec, d, err
+	}
+	if rec, err = t.Ledger.Last(ctx, ledger.PlanSubject(caseID)); err != nil {
+		return life, rec, d, err
+	}
+	d, err = Decode(rec)
+	return life, rec, d, err
+}
+
+// move brings the lifecycle of a case to where its plan and its actions say.
 func (t *turn) move(ctx context.Context, caseID string) error {
-	life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(caseID))
-	if err != nil {
-		return err
-	}
-	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
-	if err != nil {
-		return err
-	}
-	d, err := Decode(rec)
+	life, rec, d, err := t.read(ctx, caseID)
 	if err != nil {
 		return err
 	}

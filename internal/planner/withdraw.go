@@ -106,15 +106,7 @@ func (t *turn) revive(ctx context.Context, rec ledger.Record, d Decision) error 
 
 // resume opens a closed case whose plan was decided anew since, and does what follows from that.
 func (t *turn) resume(ctx context.Context, caseID string) error {
-	life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(caseID))
-	if err != nil {
-		return err
-	}
-	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
-	if err != nil {
-		return err
-	}
-	d, err := Decode(rec)
+	life, rec, d, err := t.read(ctx, caseID)
 	if err != nil {
 		return err
 	}
