@@ -63,7 +63,7 @@ func commands(a *app) map[string][]*cobra.Command {
 		groupRun:  {newDemoCmd(a), newDevCmd(a), newServeCmd(a), newSendCmd(a)},
 		groupLook: {newCaseCmd(a), newCasesCmd(a), newPersonCmd(a), newGetCmd(a)},
 		groupAct:  {newHoldsCmd(a), newDeadCmd(a), newCancelCmd(a), newPauseCmd(a), newResumeCmd(a), newPausesCmd(a)},
-		groupKeep: {newConfigCmd(a), newPlanCmd(a), newReplayCmd(a), newSourceCmd(a), newConnectionCmd(a), newStoreCmd(a), newAuditCmd(a), newVersionCmd(a)},
+		groupKeep: {newConfigCmd(a), newPlanCmd(a), newReplayCmd(a), newSourceCmd(a), newConnectionCmd(a), newLanesCmd(a), newStoreCmd(a), newAuditCmd(a), newVersionCmd(a)},
 	}
 }
 

@@ -64,6 +64,16 @@ func (b *breaker) why() error {
 	return fmt.Errorf("credential refused since %s: %w", b.since.UTC().Format(time.RFC3339), b.err)
 }
 
+// standing says why the breaker is open and since when; nil when it is closed.
+func (b *breaker) standing() (why error, since time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil {
+		return nil, time.Time{}
+	}
+	return b.err, b.since
+}
+
 // wait returns when the lane may work, or with the error of ctx.
 func (b *breaker) wait(ctx context.Context) error {
 	b.mu.Lock()

@@ -30,6 +30,9 @@ type bucket struct {
 	window time.Time // which window that is: its end by the server's clock; zero = none was ever told
 	ends   time.Time // when it ends by ours; never too early, as servers cut seconds off their Date
 
+	calls int           // that went out, ever
+	span  time.Duration // how long a window is: the longest that the first reply of one told
+
 	open   bool // the window told last is running
 	before int  // while none is open: how many of inFlight were admitted before
 	blind  int  // while none is open: how many more than one may be out. The first of a window goes alone, or with one urgent
@@ -80,6 +83,7 @@ func (b *bucket) learn(said apiclient.Budget, now time.Time) {
 	case newer > sameWindow,
 		newer < -sameWindow && !b.open && !straggler: // the server's clock was set back
 		b.window, b.ends, b.open = said.Ends, ends, true
+		b.span = max(b.span, said.Reset)
 		b.limit, b.left, b.lost = said.Limit, said.Remaining, 0
 	case newer < -sameWindow:
 		// It tells of a window that is over.

@@ -35,6 +35,7 @@ type gate struct {
 	wake     *time.Timer // runs when time alone lets one of them go
 	inFlight int
 	passes   int
+	calls    rate // that went out
 	shut     bool // the credential is refused
 	over     bool // the tenure ends
 
@@ -180,7 +181,9 @@ func (g *gate) take(w *waiter, now time.Time) (wait time.Duration, ok bool) {
 		return 0, false
 	}
 	b.inFlight++
+	b.calls++
 	g.inFlight++
+	g.calls.add(now)
 	return 0, true
 }
 

@@ -248,9 +248,9 @@ func TestAGateTellsWhatItKnows(t *testing.T) {
 		now := time.Now()
 		got, atOnce := g.seen(now)
 		want := []Seen{
-			{Bucket: "a", Known: true, Limit: 100, Left: 89, Reset: now.Add(time.Minute), Flying: 1},
-			{Bucket: "b", Known: true},
-			{Bucket: "c", Pause: now.Add(time.Hour)},
+			{Bucket: "a", Known: true, Limit: 100, Left: 89, Reset: now.Add(time.Minute), Flying: 1, Calls: 2, Allowed: 100, Span: time.Minute},
+			{Bucket: "b", Known: true, Calls: 1},
+			{Bucket: "c", Pause: now.Add(time.Hour), Calls: 1},
 		}
 		if !slices.Equal(got, want) || atOnce != 4 {
 			t.Errorf("%d at once, of\n%+v, want\n%+v", atOnce, got, want)

@@ -15,6 +15,10 @@ type Seen struct {
 	Reset  time.Time // when the window ends
 	Pause  time.Time // until when the provider wants to be left alone; in the past = it does not
 	Flying int       // calls under way
+
+	Calls   int           // that went out since this worker holds the lane
+	Allowed int           // of Limit, what the lane may use of a window
+	Span    time.Duration // how long a window is, as far as it was seen; 0 = none was
 }
 
 // Seen tells what was learned since this worker holds the lane, by bucket, and how many calls at a time the provider
@@ -35,6 +39,7 @@ func (g *gate) seen(now time.Time) (buckets []Seen, atOnce int) {
 		buckets = append(buckets, Seen{
 			Bucket: name, Known: b.open || b.window.IsZero() && b.blind > 0, Limit: b.limit,
 			Left: max(b.left-b.lost-b.inFlight, 0), Reset: b.ends, Pause: b.paused, Flying: b.inFlight,
+			Calls: b.calls, Allowed: b.limit, Span: b.span,
 		})
 	}
 	slices.SortFunc(buckets, func(a, b Seen) int { return cmp.Compare(a.Bucket, b.Bucket) })

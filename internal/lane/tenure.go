@@ -39,6 +39,7 @@ var errCut = errors.New("the worker stops")
 type Tenure struct {
 	Epoch uint64 // of the lease; it grows with every holding
 
+	since   time.Time
 	lane    *Lane
 	gate    *gate
 	breaker *breaker
@@ -46,12 +47,15 @@ type Tenure struct {
 	runner  *actions.Runner
 	hands   sync.WaitGroup // actions in hand
 
-	mu   sync.Mutex
-	busy map[string]*pass // by what is worked on
+	mu     sync.Mutex
+	busy   map[string]*pass     // by what is worked on
+	inHand map[events.Class]int // actions in hand
+	done   rate                 // actions that were settled for good
 }
 
 func newTenure(l *Lane, epoch uint64) *Tenure {
-	t := &Tenure{Epoch: epoch, lane: l, gate: newGate(l.Concurrency), busy: map[string]*pass{}}
+	t := &Tenure{Epoch: epoch, since: time.Now(), lane: l, gate: newGate(l.Concurrency),
+		busy: map[string]*pass{}, inHand: map[events.Class]int{}}
 	t.breaker = newBreaker(l.Probe, t.gate.stop, l.Log.With("connection", l.Connection))
 	t.halt = &halt{ask: l.Paused, log: l.Log.With("connection", l.Connection)}
 	t.runner = l.Runner(t)
@@ -121,9 +125,13 @@ func (t *Tenure) pull(pulling, work, lease context.Context, class events.Class) 
 		}
 		t.hands.Go(func() {
 			defer func() { <-hands }()
+			t.took(class)
+			out := events.Outcome{Verdict: events.Abandon} // unless the handler says otherwise
 			t.lane.Bus.Handle(work, m, func(ctx context.Context, m *stream.Message) events.Outcome {
-				return settled(lease, t.handle(pulling, ctx, m, class))
+				out = settled(lease, t.handle(pulling, ctx, m, class))
+				return out
 			})
+			t.settledAs(class, out)
 		})
 	}
 }

@@ -22,6 +22,8 @@ const (
 	ReadCheck Read = "check" // how the connection stands
 	// ReadObserve asks what an action would change at the provider now.
 	ReadObserve Read = "observe"
+	// ReadLane asks how the lane itself stands: what it knows of its budget and has to do.
+	ReadLane Read = "lane"
 	// ReadConfig asks which playbooks are in force. It is asked of AnyWorker.
 	ReadConfig Read = "config"
 )

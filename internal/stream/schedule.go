@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -67,11 +68,7 @@ func (b *Bus) purge(ctx context.Context, stream, subj string) error {
 
 // later stores a copy of an action that its lane gets again at the given time.
 func (b *Bus) later(ctx context.Context, m *Message, action string, at time.Time) error {
-	subj, err := subject(prefixLater, action)
-	if err != nil {
-		return err
-	}
-	msg := nats.NewMsg(subj)
+	msg := nats.NewMsg(prefixLater + strings.TrimPrefix(m.Subject, prefixActions))
 	msg.Data = m.Data
 	msg.Header.Set(headerContent, contentJSON)
 	schedule(msg, at, m.Subject)

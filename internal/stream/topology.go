@@ -59,9 +59,9 @@ const (
 // topology is every stream, with what it keeps and for how long.
 func (o Options) topology() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
-		// Purged below the consumers' ack floors by the janitor; schedules forbid discard new.
+		// What waits for later has the subject later.<connection>.<class>.<action>, and later.<action> of old. Purged below the consumers' ack floors by the janitor; schedules forbid discard new.
 		{Name: streamActions, Description: "actions to bring about, and those that wait for later",
-			Subjects: []string{prefixActions + ".*.*.*", prefixLater + ".*"}, Duplicates: dedupWindow,
+			Subjects: []string{prefixActions + ".*.*.*", prefixLater + ".*", prefixLater + ".*.*.*"}, Duplicates: dedupWindow,
 			AllowMsgSchedules: true, AllowRollup: true},
 		{Name: streamSchedule, Description: "events that take effect in the future",
 			Subjects:          []string{prefixScheduleAt + ".*", prefixDue + ".*"},

@@ -60,6 +60,9 @@ func (d *desk) serve(ctx context.Context, holder string, epoch uint64) {
 		Readers: map[stream.Read]stream.Reader{
 			stream.ReadGet:     d.get,
 			stream.ReadObserve: d.observe,
+			stream.ReadLane: func(ctx context.Context, _ []byte, send func([]byte) error) error {
+				return d.tell(ctx, holder, send)
+			},
 			stream.ReadCheck: func(ctx context.Context, _ []byte, send func([]byte) error) error {
 				return d.check(ctx, holder, epoch, send)
 			},

@@ -1,0 +1,70 @@
+package stream_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/stream"
+	"keyturn/internal/stream/embedded"
+)
+
+// TestQueuesTellWhatWaits: never delivered, in hand, given back, and away until later; what is done counts nowhere.
+func TestQueuesTellWhatWaits(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}))
+	c := stream.ActionsOf("okta-prod", events.Normal)
+	if err := bus.Enlist(t.Context(), "okta-prod"); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now().Add(-time.Second)
+	for i := range 10 {
+		if err := bus.PublishAction(t.Context(), action(fmt.Sprint("case", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	outcomes := []events.Outcome{{Delay: time.Hour}, {Delay: 2 * time.Hour}, {Verdict: events.Done}, {Delay: 30 * time.Second}}
+	n := 0
+	take(t, bus, c, len(outcomes), func(context.Context, *stream.Message) events.Outcome {
+		n++
+		return outcomes[n-1]
+	})
+	until(t, "the acknowledgements", func() bool { return inHand(t, bus, c) == 1 })
+	queues, err := bus.Queues(t.Context(), "okta-prod")
+	if err != nil || len(queues) != 3 {
+		t.Fatalf("%v, %v", queues, err)
+	}
+	for i, class := range events.Classes() {
+		want := stream.Queue{Connection: "okta-prod", Class: class}
+		if class == events.Normal {
+			want.Waiting, want.Taken, want.Later, want.Oldest = 6, 1, 2, queues[i].Oldest
+			if want.Oldest.Before(began) || want.Oldest.After(time.Now().Add(time.Second)) {
+				t.Errorf("oldest from %s", want.Oldest)
+			}
+		}
+		if queues[i] != want {
+			t.Errorf("%+v, want %+v", queues[i], want)
+		}
+	}
+	if others, err := bus.Queues(t.Context(), "asa-prod"); err != nil || len(others) != 0 {
+		t.Errorf("of a connection that is not there: %v, %v", others, err)
+	}
+	all, err := bus.Queues(t.Context())
+	if err != nil || len(all) != 3 {
+		t.Errorf("all: %v, %v", all, err)
+	}
+}
+
+// TestQueuesWithoutStreams: an operator's tool may be there before any worker was.
+func TestQueuesWithoutStreams(t *testing.T) {
+	srv := start(t, embedded.Options{})
+	bus, err := stream.Connect(t.Context(), srv.Options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = bus.Close(context.Background()) }()
+	if queues, err := bus.Queues(t.Context()); err != nil || queues != nil {
+		t.Errorf("%v, %v", queues, err)
+	}
+}
