@@ -35,7 +35,7 @@ const sweepEvery = time.Minute
 // broker takes ten seconds of it.
 const streamsWait = time.Minute
 
-// Options are what a worker is made of. All but Remap, Sources, Metrics, Transport and Limits are needed.
+// Options are what a worker is made of. All but Remap, Sources, Metrics, Transport, Limits and Meter are needed.
 type Options struct {
 	Bus         *stream.Bus
 	Name        string // in records, leases and logs: unique among the workers
@@ -50,7 +50,7 @@ type Options struct {
 	// worker here can say.
 	Sources func() (config.Sources, error)
 
-	Metrics   prometheus.Registerer // where the figures of held plans go; nil = nowhere
+	Metrics   prometheus.Registerer // where the figures of lanes and held plans go; nil = nowhere
 	Transport http.RoundTripper     // of every connection, in tests; nil = a transport for each
 	Limits    actions.Limits        // of the runner; zero = its own
 	// Meter, when given, stands between the calls of an action and their gate, to count them.
@@ -68,6 +68,7 @@ type Worker struct {
 	fleet   fleet
 	strays  strays
 	holds   holds
+	gauges  *gauges // nil = nobody wants to know
 }
 
 // Playbooks compiles the playbooks against the kinds of actions that there are. The error is config.Faults.
@@ -122,6 +123,12 @@ func New(o Options) (*Worker, error) {
 		return nil, err
 	}
 	apply()
+	if o.Metrics != nil {
+		w.gauges = &gauges{worker: w}
+		if err := o.Metrics.Register(w.gauges); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+	}
 	return w, nil
 }
 
@@ -203,6 +210,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	g.Go(func() error { w.watchHolds(ctx); return nil })
 	g.Go(func() error { w.serveActive(ctx); return nil })
 	g.Go(func() error { return w.fleet.run(ctx) })
+	if w.gauges != nil {
+		g.Go(func() error { w.gauges.run(ctx); return nil })
+	}
 	return g.Wait()
 }
 
