@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -127,9 +129,9 @@ func (k *checker) leaf(e *jsonschema.ValidationError) string {
 	case *kind.MinLength:
 		return "is empty: " + k.describe(e.SchemaURL, "")
 	case *kind.Minimum:
-		return "is below " + what.Want.RatString() + ": " + k.describe(e.SchemaURL, "")
+		return "is below " + decimal(what.Want) + ": " + k.describe(e.SchemaURL, "")
 	case *kind.Maximum:
-		return "is above " + what.Want.RatString() + ": " + k.describe(e.SchemaURL, "")
+		return "is above " + decimal(what.Want) + ": " + k.describe(e.SchemaURL, "")
 	case *kind.UniqueItems:
 		return "has the same entry twice: remove one"
 	default:
@@ -215,4 +217,10 @@ func continued(s string) string {
 		return s
 	}
 	return strings.ToLower(s[:1]) + s[1:]
+}
+
+// decimal writes a bound of a schema as people do.
+func decimal(bound *big.Rat) string {
+	f, _ := bound.Float64()
+	return strconv.FormatFloat(f, 'f', -1, 64)
 }

@@ -17,6 +17,36 @@ type Connection struct {
 	Auth        Auth
 	SecretSink  SecretSink // transmit: where a created client's secret goes; without it nothing could be created
 	Concurrency int        // calls that may be in flight at once; two more for the urgent alone
+	Budget      Budget
+}
+
+// Budget is how much of the provider's rate limits a connection may use.
+type Budget struct {
+	Share   float64 // the part of each window that is used at most; 0 = all of it
+	Reserve Reserve
+}
+
+// Reserve is what the classes leave of that to those above them, in per cent; nil = the default.
+type Reserve struct {
+	Normal, Bulk *int
+}
+
+// The reserves where the file does not say.
+const (
+	DefaultReserveNormal = 15
+	DefaultReserveBulk   = 50
+)
+
+// Leaves gives both reserves.
+func (r Reserve) Leaves() (normal, bulk int) {
+	normal, bulk = DefaultReserveNormal, DefaultReserveBulk
+	if r.Normal != nil {
+		normal = *r.Normal
+	}
+	if r.Bulk != nil {
+		bulk = *r.Bulk
+	}
+	return normal, bulk
 }
 
 // Auth is the credential of a connection. Exactly one field is set.
@@ -91,7 +121,14 @@ type connectionDoc struct {
 	TokenURL    string `json:"token_url"`
 	Team        string `json:"team"`
 	Concurrency int    `json:"concurrency"`
-	SecretSink  *struct {
+	Budget      struct {
+		Share   float64 `json:"share"`
+		Reserve struct {
+			Normal *int `json:"normal"`
+			Bulk   *int `json:"bulk"`
+		} `json:"reserve"`
+	} `json:"budget"`
+	SecretSink *struct {
 		Dir     string   `json:"dir"`
 		Command []string `json:"command"`
 	} `json:"secret_sink"`
@@ -127,6 +164,8 @@ func readConnections(d *document) Connections {
 			BaseURL: d.url(at.to("base_url"), raw.BaseURL), TokenURL: d.url(at.to("token_url"), raw.TokenURL),
 			Auth: readAuth(d, at.to("auth"), raw.Auth),
 		}
+		c.Budget = Budget{Share: raw.Budget.Share, Reserve: Reserve(raw.Budget.Reserve)}
+		checkReserve(d, at.to("budget", "reserve"), c.Budget.Reserve)
 		if c.Concurrency == 0 {
 			c.Concurrency = DefaultConcurrency
 		}
@@ -137,6 +176,15 @@ func readConnections(d *document) Connections {
 		connections = append(connections, c)
 	}
 	return connections
+}
+
+// checkReserve reports a class that would go before the one above it.
+func checkReserve(d *document, at path, r Reserve) {
+	normal, bulk := r.Leaves()
+	if bulk < normal {
+		d.fault(at, "lets bulk leave %d %% and normal %d %%: bulk must leave at least as much as normal, or it would go before it",
+			bulk, normal)
+	}
 }
 
 func readAuth(d *document, at path, raw authDoc) Auth {

@@ -77,6 +77,11 @@ func connectionCases() []faultCase {
   d: {provider: transmit, base_url: https://a.example, auth: {client_credentials: {client_id: c, client_secret: "${env:NOT_SET}"}}}
   e: {provider: okta, base_url: https://a.example, auth: {}}
   f: {provider: okta, base_url: https://a.example, concurrency: 0, auth: {ssws: s, service_app: {scopes: []}}}
+  budget-a: {provider: okta, base_url: https://a.example, budget: {share: 0, reserve: {normal: 60}}, auth: {ssws: "${env:PLAIN}"}}
+  budget-b: {provider: okta, base_url: https://a.example, budget: {share: 1.5, reserve: {bulk: 96, urgent: 1}}, auth: {ssws: "${env:PLAIN}"}}
+  budget-c: {provider: okta, base_url: https://a.example, budget: {}, auth: {ssws: "${env:PLAIN}"}}
+  budget-d: {provider: okta, base_url: https://a.example, budget: {buckets: {}}, auth: {ssws: "${env:PLAIN}"}}
+  budget-e: {provider: okta, base_url: https://a.example, budget: {share: half, reserve: {bulk: 2.5, normal: 0}}, auth: {ssws: "${env:PLAIN}"}}
   g: {provider: okta, base_url: https://a.example, concurrency: 65, auth: {service_app: {client_id: "", key_id: k, private_key: "${file:none}", scopes: [a.b, a.b, "A"]}}}
   h: {provider: transmit, base_url: https://a.example, token_url: https://a.example, secret_sink: {}, auth: {client_credentials: {client_id: 0123, client_secret: ` + canary + `}}}
 `},

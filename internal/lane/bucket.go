@@ -14,19 +14,17 @@ const (
 	sameWindow = time.Second
 )
 
-// leaves is the part of a window, in per cent, that each class leaves to those above it, the most urgent class first.
-// A stolen laptop is a few calls; that a burst of thousands waits for the next window anyway makes room for it.
-func leaves(rank int) int { return [...]int{0, 15, 50}[rank] }
-
 // bucket is what replies told of one rate limit. It errs towards fewer calls, and only for as long as a call is out
 // or, for one that nobody answered, until the window ends.
 type bucket struct {
+	budget   Budget    // what of it is ours
 	inFlight int       // calls admitted and not yet learned of
 	paused   time.Time // told to wait until then
 
 	limit  int       // calls a window
 	left   int       // the least that a reply of the window told: replies come out of order
 	lost   int       // calls in the window that no reply tells about: they may have counted
+	mine   int       // calls of ours that may count in the window: those in flight, and those it was told of
 	window time.Time // which window that is: its end by the server's clock; zero = none was ever told
 	ends   time.Time // when it ends by ours; never too early, as servers cut seconds off their Date
 
@@ -42,20 +40,31 @@ type bucket struct {
 func (b *bucket) free(rank int, now time.Time) (wait time.Duration, ok bool) {
 	b.turn(now)
 	rest := b.ends.Sub(now)
-	free := b.left - b.lost - b.inFlight
+	free, allowed := b.rest(), b.budget.allowed(b.limit)
 	switch {
 	case now.Before(b.paused):
 		return b.paused.Sub(now), false
-	case !b.open && rank == 0 && (b.limit == 0 || b.inFlight < b.limit):
+	case !b.open && b.budget.shared() && b.limit > 0 && b.inFlight > 0 && b.mine >= allowed:
+		return 0, false // those that are out may count in the next window already
+	case !b.open && rank == 0 && (b.limit == 0 || b.inFlight < allowed):
 		return 0, b.inFlight-b.before <= b.blind+1
 	case !b.open:
 		return 0, b.inFlight-b.before <= b.blind
 	case free <= 0:
 		return rest, false
-	case rest > lastCalls && free <= b.limit*leaves(rank)/100:
+	case rest > lastCalls && free <= b.budget.leaves(rank, allowed):
 		return rest - lastCalls, false
 	}
 	return 0, true
+}
+
+// rest is how many calls the lane may still make in the window.
+func (b *bucket) rest() int {
+	free := b.left - b.lost - b.inFlight
+	if b.budget.shared() {
+		free = min(free, b.budget.allowed(b.limit)-b.mine)
+	}
+	return free
 }
 
 // turn closes a window that is over. How much the next one holds is not known before its first reply: the server may
@@ -63,6 +72,7 @@ func (b *bucket) free(rank int, now time.Time) (wait time.Duration, ok bool) {
 func (b *bucket) turn(now time.Time) {
 	if b.open && !now.Before(b.ends) {
 		b.open, b.before, b.blind = false, b.inFlight, 0
+		b.mine = b.inFlight
 	}
 }
 
@@ -82,11 +92,15 @@ func (b *bucket) learn(said apiclient.Budget, now time.Time) {
 		b.trust(said)
 	case newer > sameWindow,
 		newer < -sameWindow && !b.open && !straggler: // the server's clock was set back
+		if b.open {
+			b.mine = b.inFlight + b.lost + 1
+		}
+		b.mine = min(b.mine, said.Limit-said.Remaining+b.inFlight) // no more than the server counted can be ours
 		b.window, b.ends, b.open = said.Ends, ends, true
 		b.span = max(b.span, said.Reset)
 		b.limit, b.left, b.lost = said.Limit, said.Remaining, 0
 	case newer < -sameWindow:
-		// It tells of a window that is over.
+		b.mine = max(b.mine-1, 0) // it tells of a window that is over
 	default:
 		b.limit, b.left = said.Limit, min(b.left, said.Remaining)
 		if ends.Before(b.ends) {

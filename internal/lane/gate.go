@@ -39,6 +39,8 @@ type gate struct {
 	shut     bool // the credential is refused
 	over     bool // the tenure ends
 
+	budget Budget // of every bucket
+
 	ceiling int // how many calls may be in flight
 	most    int // what the ceiling creeps up to
 	good    int // calls that went well since the ceiling last changed
@@ -182,6 +184,7 @@ func (g *gate) take(w *waiter, now time.Time) (wait time.Duration, ok bool) {
 	}
 	b.inFlight++
 	b.calls++
+	b.mine++
 	g.inFlight++
 	g.calls.add(now)
 	return 0, true
@@ -228,7 +231,7 @@ func (g *gate) finish() { g.change(func() { g.over = true }) }
 func (g *gate) bucket(name string) *bucket {
 	b := g.buckets[name]
 	if b == nil {
-		b = &bucket{}
+		b = &bucket{budget: g.budget}
 		g.buckets[name] = b
 	}
 	return b

@@ -35,6 +35,7 @@ type Lane struct {
 	Holder     string // this worker, in the lease
 	// Concurrency is how many calls to the provider may be in flight at once; two more for the urgent alone.
 	Concurrency int
+	Budget      Budget // what of the provider's windows is the lane's
 	Bus         Bus
 	// Probe makes a harmless read outside of any budget; nil when the credential works.
 	Probe func(context.Context) error
@@ -58,6 +59,9 @@ const brokerAgain = time.Second
 func (l *Lane) Run(ctx context.Context) error {
 	if l.Log == nil {
 		l.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := l.Budget.check(); err != nil {
+		return fmt.Errorf("lane %s: budget: %w", l.Connection, err)
 	}
 	for ctx.Err() == nil {
 		err := l.hold(ctx)

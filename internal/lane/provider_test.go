@@ -27,6 +27,8 @@ type provider struct {
 	used                        int
 	refused, worst              int // 429s in this window, and in the worst
 	out, most                   int // calls in flight
+	ours, peak                  int // calls of the gate under test in this window, and in the fullest
+	early, peakEarly            int // of these, those that came well before the end of the window
 	calls, refusals, lost, away int // away: sent away at the gate
 }
 
@@ -42,7 +44,7 @@ func (p *provider) now() time.Time {
 	default:
 		p.ends = now.Truncate(time.Second).Add(p.window)
 	}
-	p.used, p.refused = 0, 0
+	p.used, p.refused, p.ours, p.early = 0, 0, 0, 0
 	return now
 }
 
@@ -52,6 +54,12 @@ func (p *provider) count() (said apiclient.Budget, ok bool) {
 	defer p.mu.Unlock()
 	date := p.now().Truncate(time.Second)
 	p.calls++
+	p.ours++
+	p.peak = max(p.peak, p.ours)
+	if p.ends.Sub(time.Now()) > lastCalls+p.slow+time.Second {
+		p.early++
+		p.peakEarly = max(p.peakEarly, p.early)
+	}
 	said = apiclient.Budget{Limit: p.limit, Reset: p.ends.Sub(date), Ends: p.ends}
 	if p.used >= p.limit {
 		p.refused++
@@ -119,11 +127,13 @@ type crowd struct {
 	seed              uint64
 	actions, each, in int // how many, with how many calls, how many calls in flight
 	classes           []events.Class
+	budget            Budget
 }
 
 // run makes all the calls and gives how long that took. The error is a gate that lost a place, or gave one too many.
 func (c crowd) run(t *testing.T, p *provider) (time.Duration, error) {
 	g := newGate(c.in)
+	g.budget = c.budget
 	began := time.Now()
 	var wg sync.WaitGroup
 	for i := range c.actions {

@@ -38,8 +38,8 @@ func (g *gate) seen(now time.Time) (buckets []Seen, atOnce int) {
 		b.turn(now)
 		buckets = append(buckets, Seen{
 			Bucket: name, Known: b.open || b.window.IsZero() && b.blind > 0, Limit: b.limit,
-			Left: max(b.left-b.lost-b.inFlight, 0), Reset: b.ends, Pause: b.paused, Flying: b.inFlight,
-			Calls: b.calls, Allowed: b.limit, Span: b.span,
+			Left: max(b.rest(), 0), Reset: b.ends, Pause: b.paused, Flying: b.inFlight,
+			Calls: b.calls, Allowed: b.budget.allowed(b.limit), Span: b.span,
 		})
 	}
 	slices.SortFunc(buckets, func(a, b Seen) int { return cmp.Compare(a.Bucket, b.Bucket) })

@@ -56,6 +56,7 @@ type Tenure struct {
 func newTenure(l *Lane, epoch uint64) *Tenure {
 	t := &Tenure{Epoch: epoch, since: time.Now(), lane: l, gate: newGate(l.Concurrency),
 		busy: map[string]*pass{}, inHand: map[events.Class]int{}}
+	t.gate.budget = l.Budget
 	t.breaker = newBreaker(l.Probe, t.gate.stop, l.Log.With("connection", l.Connection))
 	t.halt = &halt{ask: l.Paused, log: l.Log.With("connection", l.Connection)}
 	t.runner = l.Runner(t)

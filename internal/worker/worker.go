@@ -166,7 +166,7 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 	d := &desk{Bus: w.bus, connection: c, made: made, fresh: fresh, patience: readPatience, log: w.log,
 		census: census{ledger: w.runner.Ledger, wanted: func() []playbook.Count { return w.set.Load().Counts() }}}
 	d.lane = &lane.Lane{
-		Connection: c.Name, Holder: w.opts.Name, Concurrency: c.Concurrency, Bus: d, Probe: probe(made), Log: w.log,
+		Connection: c.Name, Holder: w.opts.Name, Concurrency: c.Concurrency, Budget: budgetOf(c.Budget), Bus: d, Probe: probe(made), Log: w.log,
 		Paused: func(ctx context.Context) (string, error) { return w.paused(ctx, c.Name) },
 		Runner: func(t *lane.Tenure) *actions.Runner {
 			r := w.runner
@@ -182,6 +182,12 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 		},
 	}
 	return d.lane, nil
+}
+
+// budgetOf is a connection's budget as its lane takes it.
+func budgetOf(b config.Budget) lane.Budget {
+	normal, bulk := b.Reserve.Leaves()
+	return lane.Budget{Share: b.Share, Reserve: map[events.Class]int{events.Normal: normal, events.Bulk: bulk}}
 }
 
 // paused says why an operator lets the lane of a connection begin nothing; empty = it may.
