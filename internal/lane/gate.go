@@ -52,6 +52,27 @@ type waiter struct {
 	pass   *pass
 	bucket string
 	answer chan error
+	rests  bool // holds no slot of its class meanwhile
+}
+
+// rest lets go of the action's slot, if it has one, or takes it again.
+func (w *waiter) rest(rests bool) {
+	h := w.pass.hands
+	if h == nil || w.rests == rests {
+		return
+	}
+	w.rests = rests
+	if rests {
+		h.change(-1, 0)
+		return
+	}
+	h.change(1, 0)
+}
+
+// end answers the call.
+func (w *waiter) end(err error) {
+	w.rest(false)
+	w.answer <- err
 }
 
 // newGate makes a gate that lets at most so many calls be in flight, and a few urgent ones more.
@@ -68,7 +89,8 @@ type pass struct {
 	gate   *gate
 	rank   int // of the class; 0 is the most urgent
 	number int
-	asked  bool // a person asks: goes even while the gate is shut
+	hands  *hands // of which the action holds a slot; nil = of none
+	asked  bool   // a person asks: goes even while the gate is shut
 }
 
 func (g *gate) pass(c events.Class) *pass {
@@ -138,6 +160,7 @@ func (g *gate) leave(w *waiter, err error) error {
 		return answer
 	default:
 	}
+	w.rest(false)
 	g.waiting = slices.DeleteFunc(g.waiting, func(v *waiter) bool { return v == w })
 	return err
 }
@@ -150,12 +173,13 @@ func (g *gate) serve(now time.Time) {
 		wait, ok := g.take(w, now)
 		switch {
 		case g.over:
-			w.answer <- later(againSoon, "the lane changes hands")
+			w.end(later(againSoon, "the lane changes hands"))
 		case ok:
-			w.answer <- nil
+			w.end(nil)
 		case wait > holdAtMost:
-			w.answer <- later(wait, "the provider wants to be left alone")
+			w.end(later(wait, "the provider wants to be left alone"))
 		default:
+			w.rest(wait > 0) // for time to pass, not for a place
 			rest = append(rest, w)
 			if next == 0 || wait > 0 && wait < next {
 				next = wait

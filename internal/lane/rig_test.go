@@ -30,6 +30,8 @@ type rig struct {
 	call func(ctx context.Context, call string, a events.Action) error
 	// reply is what the provider tells about its budget; nil = nothing.
 	reply func(a events.Action) apiclient.Budget
+	// bucket is which rate limit the calls of an action spend; nil = all the same one.
+	bucket func(a events.Action) string
 
 	paused atomic.Pointer[string] // why the lane begins nothing; nil = it may; "?" = nobody can say
 
@@ -94,11 +96,15 @@ func (k kind) Observe(ctx context.Context) (actions.Observation, error) {
 
 // make makes a call as a client does.
 func (k kind) make(ctx context.Context, call string) error {
-	if err := k.gate.Admit(ctx, "b"); err != nil {
+	bucket := "b"
+	if k.rig.bucket != nil {
+		bucket = k.rig.bucket(k.a)
+	}
+	if err := k.gate.Admit(ctx, bucket); err != nil {
 		return err
 	}
 	said := apiclient.Budget{Limit: -1, Remaining: -1}
-	defer func() { k.gate.Learn("b", said) }()
+	defer func() { k.gate.Learn(bucket, said) }()
 	r := k.rig
 	r.enter(k.a)
 	defer r.leave(k.a)

@@ -47,6 +47,8 @@ type Tenure struct {
 	runner  *actions.Runner
 	hands   sync.WaitGroup // actions in hand
 
+	slots map[events.Class]*hands
+
 	mu     sync.Mutex
 	busy   map[string]*pass     // by what is worked on
 	inHand map[events.Class]int // actions in hand
@@ -55,7 +57,10 @@ type Tenure struct {
 
 func newTenure(l *Lane, epoch uint64) *Tenure {
 	t := &Tenure{Epoch: epoch, since: time.Now(), lane: l, gate: newGate(l.Concurrency),
-		busy: map[string]*pass{}, inHand: map[events.Class]int{}}
+		busy: map[string]*pass{}, inHand: map[events.Class]int{}, slots: map[events.Class]*hands{}}
+	for _, class := range events.Classes() {
+		t.slots[class] = newHands(handsPerCall * max(l.Concurrency, 1))
+	}
 	t.gate.budget = l.Budget
 	t.breaker = newBreaker(l.Probe, t.gate.stop, l.Log.With("connection", l.Connection))
 	t.halt = &halt{ask: l.Paused, log: l.Log.With("connection", l.Connection)}
@@ -113,11 +118,9 @@ func (t *Tenure) pull(pulling, work, lease context.Context, class events.Class) 
 		return err
 	}
 	defer puller.Close()
-	hands := make(chan struct{}, handsPerCall*max(t.lane.Concurrency, 1))
+	hands := t.slots[class]
 	for {
-		select {
-		case hands <- struct{}{}:
-		case <-pulling.Done():
+		if hands.take(pulling) != nil {
 			return nil
 		}
 		m, err := puller.Next(pulling)
@@ -125,7 +128,7 @@ func (t *Tenure) pull(pulling, work, lease context.Context, class events.Class) 
 			return nil // pulling ended: Next makes up for everything else
 		}
 		t.hands.Go(func() {
-			defer func() { <-hands }()
+			defer hands.change(-1, -1)
 			t.took(class)
 			out := events.Outcome{Verdict: events.Abandon} // unless the handler says otherwise
 			t.lane.Bus.Handle(work, m, func(ctx context.Context, m *stream.Message) events.Outcome {
@@ -179,7 +182,9 @@ func (t *Tenure) claim(target string, class events.Class) bool {
 		t.gate.hurry(p, class)
 		return false
 	}
-	t.busy[target] = t.gate.pass(class)
+	p := t.gate.pass(class)
+	p.hands = t.slots[class]
+	t.busy[target] = p
 	return true
 }
 
