@@ -118,8 +118,25 @@ func (s *screen) action(v view.CaseView, a view.ActionView) {
 	if a.Failure != nil {
 		s.failure(a)
 	}
+	s.looks(a)
 	if a.Reason != "" && !view.RepeatsFailure(a.Reason, a.Failure) {
 		s.detail("because", "%s (%s)", a.Reason, a.By)
+	}
+}
+
+// looks tells how often an action was found to hold since it was proven, and when it is looked at again.
+func (s *screen) looks(a view.ActionView) {
+	if a.Looked > 0 {
+		s.detail("held", "%s since the proof; last %s", plural(a.Looked, "look"), s.moment(a.Since))
+	}
+	switch {
+	case a.Residuals:
+		s.detail("look", "%s (%s), when access that outlives it ends", s.moment(a.NextLook), s.away(a.NextLook))
+	case !a.NextLook.IsZero():
+		s.detail("re-check", "%s (%s)", s.moment(a.NextLook), s.away(a.NextLook))
+	}
+	if a.Unwatched != "" {
+		s.detail("re-check", "none any more: %s", a.Unwatched)
 	}
 }
 
@@ -150,7 +167,11 @@ func (s *screen) progress(v view.CaseView, a view.ActionView) string {
 	case a.Since.IsZero():
 		return ""
 	}
-	text := " " + s.sinceBegan(v, a.Since)
+	since := a.Since
+	if !a.Proven.IsZero() {
+		since = a.Proven
+	}
+	text := " " + s.sinceBegan(v, since)
 	if a.Tries > 0 {
 		text += ", " + tries(a.Tries)
 	}
@@ -207,7 +228,7 @@ func (s *screen) failure(a view.ActionView) {
 	if a.Suggestion() != "" {
 		s.detail("advice", "%s", a.Suggestion())
 	}
-	if a.State == ledger.Dead {
+	if a.State == ledger.Dead || a.State == ledger.Regressed {
 		s.detail("next", "keyturn dead redrive %s", a.ID)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
@@ -31,6 +30,9 @@ func (r *Runner) finish(ctx context.Context, a events.Action, rec ledger.Record)
 		if err := r.follow(ctx, plan, a.ID); err != nil {
 			return r.lookAgain(err)
 		}
+	}
+	if err := r.again(ctx, a, rec); err != nil {
+		return r.lookAgain(err)
 	}
 	return events.Outcome{Verdict: events.Done}
 }
@@ -66,7 +68,7 @@ func (r *Runner) mark(ctx context.Context, plan events.Plan, a events.Action, re
 	for range lifecycleTries {
 		var err error
 		switch {
-		case rec.State == ledger.Dead, rec.State == ledger.Contested:
+		case rec.State == ledger.Dead, rec.State == ledger.Contested, waits(a, rec.State):
 			err = r.bury(ctx, plan, a, rec)
 		case rec.State == ledger.Cancelled, rec.Tries > 1:
 			err = r.Morgue.Unbury(ctx, a.ID)
@@ -88,6 +90,7 @@ func (r *Runner) mark(ctx context.Context, plan events.Plan, a events.Action, re
 
 // bury keeps the dead action for a person. All that it says comes from the ledger, so that a repeat says the same.
 func (r *Runner) bury(ctx context.Context, plan events.Plan, a events.Action, rec ledger.Record) error {
+	a.Visit = nil // it is to be done, not to be looked at
 	original, err := json.Marshal(a)
 	if err != nil {
 		return fmt.Errorf("dead letter %s: %w", a.ID, err)
@@ -146,7 +149,13 @@ func (r *Runner) standing(ctx context.Context, plan events.Plan) (standing, erro
 
 // ready reports whether all that a waits for has come to an end.
 func (s standing) ready(a events.Action) bool {
-	return !slices.ContainsFunc(a.After, func(id string) bool { return !s[id].State.Terminal() })
+	return !slices.ContainsFunc(a.After, func(id string) bool { return !s.ended(id) })
+}
+
+// ended reports whether an action came to an end. One that was found undone later did so: what waits behind it either
+// goes on, or is held as behind any other that did not last.
+func (s standing) ended(id string) bool {
+	return s[id].State.Terminal() || s[id].State == ledger.Regressed
 }
 
 // stoppers gives those before a that did not reach their end state and keep it from going: a playbook may say so,
@@ -156,7 +165,7 @@ func (s standing) stoppers(a events.Action) []string {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(a.After), func(id string) bool {
-		return !s[id].State.Terminal() || s[id].State.Achieved()
+		return !s.ended(id) || s[id].State.Achieved()
 	})
 }
 
@@ -189,8 +198,8 @@ func (r *Runner) publishNext(ctx context.Context, plan events.Plan, s standing, 
 
 // move brings the lifecycle to where the actions say it is, when all of them came to an end or are held.
 func (r *Runner) move(ctx context.Context, plan events.Plan, s standing, life ledger.Record) error {
-	state, reason, ended := s.verdict(plan, r.now())
-	if !ended || (life.State == state && (state != ledger.NeedsPerson || life.Reason == reason)) {
+	state, reason, ended := s.verdict(plan)
+	if !ended || (life.State == state && life.Reason == reason) || (life.State == state && state == ledger.Closed) {
 		return nil
 	}
 	walk := []ledger.State{state}
@@ -200,7 +209,7 @@ func (r *Runner) move(ctx context.Context, plan events.Plan, s standing, life le
 	for _, next := range walk {
 		rec, err := r.Ledger.Append(ctx, life, ledger.Record{
 			Subject: ledger.LifecycleSubject(plan.Case), State: next, By: r.Worker, Attempt: r.NewID(),
-			Epoch: r.Epoch, Reason: reason,
+			Epoch: r.Epoch, Reason: reason, Body: life.Body,
 		})
 		if err != nil {
 			return err
@@ -213,7 +222,7 @@ func (r *Runner) move(ctx context.Context, plan events.Plan, s standing, life le
 
 // verdict says where a case belongs whose actions stand like this, and why. It is false while one of them may go on
 // by itself.
-func (s standing) verdict(plan events.Plan, now time.Time) (state ledger.State, reason string, ended bool) {
+func (s standing) verdict(plan events.Plan) (state ledger.State, reason string, ended bool) {
 	var troubled, residual []string
 	held := s.held(plan)
 	for _, a := range plan.Actions {
@@ -225,15 +234,15 @@ func (s standing) verdict(plan events.Plan, now time.Time) (state ledger.State, 
 				note += " behind " + strings.Join(by, ", ")
 			}
 			troubled = append(troubled, note)
+		case waits(a, rec.State):
+			troubled = append(troubled, a.Step+" is "+string(rec.State))
 		case !rec.State.Terminal():
 			return "", "", false
 		case rec.State == ledger.Dead, rec.State == ledger.Contested:
 			troubled = append(troubled, a.Step+" is "+string(rec.State))
 		case rec.Evidence != nil:
 			for _, left := range rec.Evidence.Residual {
-				if left.Until.IsZero() || left.Until.After(now) {
-					residual = append(residual, left.What)
-				}
+				residual = append(residual, left.What)
 			}
 		}
 	}

@@ -16,6 +16,8 @@ import (
 type Queue interface {
 	// PublishAction sends an action to its lane; repeating it is harmless.
 	PublishAction(ctx context.Context, a events.Action) error
+	// PublishLater has the lane get an action at a time to come, in place of any earlier such call for it.
+	PublishLater(ctx context.Context, a events.Action, at time.Time) error
 	// Barrier returns when everything that this process wrote is on disk.
 	Barrier(ctx context.Context) error
 }
@@ -114,11 +116,29 @@ func (r *Runner) run(ctx context.Context, a events.Action) (ledger.Record, event
 	if err != nil {
 		return last, r.lookAgain(err)
 	}
-	if last.State.Terminal() {
+	if waits(a, last.State) || (last.State.Terminal() && a.Visit == nil) {
 		return last, r.finish(ctx, a, last)
 	}
 	if r.overtaken(last) {
 		return last, r.lookAgain(errOvertaken)
+	}
+	if last.State.Terminal() {
+		rec, out := r.visit(ctx, a, last)
+		if rec.State != ledger.Regressed || waits(a, rec.State) {
+			return rec, out
+		}
+		last = rec // and it is to be brought about again
+	}
+	return r.work(ctx, a, last)
+}
+
+// work begins the action behind last and brings it as far as it can be brought now.
+func (r *Runner) work(ctx context.Context, a events.Action, last ledger.Record) (ledger.Record, events.Outcome) {
+	if last.State == ledger.Regressed {
+		if err := r.reopen(ctx, a.Case, last.Reason); err != nil {
+			return last, r.lookAgain(err)
+		}
+		// Dying here: the case is open, and the message comes again to an action that regressed.
 	}
 	at, err := r.begin(ctx, a, last)
 	if err != nil {

@@ -45,10 +45,12 @@ type world struct {
 
 	queue, queueDisk []events.Action // waiting messages, and those that a power cut leaves
 	dead, deadDisk   map[string]events.DeadLetter
+	later, laterDisk map[string]events.Action // visits that wait for their time, by action
 	barriers         int
 	denied           []error
 	limits           actions.Limits
 
+	ends    map[string]time.Duration   // how long after a look the residual of a step ends, as its kind says
 	sets    map[string]map[string]bool // what idempotent deletes act upon, by set
 	deletes []string
 	created []time.Time // clients that were created, and when
@@ -66,7 +68,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, now: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), faults: map[int]mode{},
 		dead: map[string]events.DeadLetter{}, scripts: map[string][]error{}, effects: map[string]bool{},
-		observe: map[string]int{}, sets: map[string]map[string]bool{},
+		later: map[string]events.Action{}, ends: map[string]time.Duration{}, observe: map[string]int{}, sets: map[string]map[string]bool{},
 	}
 	w.log.Clock = func() time.Time { return w.now }
 	w.log.Before = func(s string) error { return w.point("before append " + ledger.Entry(s)) }
@@ -83,7 +85,7 @@ func (w *world) point(name string) error {
 		panic(died{name})
 	case powerCut:
 		w.log.PowerCut()
-		w.queue, w.dead = slices.Clone(w.queueDisk), clone(w.deadDisk)
+		w.queue, w.dead, w.later = slices.Clone(w.queueDisk), clone(w.deadDisk), clone(w.laterDisk)
 		panic(died{name})
 	case failThere:
 		return fmt.Errorf("%s: %w", name, errBroker)
@@ -99,13 +101,24 @@ func clone[V any](m map[string]V) map[string]V {
 	return c
 }
 
-// PublishAction and Barrier make the world the runner's queue, Bury and Unbury its morgue.
+// PublishAction, PublishLater and Barrier make the world the runner's queue, Bury and Unbury its morgue.
 func (w *world) PublishAction(_ context.Context, a events.Action) error {
 	if err := w.point("before publish " + a.Step); err != nil {
 		return err
 	}
 	w.queue = append(w.queue, a)
 	return w.point("after publish " + a.Step)
+}
+
+func (w *world) PublishLater(_ context.Context, a events.Action, at time.Time) error {
+	if a.Visit == nil || !a.Visit.At.Equal(at) {
+		w.t.Errorf("%s later at %s: %+v", a.Step, at, a.Visit)
+	}
+	if err := w.point("before later " + a.Step); err != nil {
+		return err
+	}
+	w.later[a.ID] = a
+	return w.point("after later " + a.Step)
 }
 
 func (w *world) Bury(_ context.Context, d events.DeadLetter) error {
@@ -136,7 +149,7 @@ func (w *world) Barrier(context.Context) error {
 // disk makes everything durable.
 func (w *world) disk() {
 	w.log.Barrier()
-	w.queueDisk, w.deadDisk = slices.Clone(w.queue), clone(w.dead)
+	w.queueDisk, w.deadDisk, w.laterDisk = slices.Clone(w.queue), clone(w.dead), clone(w.later)
 }
 
 // ledger is the ledger over the world's log.
@@ -226,6 +239,39 @@ func (w *world) work() int {
 			w.queue = append(slices.Delete(w.queue, i, i+1), a)
 			w.now = w.now.Add(out.Delay)
 		}
+	}
+}
+
+// fire lets the next visit come, at its time; false when none waits. Like the broker, it takes the schedule away when
+// the copy is stored.
+func (w *world) fire() bool {
+	var next events.Action
+	for _, a := range w.later {
+		if next.ID == "" || a.Visit.At.Before(next.Visit.At) || a.Visit.At.Equal(next.Visit.At) && a.ID < next.ID {
+			next = a
+		}
+	}
+	if next.ID == "" {
+		return false
+	}
+	if w.now.Before(next.Visit.At) {
+		w.now = next.Visit.At
+	}
+	delete(w.later, next.ID)
+	w.queue = append(w.queue, next)
+	w.queueDisk, w.laterDisk = slices.Clone(w.queue), clone(w.later)
+	return true
+}
+
+// workOn works until neither a message nor a visit is left.
+func (w *world) workOn() {
+	w.t.Helper()
+	w.work()
+	for n := 0; w.fire(); n++ {
+		if n > 100 {
+			w.t.Fatal("visits without end")
+		}
+		w.work()
 	}
 }
 
@@ -325,6 +371,9 @@ func (k *setKind) Observe(context.Context) (actions.Observation, error) {
 	obs := actions.Observation{
 		Seen: []ledger.Fact{{What: k.name, Value: fmt.Sprint(len(k.w.sets[k.name]))}},
 		Pins: map[string]string{"user": "u-" + k.name},
+	}
+	if end := k.w.ends[k.name]; end > 0 {
+		obs.Residual = []ledger.Residual{{What: "tokens of " + k.name, Until: k.w.now.Add(end)}}
 	}
 	items := []string{}
 	for item := range k.w.sets[k.name] {

@@ -54,6 +54,58 @@ type Action struct {
 	After      []string        `json:"after,omitempty"`   // ids of the actions that must be terminal before this one is published
 	OnDead     OnDead          `json:"on_dead,omitempty"` // what a dead predecessor means for this action
 	Redrive    int             `json:"redrive,omitempty"` // how often a person sent it again
+
+	Recheck   []Span    `json:"recheck,omitempty"`   // how long after it was verified it is looked at again, in rising order
+	Regressed Regressed `json:"regressed,omitempty"` // what is done when such a look finds it undone
+	Visit     *Visit    `json:"visit,omitempty"`     // of a message that asks for another look; never in a plan
+}
+
+// Visit asks for another look at an action that reached its end state.
+type Visit struct {
+	At   time.Time `json:"at"`   // when it was due
+	Kind VisitKind `json:"kind"` // what for
+}
+
+// VisitKind is what a visit is for.
+type VisitKind string
+
+const (
+	// VisitResidual looks once more when access that outlived the action ends, by what its proof said.
+	VisitResidual VisitKind = "residual"
+	// VisitRecheck looks whether the end state still holds.
+	VisitRecheck VisitKind = "recheck"
+)
+
+// Regressed says what is done when the end state of an action does not hold any more.
+type Regressed string
+
+const (
+	// Alert is the default: a person decides.
+	Alert Regressed = "alert"
+	// Act alerts, and brings the end state about again.
+	Act Regressed = "act"
+)
+
+// Span is a length of time, written as in "24h0m0s".
+type Span time.Duration
+
+// Rechecks are the spans of Recheck.
+func (a Action) Rechecks() []time.Duration {
+	list := make([]time.Duration, len(a.Recheck))
+	for i, after := range a.Recheck {
+		list[i] = time.Duration(after)
+	}
+	return list
+}
+
+// MarshalText writes the span as package time does.
+func (s Span) MarshalText() ([]byte, error) { return []byte(time.Duration(s).String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (s *Span) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	*s = Span(d)
+	return err
 }
 
 // OnDead says what the death of an action means for those after it.

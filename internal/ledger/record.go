@@ -41,6 +41,7 @@ type Evidence struct {
 	Residual []Residual        `json:"residual,omitempty"` // access that outlives it
 	Failure  *Failure          `json:"failure,omitempty"`  // why it waits or died
 	Pending  string            `json:"pending,omitempty"`  // in `started`: the non-idempotent change about to be made, as "call target"
+	Looks    *Looks            `json:"looks,omitempty"`    // of an action that was looked at again after it reached its end state
 }
 
 // Fact is one thing that a read of the provider showed. Value never holds a secret.

@@ -41,7 +41,7 @@ const Kept State = "kept"
 const none State = ""
 
 // next says which state may follow which, by kind of subject. A state may always follow itself where it is listed so:
-// a `started` that pins ids, a `held` that gained one of several approvals, an `open` that gained an action.
+// a `started` that pins ids, a `held` that gained one of several approvals, a `verified` that was looked at again.
 func next(kind string) map[State][]State {
 	switch kind {
 	case "plan":
@@ -64,16 +64,17 @@ func next(kind string) map[State][]State {
 			Dead:      {Redriven, Cancelled},
 			Redriven:  {Started, Waiting, Dead, Cancelled},
 			Contested: {Redriven, Cancelled},
-			Verified:  {Regressed},
-			Regressed: {Started, Cancelled},
+			Verified:  {Verified, Regressed}, // the same again: another look showed that it still holds
+			Applied:   {Applied, Regressed},  // or that what could be seen of it does
+			Regressed: {Started, Redriven, Cancelled},
 		}
 	case "case":
 		return map[State][]State{
 			none:               {Open, Closed, NeedsPerson},
 			Open:               {Open, Closed, ClosedWithResidual, NeedsPerson},
 			NeedsPerson:        {Open, NeedsPerson, Closed, ClosedWithResidual},
-			ClosedWithResidual: {Closed, Open, NeedsPerson},
-			Closed:             {Open, NeedsPerson},
+			ClosedWithResidual: {ClosedWithResidual, Closed, Open, NeedsPerson},
+			Closed:             {Closed, Open, NeedsPerson},
 		}
 	case "person":
 		return map[State][]State{none: {Kept}, Kept: {Kept}}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"keyturn/internal/events"
 	"keyturn/internal/stream"
@@ -17,10 +18,11 @@ type broker struct {
 	seen      map[string]bool // message ids of actions
 	scheduled map[string]events.Event
 	letters   map[string]events.DeadLetter
+	visits    map[string]events.Action // looks to come, by action
 }
 
 func (b broker) clone() broker {
-	return broker{slices.Clone(b.actions), maps.Clone(b.seen), maps.Clone(b.scheduled), maps.Clone(b.letters)}
+	return broker{slices.Clone(b.actions), maps.Clone(b.seen), maps.Clone(b.scheduled), maps.Clone(b.letters), maps.Clone(b.visits)}
 }
 
 // mode is what strikes a write.
@@ -107,6 +109,10 @@ func (w *world) PublishAction(_ context.Context, a events.Action) error {
 		w.now.seen[id] = true
 		w.now.actions = append(w.now.actions, a)
 	})
+}
+
+func (w *world) PublishLater(_ context.Context, a events.Action, _ time.Time) error {
+	return w.write("later "+a.ID, func() { w.now.visits[a.ID] = a })
 }
 
 func (w *world) Barrier(context.Context) error {

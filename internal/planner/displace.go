@@ -76,6 +76,11 @@ func (t *turn) owns(ctx context.Context, ids []string, old entry, d Decision) (b
 // action stays where it is: whoever gets it finds the state.
 func (t *turn) recall(ctx context.Context, d Decision, why string) ([]Begun, error) {
 	var begun []Begun
+	if len(d.Actions) > 0 {
+		if err := t.unwatch(ctx, d.Case, why); err != nil {
+			return nil, err
+		}
+	}
 	for _, a := range d.Actions {
 		rec, err := t.Ledger.Last(ctx, ledger.ActionSubject(d.Case, a.ID))
 		if err != nil {

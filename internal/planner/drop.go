@@ -17,7 +17,7 @@ func (t *turn) dropAction(ctx context.Context, c events.Command, caseID string) 
 		return "no such action", err
 	}
 	switch {
-	case rec.State == ledger.Dead || rec.State == ledger.Contested || (rec.State == ledger.Cancelled && rec.Attempt == c.ID):
+	case needsPerson(rec.State) || (rec.State == ledger.Cancelled && rec.Attempt == c.ID):
 		if err := t.cancelAction(ctx, caseID, a.ID, rec, "dropped by "+c.Actor+reason(c)); err != nil {
 			return "", err
 		}

@@ -196,16 +196,23 @@ func (t *turn) moveTo(ctx context.Context, caseID string, to ledger.State, why s
 	return t.setLife(ctx, life, caseID, to, why, time.Time{})
 }
 
-// lifeBody is the body of a lifecycle record.
-type lifeBody struct {
-	Accepted time.Time `json:"accepted,omitzero"`
-}
-
 // setLife writes a lifecycle record behind prev.
 func (t *turn) setLife(ctx context.Context, prev ledger.Record, caseID string, to ledger.State, why string, accepted time.Time) error {
-	rec := ledger.Record{Subject: ledger.LifecycleSubject(caseID), State: to, Reason: why}
+	life, err := prev.Life()
+	if err != nil {
+		return err
+	}
 	if !accepted.IsZero() {
-		body, err := json.Marshal(lifeBody{Accepted: accepted})
+		life.Accepted = accepted
+	}
+	return t.writeLife(ctx, prev, caseID, to, why, life)
+}
+
+// writeLife writes a lifecycle record with its body behind prev.
+func (t *turn) writeLife(ctx context.Context, prev ledger.Record, caseID string, to ledger.State, why string, life ledger.Life) error {
+	rec := ledger.Record{Subject: ledger.LifecycleSubject(caseID), State: to, Reason: why}
+	if life != (ledger.Life{}) {
+		body, err := json.Marshal(life)
 		if err != nil {
 			return err
 		}
@@ -213,6 +220,27 @@ func (t *turn) setLife(ctx context.Context, prev ledger.Record, caseID string, t
 	}
 	_, err := t.append(ctx, prev, rec)
 	return err
+}
+
+// unwatch ends the looks at what a case's actions did: what a newer event or a person took back is not to be found
+// "undone". It is written before any action is looked at: whoever finds an action undone at the same time either reads
+// it, or has recorded what the caller reads next.
+func (t *turn) unwatch(ctx context.Context, caseID, why string) error {
+	prev, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(caseID))
+	if err != nil {
+		return err
+	}
+	life, err := prev.Life()
+	if err != nil || life.Unwatched != "" {
+		return err
+	}
+	life.Unwatched = why
+	state := prev.State
+	if state == "" {
+		state = ledger.Open
+	}
+	// Dying here: nothing is looked at again; what had not begun is cancelled when the message comes again.
+	return t.writeLife(ctx, prev, caseID, state, prev.Reason, life)
 }
 
 // standing says where a case should stand by its plan; empty = where it does.

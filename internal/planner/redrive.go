@@ -28,7 +28,7 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 		// It went on, perhaps by a copy of its message that was still about when this command had come no further.
 		return "redriven", t.exhumeDeath(ctx, a.ID, past.died)
 	case past.mine:
-	case rec.State == ledger.Dead || rec.State == ledger.Contested:
+	case needsPerson(rec.State):
 		past.n++
 		rec, err = t.append(ctx, rec, ledger.Record{
 			Subject: ledger.ActionSubject(caseID, a.ID), State: ledger.Redriven, Evidence: rec.Evidence,
@@ -54,6 +54,12 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 	// Dying here: the ledger says on disk that it is redriven; the command comes again and publishes it.
 	a.Redrive = past.n
 	return "redriven", t.Queue.PublishAction(ctx, a)
+}
+
+// needsPerson reports whether an action in this state waits for a person's word: it died, cannot be proven, or was found
+// undone after it was proven. One of the last kind that is brought about again by itself loses nothing by being sent.
+func needsPerson(s ledger.State) bool {
+	return s == ledger.Dead || s == ledger.Contested || s == ledger.Regressed
 }
 
 // action finds an action in the plan of its case, and its last record.
@@ -91,7 +97,7 @@ func (t *turn) redrives(ctx context.Context, rec ledger.Record, command string) 
 		case r.State == ledger.Redriven:
 			past.n++
 			past.mine = past.mine || r.Attempt == command
-		case !past.mine && (r.State == ledger.Dead || r.State == ledger.Contested):
+		case !past.mine && needsPerson(r.State):
 			past.died = r.Time
 		}
 		return nil

@@ -26,6 +26,8 @@ type rules struct {
 	proceed   bool          // and then it goes on
 	brakes    []playbook.Brake
 	confirm   []playbook.Confirmation
+	recheck   []events.Span // of every action
+	regressed events.Regressed
 }
 
 func newRules() *rules {
@@ -51,7 +53,7 @@ func (r *rules) Plan(e events.Event) (events.Plan, error) {
 		id := events.ActionID(p.Case, "offboard", step)
 		p.Actions = append(p.Actions, events.Action{
 			ID: id, Case: p.Case, Playbook: "offboard", Step: step, Do: kinds[step], Connection: "okta-prod",
-			Class: e.Class, Target: e.Subject, After: after,
+			Class: e.Class, Target: e.Subject, After: after, Recheck: r.recheck, Regressed: r.regressed,
 		})
 		after = []string{id}
 		p.Playbooks = []string{"offboard"}

@@ -70,7 +70,7 @@ func newWorld(t testing.TB) *world {
 	}
 	w := &world{
 		t: t, log: &ledgertest.Memory{}, rules: newRules(), keyer: keyer, clock: begin,
-		now:  broker{seen: map[string]bool{}, scheduled: map[string]events.Event{}, letters: map[string]events.DeadLetter{}},
+		now:  broker{seen: map[string]bool{}, scheduled: map[string]events.Event{}, letters: map[string]events.DeadLetter{}, visits: map[string]events.Action{}},
 		done: map[string]int{}, dies: map[string]int{}, faults: map[int]mode{}, armed: true,
 	}
 	w.disk = w.now.clone()
@@ -281,6 +281,12 @@ func (w *world) advance(d time.Duration) {
 			delete(w.now.scheduled, id)
 			delete(w.disk.scheduled, id)
 			w.inbox = append(w.inbox, &mail{kind: "due", event: e, stored: w.clock})
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.now.visits)) {
+		if a := w.now.visits[id]; !a.Visit.At.After(w.clock) {
+			delete(w.now.visits, id)
+			w.now.actions = append(w.now.actions, a)
 		}
 	}
 }

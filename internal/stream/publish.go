@@ -103,6 +103,21 @@ func (b *Bus) PublishAction(ctx context.Context, a events.Action) error {
 	return b.publishAll(ctx, OpAction, streamActions, []*nats.Msg{msg})
 }
 
+// PublishLater has the lane of an action get it at a time to come, or soon after one that is past. It is on disk after
+// the next Barrier. Each action waits once: whatever waited under its id before, a long delay of settle's too, is
+// replaced.
+func (b *Bus) PublishLater(ctx context.Context, a events.Action, at time.Time) error {
+	subj, err := actionSubject(a)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("encode for %s: %w", subj, err)
+	}
+	return b.later(ctx, subj, data, a.ID, at)
+}
+
 // actionSubject is where the lane of an action finds it.
 func actionSubject(a events.Action) (string, error) {
 	if err := errors.Join(connectionError(a.Connection), classError(a.Class)); err != nil {

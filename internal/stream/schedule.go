@@ -66,12 +66,12 @@ func (b *Bus) purge(ctx context.Context, stream, subj string) error {
 	})
 }
 
-// later stores a copy of an action that its lane gets again at the given time.
-func (b *Bus) later(ctx context.Context, m *Message, action string, at time.Time) error {
-	msg := nats.NewMsg(prefixLater + strings.TrimPrefix(m.Subject, prefixActions))
-	msg.Data = m.Data
+// later stores an action that the lane which reads target gets at the given time.
+func (b *Bus) later(ctx context.Context, target string, data []byte, action string, at time.Time) error {
+	msg := nats.NewMsg(prefixLater + strings.TrimPrefix(target, prefixActions))
+	msg.Data = data
 	msg.Header.Set(headerContent, contentJSON)
-	schedule(msg, at, m.Subject)
+	schedule(msg, at, target)
 	if err := b.publishAll(ctx, OpLater, streamActions, []*nats.Msg{msg}); err != nil {
 		return fmt.Errorf("later %s: %w", action, err)
 	}

@@ -143,6 +143,48 @@ func TestALaterActionIsKeptByTheJanitor(t *testing.T) {
 	none(t, bus, c, 50*time.Millisecond)
 }
 
+// A visit waits for its action, once whatever is asked for, through a restart; one that is overdue comes at once.
+func TestAVisitComesWhenItIsDue(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	srv := start(t, embedded.Options{Dir: dir})
+	bus := connect(t, srv)
+	c := stream.ActionsOf("okta-prod", events.Normal)
+	later := func(id string, at time.Time) {
+		a := action(id)
+		a.Visit = &events.Visit{At: at, Kind: events.VisitRecheck}
+		for range 2 {
+			if err := bus.PublishLater(t.Context(), a, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	at := time.Now().Add(1200 * time.Millisecond).UTC()
+	later("case1", time.Now().Add(time.Hour))
+	later("case1", at)
+	later("case2", time.Now().Add(-time.Hour))
+	if err := bus.Barrier(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_ = bus.Close(t.Context())
+	if err := srv.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	bus = connect(t, start(t, embedded.Options{Dir: dir}))
+	var got []events.Action
+	for _, m := range take(t, bus, c, 2, nil) {
+		var a events.Action
+		if err := json.Unmarshal(m.Data, &a); err != nil || a.Visit == nil {
+			t.Fatalf("%s: %v", m.Data, err)
+		}
+		got = append(got, a)
+	}
+	if got[0].ID != action("case2").ID || got[1].ID != action("case1").ID || !got[1].Visit.At.Equal(at) || time.Until(at) > early {
+		t.Errorf("came: %+v", got)
+	}
+	none(t, bus, c, 100*time.Millisecond)
+}
+
 func TestADeadLetterIsKeptUntilAPersonActs(t *testing.T) {
 	bus := connect(t, start(t, embedded.Options{}))
 	letters := []events.DeadLetter{

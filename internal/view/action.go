@@ -34,6 +34,13 @@ type ActionView struct {
 	Residual []ledger.Residual `json:"residual,omitempty"` // access that outlives it
 	Failure  *ledger.Failure   `json:"failure,omitempty"`  // why it waits or died; absent once it is done
 	Pending  string            `json:"pending,omitempty"`  // a change whose outcome is not known yet
+
+	Proven    time.Time `json:"proven,omitzero"`     // when it reached its end state
+	Looked    int       `json:"looked,omitempty"`    // how many looks since showed that it holds
+	Rechecks  int       `json:"rechecks,omitempty"`  // how many the playbook asks for
+	NextLook  time.Time `json:"next_look,omitzero"`  // when it is looked at again
+	Residuals bool      `json:"next_ends,omitempty"` // that look is made because access that outlives it ends
+	Unwatched string    `json:"unwatched,omitempty"` // why it is not re-checked any more
 }
 
 // Suggestion is what a person should do next; empty when nothing.
@@ -46,7 +53,7 @@ func (a ActionView) Suggestion() string {
 
 // newActionView folds the records of an action, oldest first. What one record does not repeat stays as an earlier one
 // put it: a redrive keeps the pins and the changes of the attempts before it.
-func newActionView(a events.Action, recs []ledger.Record, began time.Time) ActionView {
+func newActionView(a events.Action, recs []ledger.Record, began time.Time, unwatched string) ActionView {
 	v := ActionView{ID: a.ID, Playbook: a.Playbook, Step: a.Step, Do: a.Do, Connection: a.Connection,
 		Target: a.Target, After: a.After, State: ledger.Planned}
 	if v.Step == "" {
@@ -66,9 +73,28 @@ func newActionView(a events.Action, recs []ledger.Record, began time.Time) Actio
 		v.take(rec.Evidence)
 	}
 	if v.State.Achieved() {
-		v.Failure, v.Needed, v.TookMS = nil, nil, since(began, v.Since)
+		v.rest(a, recs[len(recs)-1], unwatched)
+		v.TookMS = since(began, v.Proven)
 	}
 	return v
+}
+
+// rest tells what an action that reached its end state still waits for.
+func (v *ActionView) rest(a events.Action, last ledger.Record, unwatched string) {
+	v.Failure, v.Needed, v.Proven, v.Rechecks = nil, nil, utc(last.Proven()), len(a.Recheck)
+	rechecks := a.Rechecks()
+	if unwatched != "" {
+		rechecks = nil
+		if len(a.Recheck) > 0 {
+			v.Unwatched = unwatched
+		}
+	}
+	v.NextLook, v.Residuals = last.NextLook(rechecks)
+	if last.Evidence == nil || last.Evidence.Looks == nil {
+		return
+	}
+	v.Looked = last.Evidence.Looks.Made
+	v.Failure = last.Evidence.Failure // a look that could not be made
 }
 
 // take puts a record's evidence over what stood before. Pending and residuals hold for their own record only.

@@ -86,12 +86,13 @@ func newCaseView(id string, recs []ledger.Record) CaseView {
 		Decision: newDecision(f.planRec, p),
 		Actions:  []ActionView{},
 	}
+	life, _ := f.life.Life() // one that cannot be read hides nothing else
 	for _, actionID := range f.actionIDs() {
 		a, ok := p.Action(actionID)
 		if !ok {
 			a = events.Action{ID: actionID, Case: id}
 		}
-		step := newActionView(a, byAction[actionID], v.Began())
+		step := newActionView(a, byAction[actionID], v.Began(), life.Unwatched)
 		v.Actions = append(v.Actions, step)
 		for _, res := range step.Residual {
 			v.Residual = append(v.Residual, Residual{Action: actionID, What: res.What, Until: utc(res.Until)})

@@ -153,7 +153,7 @@ func (f *fold) row() CaseRow {
 	}
 	if r.Tally.Total > 0 && r.Tally.Done == r.Tally.Total {
 		for _, rec := range f.last {
-			r.Verified = utc(later(r.Verified, rec.Time))
+			r.Verified = utc(later(r.Verified, rec.Proven()))
 		}
 	}
 	began := r.Began()

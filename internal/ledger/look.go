@@ -1,0 +1,62 @@
+package ledger
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Looks says what became of an action after it reached its end state.
+type Looks struct {
+	Proven time.Time `json:"proven"`         // when it reached it
+	Until  time.Time `json:"until"`          // every look that was due until then is made, or never will be
+	Made   int       `json:"made,omitempty"` // how many showed that it holds
+}
+
+// Proven is when the action of rec, which reached its end state, did so; looks after that do not move it.
+func (r Record) Proven() time.Time {
+	if r.Evidence != nil && r.Evidence.Looks != nil {
+		return r.Evidence.Looks.Proven
+	}
+	return r.Time
+}
+
+// NextLook is when an action whose last record this is, and which reached its end state, is to be looked at next, and
+// whether access that outlives it ends then; zero = never. It follows from the record and from how long after the proof
+// the action is to be re-checked, so that it is the same for whoever asks. What nobody can read back is not re-checked:
+// there is nothing to see.
+func (r Record) NextLook(rechecks []time.Duration) (at time.Time, residual bool) {
+	if !r.State.Achieved() || r.Evidence == nil {
+		return at, false
+	}
+	add := func(t time.Time, ends bool) {
+		made := r.Evidence.Looks != nil && !t.After(r.Evidence.Looks.Until)
+		if !t.IsZero() && !made && (at.IsZero() || t.Before(at)) {
+			at, residual = t.UTC().Round(0), ends
+		}
+	}
+	for _, left := range r.Evidence.Residual {
+		add(left.Until, true)
+	}
+	if r.State == Verified {
+		for _, after := range rechecks {
+			add(r.Proven().Add(after), false)
+		}
+	}
+	return at, residual
+}
+
+// Life is the body of a case's own records.
+type Life struct {
+	Accepted time.Time `json:"accepted,omitzero"`
+	// Unwatched says why the case's actions are not looked at again although they were to be: a newer event of the
+	// same person decides, or a person cancelled the case. Once it is said it stays.
+	Unwatched string `json:"unwatched,omitempty"`
+}
+
+// Life reads the body of a case's own record; one without a body says nothing.
+func (r Record) Life() (l Life, err error) {
+	if len(r.Body) > 0 {
+		err = json.Unmarshal(r.Body, &l)
+	}
+	return l, err
+}
