@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,8 @@ playbooks:
     on: [user.terminated]
     when: "!event.data.user.email.endsWith('@partner.example')"
     class: urgent
+    recheck: [7d, 1h, 24h]
+    regressed: act
     actions:
       - {step: suspend, do: okta.suspend_user, at: okta-prod, with: {user: "${{ event.data.user }}"}}
       - step: devices
@@ -146,6 +149,9 @@ func TestPlaybooks(t *testing.T) {
 	book := c.Playbooks.List[0]
 	if book.Name != "offboard" || book.Class.Value != "urgent" || book.On[0].Value != "user.terminated" || len(book.Steps) != 2 {
 		t.Errorf("got %+v", book)
+	}
+	if want := []time.Duration{time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}; !slices.Equal(book.Recheck, want) || book.Regressed != "act" {
+		t.Errorf("looked at again after %v, then %s", book.Recheck, book.Regressed)
 	}
 	devices := book.Steps[1]
 	if devices.OnDead != "stop" || devices.Needs[0].Value != "suspend" || devices.On.Value != "asa-prod" {

@@ -130,6 +130,10 @@ func playbookCases() []faultCase {
           d: [{e: "x${{ y }}"}]
           f: "${{ unfinished"
 `},
+		{name: "looking again", connections: goodConnections, playbooks: `playbooks:
+  - {name: a, on: [x], recheck: [24h, 1d, soon, 1s, 400d, -1h], regressed: perhaps, actions: [{step: s, do: okta.a, at: okta-prod}]}
+  - {name: b, on: [x], recheck: [], actions: [{step: s, do: okta.a, at: okta-prod}]}
+`},
 		{name: "guards", connections: goodConnections, playbooks: `playbooks: []
 guards:
   protected: [breakglass@acme.example, "user:", "user:a", "user:a"]

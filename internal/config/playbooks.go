@@ -1,5 +1,11 @@
 package config
 
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
 // Playbooks are the rules and the guards of playbooks.yaml. Expressions are text here, with the place where they
 // stand; package playbook compiles them.
 type Playbooks struct {
@@ -12,11 +18,13 @@ type Playbooks struct {
 // Playbook is a rule: event type and condition → steps.
 type Playbook struct {
 	Name      string
-	On        []Text     // catalogue names of events: "user.terminated"
-	Variables []Variable // in the order of the file: each may use those before it
-	When      *Expr      // nil: always
-	Class     Text       // overrides the event's class; empty: does not
-	DryRun    bool       // its actions are recorded and never sent
+	On        []Text          // catalogue names of events: "user.terminated"
+	Variables []Variable      // in the order of the file: each may use those before it
+	When      *Expr           // nil: always
+	Class     Text            // overrides the event's class; empty: does not
+	DryRun    bool            // its actions are recorded and never sent
+	Recheck   []time.Duration // how long after an action was verified it is looked at again, rising
+	Regressed string          // "act", "alert", or empty for the default
 	Steps     []Step
 	At        Position
 }
@@ -68,6 +76,9 @@ type playbookDoc struct {
 	When   *string  `json:"when"`
 	Class  string   `json:"class"`
 	DryRun bool     `json:"dry_run"`
+
+	Recheck   []string `json:"recheck"`
+	Regressed string   `json:"regressed"`
 }
 
 type stepDoc struct {
@@ -87,7 +98,8 @@ func readPlaybooks(d *document) Playbooks {
 		book := Playbook{
 			Name: raw.Name, On: d.texts(at.to("on"), raw.On),
 			Class: Text{Value: raw.Class, At: d.position(at.to("class"))}, DryRun: raw.DryRun, At: d.position(at),
-			Variables: readVariables(d, at.to("variables")),
+			Variables: readVariables(d, at.to("variables")), Recheck: readRecheck(d, at.to("recheck"), raw.Recheck),
+			Regressed: raw.Regressed,
 		}
 		d.once(seen, at.to("name"), raw.Name, "playbook")
 		if raw.When != nil {
@@ -98,6 +110,29 @@ func readPlaybooks(d *document) Playbooks {
 	}
 	p.Guards = readGuards(d, path{"guards"})
 	return p
+}
+
+// recheckMost bounds how long after its proof an action is looked at again.
+const recheckMost = 366 * 24 * time.Hour
+
+// readRecheck reads when actions are looked at again, in whatever order they are written.
+func readRecheck(d *document, at path, list []string) []time.Duration {
+	var spans []time.Duration
+	for i, text := range list {
+		here := at.to(strconv.Itoa(i))
+		after := d.duration(here, text, 0)
+		switch {
+		case after == 0: // absent or no span of time, and said so
+		case after < time.Minute || after > recheckMost:
+			d.fault(here, "is out of bounds: use 1m to 366d")
+		case slices.Contains(spans, after):
+			d.fault(here, "is the same time again: remove it")
+		default:
+			spans = append(spans, after)
+		}
+	}
+	slices.Sort(spans)
+	return spans
 }
 
 // readVariables reads the mapping at a path, whose order is the order in which they are defined.

@@ -97,7 +97,10 @@ func (c *compiler) forEvent(b config.Playbook, name string) (book, config.Faults
 		return book{}, config.Faults{{Position: b.At, What: "cannot be compiled for " + name + ": " + err.Error()}}
 	}
 	var faults config.Faults
-	compiled := book{name: b.Name, class: events.Class(b.Class.Value), dryRun: b.DryRun}
+	compiled := book{name: b.Name, class: events.Class(b.Class.Value), dryRun: b.DryRun, regressed: events.Regressed(b.Regressed)}
+	for _, after := range b.Recheck {
+		compiled.recheck = append(compiled.recheck, events.Span(after))
+	}
 	env, compiled.variables, faults = env.declare(b.Variables)
 	if b.When != nil {
 		p, found := env.condition(*b.When)

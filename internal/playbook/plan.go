@@ -99,6 +99,7 @@ func (b book) actions(e events.Event, ev *evaluation) ([]events.Action, error) {
 		a := events.Action{
 			ID: events.ActionID(id, b.name, s.name), Case: id, Playbook: b.name, Step: s.name, Do: s.do, Connection: s.at,
 			Class: class, Target: targets[string(with)], With: with, OnDead: s.onDead,
+			Recheck: b.recheck, Regressed: b.regressed,
 		}
 		for _, name := range s.after {
 			a.After = append(a.After, events.ActionID(id, b.name, name))

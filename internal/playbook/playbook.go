@@ -75,6 +75,8 @@ type book struct {
 	dryRun    bool
 	variables map[string]*program // by their names in expressions: "variables.partner"
 	when      *program            // nil: always
+	recheck   []events.Span
+	regressed events.Regressed
 	steps     []step
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,8 @@ func TestOrderWithinAConnection(t *testing.T) {
   - name: q
     on: [user.terminated, user.compromised]
     class: urgent
+    recheck: [7d, 1h]
+    regressed: act
     actions:
       - {step: a, do: asa.revoke_clients, at: asa, with: {user: {email: "${{ event.data.user.email }}", login: someone}, hostname: h}}
 `)
@@ -146,6 +149,10 @@ func TestOrderWithinAConnection(t *testing.T) {
 	}
 	if p.Actions[3].OnDead != events.Stop || p.Actions[0].Class != events.Normal || p.Actions[4].Class != events.Urgent || p.Class != events.Urgent {
 		t.Errorf("got %+v", p)
+	}
+	again := []events.Span{events.Span(time.Hour), events.Span(7 * 24 * time.Hour)}
+	if a := p.Actions[4]; !slices.Equal(a.Recheck, again) || a.Regressed != events.Act || p.Actions[0].Recheck != nil || p.Actions[0].Regressed != "" {
+		t.Errorf("looked at again: %+v", p.Actions)
 	}
 	if string(p.Actions[4].With) != `{"hostname":"h","user":{"email":"Maria@Acme.example","login":"someone"}}` {
 		t.Errorf("with is %s", p.Actions[4].With)
