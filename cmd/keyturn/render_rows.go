@@ -15,9 +15,18 @@ func (s *screen) caseRows(rows []view.CaseRow) {
 	var cells [][]any
 	for _, r := range rows {
 		cells = append(cells, []any{short(r.ID), r.Event, r.Principal, string(r.Class), s.state(r.Standing()),
-			brief(r.Tally), s.moment(r.Accepted), millis(r.VerifiedMS)})
+			brief(r.Tally), s.moment(r.Accepted), inTime(r)})
 	}
 	s.table([]string{"CASE", "EVENT", "PRINCIPAL", "CLASS", "STATE", "ACTIONS", "ACCEPTED", "VERIFIED IN"}, cells)
+}
+
+// inTime tells how long a case took, and whether that is longer than it was to.
+func inTime(r view.CaseRow) string {
+	text := millis(r.VerifiedMS)
+	if r.Late != nil && *r.Late {
+		text = strings.TrimSpace(text + " LATE, of " + millis(r.SLAMS))
+	}
+	return text
 }
 
 // holdRows lists plans that wait for a person.

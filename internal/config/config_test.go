@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +86,7 @@ playbooks:
         needs: [suspend]
         on_dead: stop
         with: {user: "${{event.data.user}}", hosts: [a, "${{ event.id }}"], deep: {n: 1, t: true, f: 1.5, z: null, day: 2026-01-02}}
+sla: {urgent: 5m, normal: 1h}
 guards:
   protected: ["user:breakglass@acme.example"]
   brake: [{on: [user.terminated], max: 25, per: 1h, then: hold}]
@@ -152,6 +154,9 @@ func TestPlaybooks(t *testing.T) {
 	}
 	if want := []time.Duration{time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}; !slices.Equal(book.Recheck, want) || book.Regressed != "act" {
 		t.Errorf("looked at again after %v, then %s", book.Recheck, book.Regressed)
+	}
+	if want := map[string]time.Duration{"urgent": 5 * time.Minute, "normal": time.Hour}; !maps.Equal(c.Playbooks.SLA, want) {
+		t.Errorf("clocks %v", c.Playbooks.SLA)
 	}
 	devices := book.Steps[1]
 	if devices.OnDead != "stop" || devices.Needs[0].Value != "suspend" || devices.On.Value != "asa-prod" {

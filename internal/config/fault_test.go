@@ -134,6 +134,9 @@ func playbookCases() []faultCase {
   - {name: a, on: [x], recheck: [24h, 1d, soon, 1s, 400d, -1h], regressed: perhaps, actions: [{step: s, do: okta.a, at: okta-prod}]}
   - {name: b, on: [x], recheck: [], actions: [{step: s, do: okta.a, at: okta-prod}]}
 `},
+		{name: "clocks", connections: goodConnections, playbooks: `playbooks: []
+sla: {urgent: 1s, normal: soon, bulk: 7, fast: 5m}
+`},
 		{name: "guards", connections: goodConnections, playbooks: `playbooks: []
 guards:
   protected: [breakglass@acme.example, "user:", "user:a", "user:a"]

@@ -11,8 +11,9 @@ import (
 type Playbooks struct {
 	List    []Playbook
 	Guards  Guards
-	Version string // Version of the file: which configuration planned a case
-	Source  []byte // the file itself
+	SLA     map[string]time.Duration // in which cases are to be verified, by class; absent = nothing is said
+	Version string                   // Version of the file: which configuration planned a case
+	Source  []byte                   // the file itself
 }
 
 // Playbook is a rule: event type and condition → steps.
@@ -109,7 +110,29 @@ func readPlaybooks(d *document) Playbooks {
 		p.List = append(p.List, book)
 	}
 	p.Guards = readGuards(d, path{"guards"})
+	p.SLA = readSLA(d, path{"sla"})
 	return p
+}
+
+// readSLA reads in which time cases of each class are to be verified.
+func readSLA(d *document, at path) map[string]time.Duration {
+	var sla map[string]time.Duration
+	for _, class := range d.keys(at...) {
+		here := at.to(class)
+		text, _ := d.value(here).(string)
+		within := d.duration(here, text, 0)
+		switch {
+		case within == 0: // no span of time, and said so
+		case within < 5*time.Second || within > recheckMost:
+			d.fault(here, "is out of bounds: use 5s to 366d")
+		default:
+			if sla == nil {
+				sla = map[string]time.Duration{}
+			}
+			sla[class] = within
+		}
+	}
+	return sla
 }
 
 // recheckMost bounds how long after its proof an action is looked at again.

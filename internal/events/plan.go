@@ -19,6 +19,7 @@ type Plan struct {
 	Config      string    `json:"config,omitempty"`      // which playbooks made it: the short hash of their file; part of no id
 	Playbooks   []string  `json:"playbooks,omitempty"`   // names of those that matched; their actions follow
 	Actions     []Action  `json:"actions,omitempty"`
+	SLA         Span      `json:"sla,omitzero"`       // in which it is to be verified, from Began; 0 = nothing is said
 	DryRuns     []DryRun  `json:"dry_runs,omitempty"` // what playbooks on trial would have done
 }
 
@@ -30,6 +31,22 @@ func (p Plan) Shown() string {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:16])
+}
+
+// Began is the moment from which a case's clock counts: the later of acceptance and effective time.
+func (p Plan) Began() time.Time {
+	if p.EffectiveAt.After(p.Accepted) {
+		return p.EffectiveAt
+	}
+	return p.Accepted
+}
+
+// DueBy is when the case is to be verified; zero = nothing is said.
+func (p Plan) DueBy() time.Time {
+	if p.SLA <= 0 || p.Accepted.IsZero() {
+		return time.Time{}
+	}
+	return p.Began().Add(time.Duration(p.SLA)).UTC()
 }
 
 // DryRun is what a playbook that says dry_run would have done. It stands beside the plan's actions and never among

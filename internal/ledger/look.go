@@ -51,7 +51,18 @@ type Life struct {
 	// Unwatched says why the case's actions are not looked at again although they were to be: a newer event of the
 	// same person decides, or a person cancelled the case. Once it is said it stays.
 	Unwatched string `json:"unwatched,omitempty"`
+	Late      *Late  `json:"late,omitempty"` // of a case that nears, or missed, the time in which it was to be verified
 }
+
+// Late says that a case was not verified in time. Records after the one that said so first repeat it.
+type Late struct {
+	Said   string    `json:"said"`             // Attempt of the record that said so first
+	Due    time.Time `json:"due"`              // when it was to be verified
+	Missed bool      `json:"missed,omitempty"` // the time is over, not only near
+}
+
+// Says reports whether it is this record that says first that its case is late, and not one that repeats it.
+func (r Record) Says(l *Late) bool { return l != nil && r.Attempt != "" && r.Attempt == l.Said }
 
 // Life reads the body of a case's own record; one without a body says nothing.
 func (r Record) Life() (l Life, err error) {

@@ -42,6 +42,7 @@ type Data struct {
 	Attempts int          `json:"attempts,omitempty"` // charged to the action
 	Changes  int          `json:"changes,omitempty"`  // made at the provider
 	Until    time.Time    `json:"residual_until,omitzero"`
+	DueBy    time.Time    `json:"due_by,omitzero"` // of sla_near and sla_missed: when the case was to be verified
 	Failure  *Failure     `json:"failure,omitempty"`
 	Record   string       `json:"record"` // hash of the ledger's record
 }
@@ -76,6 +77,27 @@ func Type(what string, state ledger.State) string {
 	return events.TypePrefix + what + "." + string(state) + events.TypeSuffix
 }
 
+// What an outcome says in place of the case's state, when it is told of one that is not verified in time.
+const (
+	slaNear   ledger.State = "sla_near"
+	slaMissed ledger.State = "sla_missed"
+)
+
+// stateOf is what the record tells: the state, or that the case is late.
+func stateOf(rec ledger.Record) ledger.State {
+	if of(rec.Subject) != ofCase {
+		return rec.State
+	}
+	life, err := rec.Life()
+	switch {
+	case err != nil || !rec.Says(life.Late):
+		return rec.State
+	case life.Late.Missed:
+		return slaMissed
+	}
+	return slaNear
+}
+
 // tell makes the event of a record; plan is that of its case, as far as it is known.
 func tell(rec ledger.Record, seq uint64, plan events.Plan) (id string, wire []byte, err error) {
 	what := of(rec.Subject)
@@ -85,7 +107,7 @@ func tell(rec ledger.Record, seq uint64, plan events.Plan) (id string, wire []by
 	ce := event.New(event.CloudEventsVersionV1)
 	ce.SetID(rec.Hash[:idLength])
 	ce.SetSource(Source)
-	ce.SetType(Type(what, rec.State))
+	ce.SetType(Type(what, stateOf(rec)))
 	ce.SetTime(rec.Time.UTC())
 	ce.SetExtension(attrSequence, fmt.Sprintf("%020d", seq))
 	if plan.Event.Subject != "" {
@@ -116,6 +138,11 @@ func dataOf(rec ledger.Record, plan events.Plan) Data {
 			if a.ID == d.Action {
 				d.Step, d.Do, d.Connection, d.Class, d.Playbooks = a.Step, a.Do, a.Connection, a.Class, []string{a.Playbook}
 			}
+		}
+	}
+	if of(rec.Subject) == ofCase {
+		if life, err := rec.Life(); err == nil && rec.Says(life.Late) {
+			d.DueBy = life.Late.Due
 		}
 	}
 	if rec.Evidence != nil {

@@ -239,6 +239,54 @@ func TestWhatIsToldAgainIsKnownByItsID(t *testing.T) {
 	}
 }
 
+// TestALateCaseIsToldOnce: the record that says so is told as that, and those that repeat it as what they say.
+func TestALateCaseIsToldOnce(t *testing.T) {
+	bus := connect(t)
+	book := ledger.New(bus.Log(), time.Now)
+	relay := &outcome.Relay{Bus: bus, Ledger: book}
+	exists(t, bus)
+	var last ledger.Record
+	for _, said := range []struct{ attempt, body string }{
+		{"a1", `{}`}, {"a2", `{"late":{"said":"a2","due":"2026-03-02T10:00:00Z"}}`},
+		{"a3", `{"late":{"said":"a3","due":"2026-03-02T10:00:00Z","missed":true}}`},
+		{"a4", `{"late":{"said":"a3","due":"2026-03-02T10:00:00Z","missed":true}}`},
+	} {
+		var err error
+		last, err = book.Append(t.Context(), last, ledger.Record{Subject: ledger.LifecycleSubject("case1"), State: ledger.Open,
+			Attempt: said.attempt, Body: json.RawMessage(said.body)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	puller, err := bus.Pull(t.Context(), stream.Records())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer puller.Close()
+	told, err := bus.Pull(t.Context(), stream.Outcomes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer told.Close()
+	for _, want := range []string{"open", "sla_near", "sla_missed", "open"} {
+		m, err := puller.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out := relay.Handle(t.Context(), m); out.Verdict != events.Done || out.Err != nil {
+			t.Fatal(out)
+		}
+		var e event.Event
+		o, err := told.Next(t.Context())
+		if err == nil {
+			err = json.Unmarshal(o.Data, &e)
+		}
+		if err != nil || e.Type() != "dev.keyturn.case."+want+".v1" || strings.Contains(string(e.Data()), "due_by") != strings.HasPrefix(want, "sla_") || o.Subject != "outcomes.case."+want {
+			t.Errorf("%s: %s, %s, %v", want, o.Subject, e.Type(), err)
+		}
+	}
+}
+
 func TestOnlyWhatIsAskedFor(t *testing.T) {
 	to := &receiver{taken: map[string]event.Event{}}
 	srv := httptest.NewServer(to)

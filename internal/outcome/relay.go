@@ -58,7 +58,7 @@ func (r *Relay) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 	if err != nil {
 		return events.Outcome{Verdict: events.Done, Err: err}
 	}
-	out := stream.Outcome{ID: id, Of: of(rec.Subject), State: string(rec.State), Data: wire}
+	out := stream.Outcome{ID: id, Of: of(rec.Subject), State: string(stateOf(rec)), Data: wire}
 	if err := r.Bus.PublishOutcome(ctx, out); err != nil {
 		return events.Outcome{Verdict: events.Retry, Delay: retryFault, Err: err}
 	}

@@ -104,6 +104,22 @@ func overtakenScenarios() []scenario {
 			w.wantDone()
 			w.wantRest()
 		}},
+		{"not done in time", func(w *world) {
+			w.rules.sla = events.Span(time.Hour)
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(e)
+			w.plan()
+			w.advance(e.Time.Add(50 * time.Minute).Sub(w.clock))
+			w.plan()
+			w.wantLate(e.Case(), false)
+			w.advance(e.Time.Add(61 * time.Minute).Sub(w.clock))
+			w.plan()
+			w.wantLate(e.Case(), true)
+			w.settle()
+			w.want("termination", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
 		{"rescinded after it was done", func(w *world) {
 			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
 			back := w.happening("user.rehired", "2", "maria", w.clock.Add(time.Hour), time.Time{})

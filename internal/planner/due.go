@@ -34,6 +34,9 @@ func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error 
 	if err != nil {
 		return err
 	}
+	if rec.State == ledger.Planned && d.ticks(e) {
+		return t.tick(ctx, e, d)
+	}
 	switch rec.State {
 	case ledger.Scheduled:
 	case ledger.Held:

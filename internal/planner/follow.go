@@ -64,6 +64,9 @@ func (t *turn) launch(ctx context.Context, d Decision, life ledger.State) error 
 			return err
 		}
 	}
+	if err := t.wind(ctx, d); err != nil {
+		return err
+	}
 	// Dying here: the case is open and none of its actions is published; the message comes again. The case is moved
 	// first, so that whoever is done with the last action finds it open and closes it.
 	for _, a := range d.First() {

@@ -63,7 +63,7 @@ func (t *turn) tell(rec ledger.Record, d Decision) {
 
 // judge fills in the plan and says what becomes of it by the guards, the time and the brakes of this moment.
 func (t *turn) judge(ctx context.Context, d *Decision, plan events.Plan) (ledger.State, string, error) {
-	d.Actions, d.Playbooks, d.Config, d.DryRuns = plan.Actions, plan.Playbooks, plan.Config, plan.DryRuns
+	d.Actions, d.Playbooks, d.Config, d.DryRuns, d.SLA = plan.Actions, plan.Playbooks, plan.Config, plan.DryRuns, plan.SLA
 	if plan.Class.Valid() {
 		d.Class = plan.Class
 	}

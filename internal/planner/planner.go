@@ -93,10 +93,13 @@ type Planner struct {
 	// Pausable says by what target a pause stops something, or why it would stop nothing, and a note for a person; nil =
 	// every target is taken as it is.
 	Pausable func(target string) (as, no, note string)
-	Worker   string        // who writes the records
-	NewID    func() string // unique for ever
-	Log      *slog.Logger  // nil = none
-	Now      func() time.Time
+	// Late is told of a case that nears, or missed, the time in which it was to be verified; nil = nobody is. After a
+	// crash it may be left out; the ledger has it.
+	Late   func(class events.Class, missed bool)
+	Worker string        // who writes the records
+	NewID  func() string // unique for ever
+	Log    *slog.Logger  // nil = none
+	Now    func() time.Time
 }
 
 // Delays before a message that could not be worked off comes again.

@@ -28,6 +28,7 @@ type rules struct {
 	confirm   []playbook.Confirmation
 	recheck   []events.Span // of every action
 	regressed events.Regressed
+	sla       events.Span // of every plan
 }
 
 func newRules() *rules {
@@ -48,6 +49,7 @@ func (r *rules) Plan(e events.Event) (events.Plan, error) {
 		return events.Plan{}, r.fault
 	}
 	p := events.Plan{Case: e.Case(), Event: e, Hash: e.ContentHash(), Class: e.Class, EffectiveAt: e.EffectiveAt}
+	p.SLA = r.sla
 	var after []string
 	for _, step := range r.steps[e.Name()] {
 		id := events.ActionID(p.Case, "offboard", step)

@@ -52,6 +52,9 @@ func (s *Set) Plan(e events.Event) (events.Plan, error) {
 	}
 	plan.DryRuns = try(books, e, event)
 	plan.Class = mostUrgent(plan)
+	if len(plan.Actions) > 0 {
+		plan.SLA = s.sla[plan.Class]
+	}
 	return plan, nil
 }
 

@@ -46,6 +46,7 @@ type Set struct {
 	books  map[string][]book // by catalogue name, in the order of the file
 	shapes map[string]shape  // of the events in books
 	guards guards
+	sla    map[events.Class]events.Span
 	config string // Version of the file that it was compiled from
 	source []byte // that file
 }
@@ -99,7 +100,7 @@ func Compile(p config.Playbooks, kinds []Kind) (*Set, error) {
 	for _, row := range events.Catalogue() {
 		c.eventNames = append(c.eventNames, row.Name)
 	}
-	s := &Set{books: map[string][]book{}, shapes: map[string]shape{}, config: p.Version, source: p.Source}
+	s := &Set{books: map[string][]book{}, shapes: map[string]shape{}, sla: map[events.Class]events.Span{}, config: p.Version, source: p.Source}
 	for _, b := range p.List {
 		c.book(s, b)
 	}
@@ -107,6 +108,9 @@ func Compile(p config.Playbooks, kinds []Kind) (*Set, error) {
 		s.shapes[name] = env.shape
 	}
 	s.guards = c.guards(p.Guards, p.List)
+	for class, within := range p.SLA {
+		s.sla[events.Class(class)] = events.Span(within)
+	}
 	if err := c.faults.Err(); err != nil {
 		return nil, err
 	}

@@ -130,6 +130,7 @@ func TestOrderWithinAConnection(t *testing.T) {
     regressed: act
     actions:
       - {step: a, do: asa.revoke_clients, at: asa, with: {user: {email: "${{ event.data.user.email }}", login: someone}, hostname: h}}
+sla: {urgent: 5m, normal: 1h}
 `)
 	e := event(t, "user.terminated", `{"user":{"email":"Maria@Acme.example"}}`)
 	p := plan(t, set, e)
@@ -149,6 +150,10 @@ func TestOrderWithinAConnection(t *testing.T) {
 	}
 	if p.Actions[3].OnDead != events.Stop || p.Actions[0].Class != events.Normal || p.Actions[4].Class != events.Urgent || p.Class != events.Urgent {
 		t.Errorf("got %+v", p)
+	}
+	p.Accepted = e.Time
+	if p.SLA != events.Span(5*time.Minute) || !p.DueBy().Equal(e.Time.Add(5*time.Minute)) {
+		t.Errorf("to be verified within %v, by %s", p.SLA, p.DueBy())
 	}
 	again := []events.Span{events.Span(time.Hour), events.Span(7 * 24 * time.Hour)}
 	if a := p.Actions[4]; !slices.Equal(a.Recheck, again) || a.Regressed != events.Act || p.Actions[0].Recheck != nil || p.Actions[0].Regressed != "" {

@@ -35,6 +35,10 @@ type CaseRow struct {
 	StartedMS  *int64 `json:"started_ms,omitempty"`
 	VerifiedMS *int64 `json:"verified_ms,omitempty"`
 
+	SLAMS *int64    `json:"sla_ms,omitempty"` // in which the case is to be verified, by the playbooks that planned it
+	DueBy time.Time `json:"due_by,omitzero"`  // when that is over
+	Late  *bool     `json:"late,omitempty"`   // whether it was: false once it is verified in time; absent while nobody knows
+
 	HeldAt time.Time `json:"held_at,omitzero"` // of a plan that is held: when it came to be, or got its last word
 	Hold   *Hold     `json:"hold,omitempty"`   // of a plan that is held
 	Shown  string    `json:"shown,omitempty"`  // of a plan that is held: what an approval of it names, so that it lets nothing else go
@@ -157,8 +161,25 @@ func (f *fold) row() CaseRow {
 		}
 	}
 	began := r.Began()
+	r.clock(p.Plan, f.life)
 	r.PlannedMS, r.StartedMS, r.VerifiedMS = since(began, r.Planned), since(began, r.Started), since(began, r.Verified)
 	return r
+}
+
+// clock tells the time in which the case is to be verified, and whether it was.
+func (r *CaseRow) clock(p events.Plan, life ledger.Record) {
+	r.DueBy = p.DueBy()
+	if r.DueBy.IsZero() {
+		return
+	}
+	ms := time.Duration(p.SLA).Milliseconds()
+	r.SLAMS = &ms
+	body, err := life.Life()
+	missed := err == nil && body.Late != nil && body.Late.Missed
+	if missed || !r.Verified.IsZero() {
+		late := missed || r.Verified.After(r.DueBy)
+		r.Late = &late
+	}
 }
 
 // reason is the case's own while it needs a person, else the plan's.

@@ -118,6 +118,13 @@ func New(o Options) (*Worker, error) {
 			return nil, err
 		}
 	}
+	late, err := lateCounter(o.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	w.planner.Late = func(class events.Class, missed bool) {
+		late.WithLabelValues(string(class), map[bool]string{true: "missed", false: "near"}[missed]).Inc()
+	}
 	apply, err := w.Prepare(o.Connections, o.Playbooks)
 	if err != nil {
 		return nil, err

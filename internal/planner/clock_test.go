@@ -1,0 +1,85 @@
+package planner_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// wantLate checks that the case says once that its time is nearly over, and once, if missed, that it is over.
+func (w *world) wantLate(caseID string, missed bool) {
+	w.t.Helper()
+	var near, over int
+	var last ledger.Life
+	err := w.ledger().Range(w.t.Context(), ledger.LifecycleSubject(caseID), time.Time{}, func(r ledger.Record) error {
+		life, err := r.Life()
+		if r.Says(life.Late) && life.Late.Missed {
+			over++
+		} else if r.Says(life.Late) {
+			near++
+		}
+		last = life
+		return err
+	})
+	want := map[bool]int{true: 1}[missed]
+	if err != nil || near > 1 || over != want || last.Late == nil || last.Late.Missed != missed {
+		w.t.Errorf("late: %d near, %d over, want %d over: %+v, %v", near, over, want, last.Late, err)
+	}
+}
+
+func TestACaseThatIsVerifiedInTimeIsNotLate(t *testing.T) {
+	w := newWorld(t)
+	w.rules.sla = events.Span(time.Hour)
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.send(e)
+	w.settle()
+	w.advance(2 * time.Hour)
+	w.settle()
+	w.want("termination", e.Case(), planned, closed)
+	life, err := w.last(ledger.LifecycleSubject(e.Case())).Life()
+	if err != nil || life.Late != nil {
+		t.Errorf("%+v, %v", life.Late, err)
+	}
+	w.wantRest()
+}
+
+func TestTheClockCountsFromTheEffectiveTimeAndAlerts(t *testing.T) {
+	w := newWorld(t)
+	w.rules.sla = events.Span(time.Hour)
+	at := w.clock.Add(24 * time.Hour)
+	e := w.happening("user.terminated", "1", "maria", w.clock, at)
+	w.send(e)
+	w.settle()
+	w.advance(at.Sub(w.clock))
+	w.plan() // no lane works
+	w.want("termination", e.Case(), planned, ledger.Open)
+	if got := w.now.scheduled[e.Case()].EffectiveAt; !got.Equal(at.Add(48 * time.Minute)) {
+		t.Errorf("the clock rings at %s", got)
+	}
+	var b bytes.Buffer
+	told := map[bool]int{}
+	for _, after := range []time.Duration{48 * time.Minute, time.Hour} {
+		w.advance(at.Add(after).Sub(w.clock))
+		p := w.planner()
+		p.Log = slog.New(slog.NewTextHandler(&b, nil))
+		p.Late = func(_ events.Class, missed bool) { told[missed]++ }
+		m := w.inbox[0]
+		for range 2 { // as after a lost acknowledgement
+			if out := p.Due(t.Context(), m.event, m.stored); out.Verdict != events.Done {
+				t.Fatal(out)
+			}
+		}
+		w.inbox = w.inbox[1:]
+	}
+	if told[false] != 1 || told[true] != 1 || strings.Count(b.String(), "alert=") != 2 || !strings.Contains(b.String(), "its time of 1h0m0s is over") {
+		t.Errorf("told %v\n%s", told, b.String())
+	}
+	w.settle()
+	w.wantLate(e.Case(), true)
+	w.want("termination", e.Case(), planned, closed)
+}

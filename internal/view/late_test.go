@@ -1,0 +1,48 @@
+package view
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+)
+
+// TestWhetherACaseWasInTime: by its proof, and by what its clock said while there was none.
+func TestWhetherACaseWasInTime(t *testing.T) {
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	p := events.Plan{Case: "c1", Accepted: at, SLA: events.Span(time.Hour), Actions: []events.Action{{ID: "c1:p:a"}}}
+	body, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verified := func(after time.Duration) ledger.Record {
+		return ledger.Record{Subject: ledger.ActionSubject("c1", "c1:p:a"), State: ledger.Verified, Time: at.Add(9 * time.Hour),
+			Evidence: &ledger.Evidence{Looks: &ledger.Looks{Proven: at.Add(after), Made: 1}}}
+	}
+	life := func(body string) ledger.Record {
+		return ledger.Record{Subject: ledger.LifecycleSubject("c1"), State: ledger.Open, Body: json.RawMessage(body)}
+	}
+	yes, no := true, false
+	for name, c := range map[string]struct {
+		recs []ledger.Record
+		want *bool
+	}{
+		"nobody knows":      {nil, nil},
+		"near":              {[]ledger.Record{life(`{"late":{"said":"a","due":"2026-03-02T10:00:00Z"}}`)}, nil},
+		"missed":            {[]ledger.Record{life(`{"late":{"said":"a","due":"2026-03-02T10:00:00Z","missed":true}}`)}, &yes},
+		"proven in time":    {[]ledger.Record{verified(time.Hour)}, &no},
+		"proven after that": {[]ledger.Record{verified(time.Hour + time.Second)}, &yes},
+	} {
+		f := newFold("c1")
+		f.add(ledger.Record{Subject: ledger.PlanSubject("c1"), State: ledger.Planned, Body: body})
+		for _, rec := range c.recs {
+			f.add(rec)
+		}
+		row := f.row()
+		if !row.DueBy.Equal(at.Add(time.Hour)) || *row.SLAMS != 3600000 || (row.Late == nil) != (c.want == nil) || row.Late != nil && *row.Late != *c.want {
+			t.Errorf("%s: %+v", name, row)
+		}
+	}
+}
