@@ -40,8 +40,9 @@ fmt: ## fail when a file is not formatted
 build: ## static binaries in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
-bench: ## intake rates for group, always and non-durable in one run, with ratios
-	$(GO) run ./internal/bench -count $(COUNT)
+ONLY    ?=
+bench: ## every figure beside its bound, in one run; ONLY=burst,laptop measures some parts
+	$(GO) run ./internal/bench -count $(COUNT) -only '$(ONLY)'
 
 fuzz: ## every fuzz target for FUZZTIME each (default 10s)
 	@for pkg in $$($(GO) list ./...); do \

@@ -1,9 +1,6 @@
-// Command bench measures the intake: signed webhooks over HTTP until 202, with one connection and with many, for every
-// durability mode in one run, so that the ratios hold on any machine. Absolute figures of two runs do not compare.
-//
-// It measures the disk as it is, and once more with a fixed time added to every fsync and syncfs, which stands for an
-// ordinary cloud or consumer disk. The time is added below the process (slowsync, Linux), to the broker's own syncs as
-// well as to ours; where that cannot be done, that half is left out, and said to be.
+// Command bench measures what Keyturn promises about speed and about a provider's budget, part by part. It reports: each
+// part prints its figures beside the bound that they are held to, and beside what they are compared with in the same
+// run. Ratios within one run hold on any machine; absolute figures of two runs do not compare.
 package main
 
 import (
@@ -15,9 +12,10 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"text/tabwriter"
+	"strings"
 	"time"
 
+	"keyturn/internal/bench/intake"
 	"keyturn/internal/stream"
 )
 
@@ -33,113 +31,75 @@ func main() {
 
 // settings are the flags.
 type settings struct {
-	serve    string        // the mode to serve in, in the child process
-	dir      string        // where the stores go
-	count    int           // runs of each measurement
-	duration time.Duration // of one run
-	delay    time.Duration // added to every sync in the second half
-	conns    int           // the many
+	serve string // the durability to serve the intake with, in the child process
+	only  string // names of parts, by comma; empty = all
+	intake.Settings
+}
+
+// part is one thing that is measured.
+type part struct {
+	name string
+	run  func(ctx context.Context, w io.Writer, s settings) error
+}
+
+// parts lists them in the order in which they are measured: a new one adds its package and a line here.
+func parts() []part {
+	return []part{
+		{"intake", func(ctx context.Context, w io.Writer, s settings) error { return intake.Run(ctx, w, s.Settings) }},
+	}
+}
+
+// names are those of all parts, by comma.
+func names() string {
+	var all []string
+	for _, p := range parts() {
+		all = append(all, p.name)
+	}
+	return strings.Join(all, ",")
 }
 
 func run(ctx context.Context, args []string, w io.Writer) error {
 	var s settings
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&s.serve, "serve", "", "used by bench itself")
-	flags.StringVar(&s.dir, "dir", os.TempDir(), "directory whose disk is measured")
-	flags.IntVar(&s.count, "count", 5, "runs of each measurement; the median counts")
-	flags.DurationVar(&s.duration, "duration", 1500*time.Millisecond, "of one run")
-	flags.DurationVar(&s.delay, "delay", 2*time.Millisecond, "added to every sync in the second half")
-	flags.IntVar(&s.conns, "conns", 64, "how many connections the many are")
+	flags.StringVar(&s.only, "only", "", "the parts to measure, by comma, of "+names()+"; empty = all")
+	flags.StringVar(&s.Dir, "dir", os.TempDir(), "directory whose disk is measured")
+	flags.IntVar(&s.Count, "count", 5, "runs of each measurement; the median counts")
+	flags.DurationVar(&s.Duration, "duration", 1500*time.Millisecond, "of one run of the intake")
+	flags.DurationVar(&s.Delay, "delay", 2*time.Millisecond, "added to every sync in the second half of the intake")
+	flags.IntVar(&s.Conns, "conns", 64, "how many connections the many of the intake are")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if s.serve != "" {
-		return serve(ctx, stream.Durability(s.serve), s.dir, s.delay, os.Stdin, w)
+		return intake.Serve(ctx, stream.Durability(s.serve), s.Dir, s.Delay, os.Stdin, w)
 	}
-	if err := s.measure(ctx, 0, w); err != nil {
+	chosen, err := choose(s.only)
+	if err != nil {
 		return err
 	}
-	err := s.measure(ctx, s.delay, w)
-	if errors.Is(err, errNoDelay) {
-		_, err = fmt.Fprintf(w, "\nthe half with %s added to every sync is left out: %v\n", s.delay, err)
-	}
-	return err
-}
-
-// modes in the order in which they are measured, again and again.
-func modes() []stream.Durability {
-	return []stream.Durability{stream.None, stream.Always, stream.Group}
-}
-
-// key names one measurement.
-type key struct {
-	mode  stream.Durability
-	conns int
-}
-
-// measure runs everything with delay added to every sync, the modes in turn so that a drift of the machine hits all
-// alike, and prints the medians.
-func (s settings) measure(ctx context.Context, delay time.Duration, w io.Writer) error {
-	got := map[key][]load{}
-	var syncs []time.Duration
-	for range s.count {
-		for _, conns := range []int{1, s.conns} {
-			for _, mode := range modes() {
-				l, sync, err := s.once(ctx, mode, conns, delay)
-				if err != nil {
-					return fmt.Errorf("%s with %d connections: %w", mode, conns, err)
-				}
-				got[key{mode, conns}] = append(got[key{mode, conns}], l)
-				syncs = append(syncs, sync)
-			}
+	for _, p := range chosen {
+		if _, err := fmt.Fprintf(w, "\n== %s\n", p.name); err != nil {
+			return err
+		}
+		if err := p.run(ctx, w, s); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return s.print(w, got, syncs, delay)
+	return nil
 }
 
-// once measures one mode in a process of its own.
-func (s settings) once(ctx context.Context, mode stream.Durability, conns int, delay time.Duration) (load, time.Duration, error) {
-	dir, err := os.MkdirTemp(s.dir, "keyturn-bench-")
-	if err != nil {
-		return load{}, 0, err
+// choose gives the parts that are named, in their order; all of them for no name.
+func choose(only string) ([]part, error) {
+	all := parts()
+	if only == "" {
+		return all, nil
 	}
-	defer os.RemoveAll(dir)
-	c, err := startChild(ctx, mode, dir, delay)
-	if err != nil {
-		return load{}, 0, err
-	}
-	l, err := drive(ctx, c.hello.URL, conns, s.duration)
-	return l, c.hello.Sync, errors.Join(err, c.stop())
-}
-
-// print writes the medians and the ratios.
-func (s settings) print(w io.Writer, got map[key][]load, syncs []time.Duration, delay time.Duration) error {
-	fmt.Fprintf(w, "\ndisk of %s: one append and fsync takes %s (median)", s.dir, median(syncs, func(d time.Duration) time.Duration { return d }))
-	if delay > 0 {
-		fmt.Fprintf(w, ", of which %s are added to every sync", delay)
-	}
-	fmt.Fprintf(w, "; medians of %d runs of %s\n", s.count, s.duration)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "connections\tdurability\t202/s\tp50\tp99\tof non-durable\ttimes always\t")
-	for _, conns := range []int{1, s.conns} {
-		rate := func(m stream.Durability) float64 { return median(got[key{m, conns}], load.rate) }
-		for _, mode := range modes() {
-			runs := got[key{mode, conns}]
-			fmt.Fprintf(t, "%d\t%s\t%.0f\t%s\t%s\t%.0f %%\t%.1f\t\n", conns, mode, rate(mode),
-				median(runs, func(l load) time.Duration { return l.quantile(0.5) }).Round(10*time.Microsecond),
-				median(runs, func(l load) time.Duration { return l.quantile(0.99) }).Round(10*time.Microsecond),
-				100*rate(mode)/rate(stream.None), rate(mode)/rate(stream.Always))
+	wanted := strings.Split(only, ",")
+	for _, name := range wanted {
+		if !slices.ContainsFunc(all, func(p part) bool { return p.name == name }) {
+			return nil, fmt.Errorf("-only %s: no such part: one of %s is wanted", name, names())
 		}
 	}
-	return t.Flush()
-}
-
-// median of one figure of several runs.
-func median[T any, N float64 | time.Duration](runs []T, figure func(T) N) N {
-	var all []N
-	for _, r := range runs {
-		all = append(all, figure(r))
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
+	return slices.DeleteFunc(all, func(p part) bool { return !slices.Contains(wanted, p.name) }), nil
 }

@@ -1,4 +1,4 @@
-package main
+package intake
 
 import (
 	"bufio"
@@ -54,8 +54,9 @@ func slow(delay time.Duration) error {
 	return nil
 }
 
-// serve is the child: the intake over an embedded broker, until stdin ends.
-func serve(ctx context.Context, mode stream.Durability, dir string, delay time.Duration, stdin io.Reader, stdout io.Writer) (err error) {
+// Serve is the child: the intake over an embedded broker in dir, with delay added to every sync, until stdin ends. What
+// its parent must know it writes to stdout.
+func Serve(ctx context.Context, mode stream.Durability, dir string, delay time.Duration, stdin io.Reader, stdout io.Writer) (err error) {
 	process.SpareForSync() // as keyturn serve does
 	if err := slow(delay); err != nil {
 		return json.NewEncoder(stdout).Encode(hello{NoDelay: err.Error()})
