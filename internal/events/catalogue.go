@@ -28,32 +28,33 @@ type Entry struct {
 	decode func([]byte) (Payload, error)
 }
 
-// Catalogue lists every event that Keyturn takes. A new event is a row here, a schema, and perhaps a struct.
-func Catalogue() []Entry {
-	return []Entry{
-		{"user.terminated", Normal, true, into[UserTerminated]},
-		{"user.termination_rescinded", Normal, false, into[UserChanged]},
-		{"user.rehired", Normal, false, into[UserChanged]},
-		{"user.compromised", Urgent, false, into[UserChanged]},
-		{"device.lost", Urgent, false, into[DeviceLost]},
-		{"device.enrolled", Bulk, false, into[DeviceEnrolled]},
-		{"client.compromised", Urgent, false, into[ClientCompromised]},
-		{"token.compromised", Urgent, false, into[TokenCompromised]},
-		{"app.onboarded", Bulk, false, into[AppChanged]},
-		{"app.updated", Bulk, false, into[AppChanged]},
-		{"app.resources_changed", Bulk, false, into[AppChanged]},
-		{"app.retired", Normal, false, into[AppChanged]},
-	}
+// catalogue is never written to: a new event is a row here, a schema, and perhaps a struct.
+var catalogue = [...]Entry{
+	{"user.terminated", Normal, true, into[UserTerminated]},
+	{"user.termination_rescinded", Normal, false, into[UserChanged]},
+	{"user.rehired", Normal, false, into[UserChanged]},
+	{"user.compromised", Urgent, false, into[UserChanged]},
+	{"device.lost", Urgent, false, into[DeviceLost]},
+	{"device.enrolled", Bulk, false, into[DeviceEnrolled]},
+	{"client.compromised", Urgent, false, into[ClientCompromised]},
+	{"token.compromised", Urgent, false, into[TokenCompromised]},
+	{"app.onboarded", Bulk, false, into[AppChanged]},
+	{"app.updated", Bulk, false, into[AppChanged]},
+	{"app.resources_changed", Bulk, false, into[AppChanged]},
+	{"app.retired", Normal, false, into[AppChanged]},
 }
+
+// Catalogue lists every event that Keyturn takes.
+func Catalogue() []Entry { return slices.Clone(catalogue[:]) }
 
 // Lookup finds the row of a name such as "user.terminated".
 func Lookup(name string) (Entry, bool) {
-	rows := Catalogue()
-	i := slices.IndexFunc(rows, func(e Entry) bool { return e.Name == name })
-	if i < 0 {
-		return Entry{}, false
+	for i := range catalogue {
+		if catalogue[i].Name == name {
+			return catalogue[i], true
+		}
 	}
-	return rows[i], true
+	return Entry{}, false
 }
 
 // Type is the CloudEvents type: dev.keyturn.<name>.v1.

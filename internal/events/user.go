@@ -27,8 +27,9 @@ func (u UserRef) Identifiers() []Identifier {
 
 // UnmarshalJSON keeps the members that UserRef does not name.
 func (u *UserRef) UnmarshalJSON(b []byte) error {
-	type plain UserRef
-	return decodeKeeping(b, (*plain)(u), &u.Extra)
+	return decodeFields(b, &u.Extra, []field{
+		{"okta_id", &u.OktaID}, {"employee_number", &u.EmployeeNumber}, {"email", &u.Email}, {"login", &u.Login}, {"asa_username", &u.ASAUsername},
+	})
 }
 
 // MarshalJSON writes the kept members back.

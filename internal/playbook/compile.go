@@ -113,11 +113,21 @@ func (c *compiler) forEvent(b config.Playbook, name string) (book, config.Faults
 		faults = append(append(faults, found...), c.forms(s, with)...)
 		compiled.steps = append(compiled.steps, step{
 			name: s.Name, do: s.Do.Value, at: s.On.Value, with: with,
-			after: after(last[s.On.Value], s.Needs), onDead: events.OnDead(s.OnDead),
+			like: like(compiled.steps, with), after: after(last[s.On.Value], s.Needs), onDead: events.OnDead(s.OnDead),
 		})
 		last[s.On.Value] = s.Name
 	}
 	return compiled, faults
+}
+
+// like is the first step that has the very same parameters: they are resolved once for each event.
+func like(steps []step, with value) string {
+	for _, s := range steps {
+		if s.with.equals(with) {
+			return s.name
+		}
+	}
+	return ""
 }
 
 // forms reports parameters that are of another form than their kind wants.

@@ -143,10 +143,7 @@ func (x condition) value(s *subject) (string, error) {
 // act upon. A brake counts it: one who says that many are the same person by one of their names still names each of them
 // by another, and an account is found by any.
 func Named(p events.Plan) string {
-	ids := events.PersonIdentifiers(p.Event)
-	for _, a := range p.Actions {
-		ids = append(ids, identifiers(a.With)...)
-	}
+	ids := append(events.PersonIdentifiers(p.Event), touched(p.Actions)...)
 	names := make([]string, 0, len(ids)+1)
 	for _, id := range ids {
 		names = append(names, id.Principal())

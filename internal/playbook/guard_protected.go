@@ -1,7 +1,6 @@
 package playbook
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -62,12 +61,7 @@ func (s *Set) Sparing(why string, principals ...string) *Set {
 // protects says whom or what a plan would touch and must not. A plan is protected when any identifier of its event, or
 // any whom or what one of its actions names, is: a person may be protected under one name and arrive under another.
 func (g guards) protects(p events.Plan, s *subject) (string, error) {
-	ids := events.Principals(p.Event)
-	for i, a := range p.Actions {
-		if i == 0 || !bytes.Equal(a.With, p.Actions[i-1].With) { // else it names the same as the one before
-			ids = append(ids, identifiers(a.With)...)
-		}
-	}
+	ids := append(events.Principals(p.Event), touched(p.Actions)...)
 	if found := g.protectedOf(ids); found != "" {
 		return found, nil
 	}

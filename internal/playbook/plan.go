@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -89,19 +90,15 @@ func (b book) actions(e events.Event, ev *evaluation) ([]events.Action, error) {
 	if b.class != "" {
 		class = b.class
 	}
-	var list []events.Action
-	targets := map[string]string{} // by the parameters: most steps of a playbook have the same
+	list := make([]events.Action, 0, len(b.steps))
 	for _, s := range b.steps {
-		with, err := s.with.encode(ev)
+		with, whom, err := b.parameters(s, e, ev, list)
 		if err != nil {
 			return nil, fmt.Errorf("step %s: %w", s.name, err)
 		}
-		if targets[string(with)] == "" {
-			targets[string(with)] = target(e, with)
-		}
 		a := events.Action{
 			ID: events.ActionID(id, b.name, s.name), Case: id, Playbook: b.name, Step: s.name, Do: s.do, Connection: s.at,
-			Class: class, Target: targets[string(with)], With: with, OnDead: s.onDead,
+			Class: class, Target: whom, With: with, OnDead: s.onDead,
 			Recheck: b.recheck, Regressed: b.regressed,
 		}
 		for _, name := range s.after {
@@ -110,6 +107,23 @@ func (b book) actions(e events.Event, ev *evaluation) ([]events.Action, error) {
 		list = append(list, a)
 	}
 	return list, nil
+}
+
+// parameters resolves those of a step, and whom or what it acts upon. Most steps of a playbook have the same: the one
+// that this one is like stands among those before it.
+func (b book) parameters(s step, e events.Event, ev *evaluation, before []events.Action) (json.RawMessage, string, error) {
+	if s.like != "" {
+		for _, a := range before {
+			if a.Step == s.like {
+				return a.With, a.Target, nil
+			}
+		}
+	}
+	with, err := s.with.encode(ev)
+	if err != nil {
+		return nil, "", err
+	}
+	return with, target(e, with), nil
 }
 
 // mostUrgent is the class of a plan: that of its most urgent action, and without one the event's.
@@ -132,19 +146,38 @@ type subjects struct {
 // identifiers lists whom and what the parameters name: a person first, so that all that is done to one person at a
 // connection is done in turn, then a client or an app.
 func identifiers(with json.RawMessage) []events.Identifier {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(with, &members) != nil {
+	members, err := events.Split(with)
+	if err != nil {
 		return nil
 	}
 	// One by one: a parameter that has another form than expected says nothing, and hides none of the others.
 	var s subjects
-	_ = json.Unmarshal(members["client_id"], &s.ClientID)
-	_ = json.Unmarshal(members["app"], &s.App)
-	_ = json.Unmarshal(members["user"], &s.User)
+	read := func(name string, into any) {
+		if raw, given := members[name]; given {
+			_ = json.Unmarshal(raw, into)
+		}
+	}
+	read("client_id", &s.ClientID)
+	read("app", &s.App)
+	if raw, given := members["user"]; given {
+		_ = s.User.UnmarshalJSON(raw)
+	}
 	ids := s.User.Identifiers()
 	for _, named := range []events.Identifier{{Kind: events.ClientID, Value: s.ClientID}, {Kind: events.AppKey, Value: s.App.Key}} {
 		if id, ok := events.NewIdentifier(named.Kind, named.Value); ok {
 			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// touched lists whom and what actions name, in their order. What several have in common is read once.
+func touched(list []events.Action) []events.Identifier {
+	var ids []events.Identifier
+	for i, a := range list {
+		known := func(o events.Action) bool { return bytes.Equal(o.With, a.With) }
+		if !slices.ContainsFunc(list[:i], known) {
+			ids = append(ids, identifiers(a.With)...)
 		}
 	}
 	return ids

@@ -85,6 +85,7 @@ type book struct {
 type step struct {
 	name, do, at string
 	with         value
+	like         string   // an earlier step with the very same parameters; empty = none
 	after        []string // names of the steps that must be terminal before
 	onDead       events.OnDead
 }

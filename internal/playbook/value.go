@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 
 	"keyturn/internal/config"
 	"keyturn/internal/expr"
@@ -50,6 +53,21 @@ func (e *environment) value(c config.Value) (value, config.Faults) {
 		return v, faults
 	}
 	return value{literal: c.Literal}, nil
+}
+
+// equals reports whether two values of one playbook, for one type of event, are the same for every event.
+func (v value) equals(o value) bool {
+	switch {
+	case v.expr != nil && o.expr != nil:
+		return v.expr.Source() == o.expr.Source()
+	case v.expr != nil || o.expr != nil || (v.fields == nil) != (o.fields == nil) || (v.list == nil) != (o.list == nil):
+		return false
+	case v.fields != nil:
+		return maps.EqualFunc(v.fields, o.fields, value.equals)
+	case v.list != nil:
+		return slices.EqualFunc(v.list, o.list, value.equals)
+	}
+	return reflect.DeepEqual(v.literal, o.literal)
 }
 
 // resolve gives the value for one event, in the types of encoding/json.

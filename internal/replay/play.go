@@ -140,7 +140,9 @@ func play(rules []Rules, now time.Time, m Message) Case {
 	}
 	for i, r := range rules {
 		c.judged[i] = Judge(r, e, c.At.After(now))
-		c.judged[i].named = playbook.Named(c.judged[i].Plan)
+		if len(c.judged[i].Brakes) > 0 {
+			c.judged[i].named = playbook.Named(c.judged[i].Plan)
+		}
 		c.judged[i].Plan = events.Plan{} // a history of them would not fit into memory
 	}
 	return c
