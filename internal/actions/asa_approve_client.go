@@ -67,7 +67,7 @@ func (k *asaApproveClient) Observe(ctx context.Context) (Observation, error) {
 		return Observation{}, err
 	}
 	obs := Observation{Seen: u.seen, Pins: u.pins}
-	if u.none || u.gone || u.Status != asa.UserActive {
+	if u.none || u.gone || u.Status != asa.UserActive || !u.DeletedAt.IsZero() {
 		return obs, advise(errors.New("the person is no active ASA user"), "see to the person's account at ASA, then redrive")
 	}
 	d, err := k.device(ctx, u.Name)

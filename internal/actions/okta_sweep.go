@@ -134,6 +134,12 @@ func (s *Sweeps) servers(ctx context.Context, c *okta.Client, only map[string]bo
 		out.seen = []ledger.Fact{{What: "custom authorization servers", Value: "none in this org (E0000015)"}}
 		return out, nil
 	}
+	if err == nil && len(servers) == 0 {
+		// An org without the feature says so (E0000015), and one with it begins with a server named default: who sees
+		// none at all may just not be allowed to.
+		err = advise(errors.New("the org lists no authorization server, so that a sweep of them proves nothing"),
+			"give the credential the right to see every authorization server, then redrive; where the org has none, set sweep: none in the playbook")
+	}
 	if err != nil {
 		return out, err
 	}

@@ -28,7 +28,8 @@ type org struct {
 	clients actions.Clients
 	dir     string // of secrets
 	calls   int
-	dieAt   int // the process dies at this call, before it is sent or, negative, after its effect; 0 = never
+	dieAt   int    // the process dies at this call, before it is sent or, negative, after its effect; 0 = never
+	after   func() // what others do after each change; nil = nothing
 }
 
 // RoundTrip makes the org the transport of its clients.
@@ -43,6 +44,11 @@ func (o *org) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := o.sb.Transport().RoundTrip(req)
 	if o.calls == -o.dieAt {
 		panic(died{"after " + req.URL.Path})
+	}
+	if after := o.after; after != nil && req.Method != http.MethodGet {
+		o.after = nil // what it calls itself is no change that it answers
+		after()
+		o.after = after
 	}
 	return res, err
 }

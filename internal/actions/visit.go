@@ -195,7 +195,8 @@ func (at *attempt) regressed(ctx context.Context, obs Observation, back []string
 	return at.append(ctx, ledger.Regressed, at.ev.Failure.Error)
 }
 
-// alert warns of a look that did not show that the action holds.
+// alert warns of changes that the provider takes and does not show, and of a look that did not show that the action
+// holds.
 func (r *Runner) alert(ctx context.Context, a events.Action, rec ledger.Record) {
 	if r.Log != nil && rec.Evidence.Failure != nil {
 		r.Log.WarnContext(ctx, "action "+a.Step, "alert", rec.Reason, "case", a.Case, "action", a.ID, "do", a.Do,

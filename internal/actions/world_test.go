@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -62,6 +63,7 @@ type world struct {
 	observe map[string]int
 
 	builder func(a events.Action, pins map[string]string) (actions.Kind, error) // in place of the scripted kinds
+	wide    *slog.Logger                                                        // of the runner; nil = none
 }
 
 func newWorld(t *testing.T) *world {
@@ -182,7 +184,7 @@ func (w *world) begin(as ...events.Action) {
 // runner makes the runner of the worker's present life.
 func (w *world) runner() *actions.Runner {
 	return &actions.Runner{
-		Ledger: w.ledger(), Queue: w, Morgue: w, Worker: fmt.Sprint("worker-", w.epoch), Epoch: w.epoch, Limits: w.limits,
+		Ledger: w.ledger(), Queue: w, Morgue: w, Worker: fmt.Sprint("worker-", w.epoch), Epoch: w.epoch, Limits: w.limits, Log: w.wide,
 		Build:  w.build,
 		NewID:  func() string { w.ids++; return fmt.Sprint("attempt-", w.ids) },
 		Now:    func() time.Time { return w.now },
