@@ -1,17 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"keyturn/internal/events"
+	"keyturn/internal/view"
 )
 
 // newDeadCmd makes `keyturn dead` and its commands.
@@ -28,59 +28,56 @@ func newDeadCmd(a *app) *cobra.Command {
 	return group
 }
 
-// choice chooses dead letters.
+// choice chooses dead letters for one command upon many: by ids, or by filters.
 type choice struct {
-	ids                                         []string
-	connection, kind, do, cause, source, caseID string
-	all                                         bool
+	word
+	ids          []string
+	filter       view.DeadFilter
+	since, until string
+	all          bool
 }
 
-// flags adds the filters to a command.
-func (c *choice) flags(f *pflag.FlagSet) {
-	f.StringVar(&c.connection, "connection", "", "of this connection")
-	f.StringVar(&c.kind, "kind", "", "action, conflict or fault")
-	f.StringVar(&c.do, "do", "", "of this kind of action: okta.suspend_user …")
-	f.StringVar(&c.cause, "cause", "", "that died of this: permanent, transient, conflict, mapping …")
-	f.StringVar(&c.source, "source", "", "that came from this source")
-	f.StringVar(&c.caseID, "case", "", "of this case (the beginning of its id is enough)")
+// filters adds the filters to a command.
+func (c *choice) filters(f *pflag.FlagSet) {
+	f.StringVar(&c.filter.Cause, "cause", "", "that died of this: permanent, transient, contested, conflict, mapping …")
+	f.StringVar(&c.filter.Connection, "connection", "", "of this connection")
+	f.StringVar(&c.filter.Do, "do", "", "of this kind of action: okta.suspend_user …")
+	f.StringVar(&c.filter.Kind, "kind", "", "action, conflict or fault")
+	f.StringVar(&c.filter.Source, "source", "", "that came from this source")
+	f.StringVar(&c.filter.Playbook, "playbook", "", "actions of this playbook")
+	f.StringVar(&c.filter.Principal, "person", "", "part of the principal's name")
+	f.StringVar(&c.filter.Case, "case", "", "of this case (the beginning of its id is enough)")
+	f.StringVar(&c.since, "since", "", "died since: 90m, 24h, 7d, 2026-03-02, or an RFC 3339 time")
+	f.StringVar(&c.until, "until", "", "died before, in the same forms")
 }
 
 // empty reports whether nothing was chosen.
 func (c choice) empty() bool {
-	return len(c.ids) == 0 && !c.all && c.connection+c.kind+c.do+c.cause+c.source+c.caseID == ""
+	return len(c.ids) == 0 && !c.all && c.filter == (view.DeadFilter{}) && c.since+c.until == ""
 }
 
-// matches reports whether the letter is chosen by the filters. An empty filter chooses all.
-func (c choice) matches(d events.DeadLetter) bool {
-	for _, f := range []struct{ want, have string }{
-		{c.connection, d.Connection}, {c.kind, d.Kind}, {c.do, d.Do}, {c.cause, d.Cause}, {c.source, d.Source},
-	} {
-		if f.want != "" && f.want != f.have {
-			return false
-		}
+// letters reads the dead letters that c chooses, oldest first. An id that names none is an error.
+func (c choice) letters(ctx context.Context, a *app, s *session) ([]events.DeadLetter, error) {
+	if err := a.times(bound{c.since, &c.filter.Since}, bound{c.until, &c.filter.Until}); err != nil {
+		return nil, err
 	}
-	if len(c.ids) > 0 && !slices.Contains(c.ids, d.ID) {
-		return false
+	wanted := map[string]bool{}
+	for _, id := range c.ids {
+		wanted[id] = true
 	}
-	return strings.HasPrefix(d.Case, c.caseID)
-}
-
-// letters reads the dead letters that c chooses, oldest first. An id that names none is stream.ErrNotFound.
-func (s *session) letters(ctx context.Context, c choice) ([]events.DeadLetter, error) {
 	found := []events.DeadLetter{}
 	err := s.bus.DeadLetters(ctx, func(d events.DeadLetter) error {
-		if c.matches(d) {
+		if c.filter.Matches(d) && (len(c.ids) == 0 || wanted[d.ID]) {
 			found = append(found, d)
+			delete(wanted, d.ID)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range c.ids {
-		if !slices.ContainsFunc(found, func(d events.DeadLetter) bool { return d.ID == id }) {
-			return nil, notFound(fmt.Errorf("dead letter %s: not there (keyturn dead list)", id))
-		}
+	for id := range wanted {
+		return nil, notFound(fmt.Errorf("dead letter %s: not there, or a filter leaves it out (keyturn dead list --all)", id))
 	}
 	return found, nil
 }
@@ -90,28 +87,41 @@ func newDeadListCmd(a *app) *cobra.Command {
 	var c choice
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List dead letters, oldest first",
-		Long:  "List dead letters, oldest first. With --json it is an array of them.",
-		Args:  cobra.NoArgs,
+		Short: "List dead letters: how many died of what, or with a filter each of them",
+		Long: `List how many dead letters died of what, and what each group of them needs. With a filter, or --all, list the letters
+themselves, oldest first. With --json it is an array: of groups without a filter, of letters with one.`,
+		Example: "  keyturn dead list\n  keyturn dead list --cause permanent --connection okta-prod --since 24h",
+		Args:    cobra.NoArgs,
 	}
-	c.flags(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := a.connect(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer s.close()
-		found, err := s.letters(cmd.Context(), c)
-		if err != nil {
-			return err
-		}
-		if len(found) == 0 && !a.asJSON {
-			a.note("no dead letter")
-			return nil
-		}
+	c.filters(cmd.Flags())
+	cmd.Flags().BoolVar(&c.all, "all", false, "each letter, of all of them")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return a.listDead(cmd.Context(), c) }
+	return cmd
+}
+
+// listDead prints what is dead: groups, or the letters that were asked for.
+func (a *app) listDead(ctx context.Context, c choice) error {
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	found, err := c.letters(ctx, a, s)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 && !a.asJSON {
+		a.note("no dead letter")
+		return nil
+	}
+	if !c.empty() {
 		return a.print(found, func(sc *screen) { sc.deadRows(found) })
 	}
-	return cmd
+	groups := view.GroupDead(found)
+	return a.print(groups, func(sc *screen) {
+		sc.deadGroups(groups)
+		sc.WriteString("\nkeyturn dead list with a filter, or --all, shows the letters\n")
+	})
 }
 
 // newDeadShowCmd makes `keyturn dead show`.
@@ -135,8 +145,14 @@ func newDeadShowCmd(a *app) *cobra.Command {
 	}
 }
 
-// errNotConfirmed: the person did not say yes.
-var errNotConfirmed = errors.New("not confirmed, nothing was done (--yes confirms beforehand)")
+// deadGroups lists what dead letters died of, and what to do about it.
+func (s *screen) deadGroups(groups []view.DeadGroup) {
+	var rows [][]any
+	for _, g := range groups {
+		rows = append(rows, []any{g.Count, g.Cause, cmp.Or(g.Connection, g.Source), g.Kind, s.moment(g.Oldest), first(g.Suggestion, 100)})
+	}
+	s.table([]string{"COUNT", "CAUSE", "AT", "KIND", "OLDEST", "WHAT TO DO"}, rows)
+}
 
 // deadRows lists dead letters.
 func (s *screen) deadRows(list []events.DeadLetter) {

@@ -1,39 +1,35 @@
 package main
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
 	"keyturn/internal/view"
 )
 
 // picks chooses cases for one command upon many: by ids, or by filters.
 type picks struct {
+	word
 	ids          []string
 	filter       view.Filter
 	since, until string
 	all          bool
-	reason       string
-	yes, dry     bool
-	wait         time.Duration
 }
 
 // flags adds the filters and what goes with them. Without a filter nothing is chosen but by --all.
 func (p *picks) flags(f *pflag.FlagSet) {
 	p.filters(f)
 	f.BoolVar(&p.all, "all", false, "all of them")
-	f.StringVar(&p.reason, "reason", "", "why, for the ledger (required)")
-	f.BoolVarP(&p.yes, "yes", "y", false, "do not ask")
-	f.BoolVar(&p.dry, "dry-run", false, "only list what is chosen")
-	f.DurationVar(&p.wait, "wait", defaultWait, "how long to wait for each outcome; 0 to only store the commands")
+	p.word.flags(f, "required")
 }
 
 // filters adds the filters alone.
@@ -61,27 +57,30 @@ func (p *picks) one() bool {
 	return len(ids) == 1 && p.empty() && !p.dry
 }
 
-// times reads the bounds of time.
-func (p *picks) times(a *app) error {
-	for _, bound := range []struct {
-		text string
-		to   *time.Time
-	}{{p.since, &p.filter.Since}, {p.until, &p.filter.Until}} {
-		if bound.text == "" {
+// bound is one end of a span of time, as a person says it.
+type bound struct {
+	text string
+	to   *time.Time
+}
+
+// times reads the bounds that were said.
+func (a *app) times(bounds ...bound) error {
+	for _, b := range bounds {
+		if b.text == "" {
 			continue
 		}
-		t, err := sinceTime(a.now(), a.zone, bound.text)
+		t, err := sinceTime(a.now(), a.zone, b.text)
 		if err != nil {
 			return usage(err)
 		}
-		*bound.to = t
+		*b.to = t
 	}
 	return nil
 }
 
 // rows reads the cases that are chosen, oldest first: who waited longest goes first.
 func (p *picks) rows(ctx context.Context, a *app, s *session) ([]view.CaseRow, error) {
-	if err := p.times(a); err != nil {
+	if err := a.times(bound{p.since, &p.filter.Since}, bound{p.until, &p.filter.Until}); err != nil {
 		return nil, err
 	}
 	wanted := map[string]bool{}
@@ -110,28 +109,9 @@ func (p *picks) rows(ctx context.Context, a *app, s *session) ([]view.CaseRow, e
 	return chosen, nil
 }
 
-// confirm says what is chosen and asks.
-func (p *picks) confirm(a *app, verb events.Verb, rows []view.CaseRow) error {
-	if p.yes {
-		return nil
-	}
-	for _, r := range rows[:min(maxShown, len(rows))] {
-		a.note("  %s  %s of %s: %s", short(r.ID), r.Event, r.Principal, first(r.Reason, 80))
-	}
-	if rest := len(rows) - maxShown; rest > 0 {
-		a.note("  … and %d more (--dry-run lists all)", rest)
-	}
-	_, _ = fmt.Fprintf(a.err, "%s %s? [y/N] ", verb, plural(len(rows), "case"))
-	line, _ := bufio.NewReader(a.in).ReadString('\n') // no answer is no
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
-		return nil
-	}
-	return errNotConfirmed
-}
-
 // run gives one command upon every case that is chosen and may be meant by it, and waits for what comes of them.
 func (p *picks) run(ctx context.Context, a *app, verb events.Verb, may func(view.CaseRow) bool) error {
+	p.verb, p.thing = verb, "case"
 	s, err := a.connect(ctx)
 	if err != nil {
 		return err
@@ -156,10 +136,73 @@ func (p *picks) run(ctx context.Context, a *app, verb events.Verb, may func(view
 	if p.dry {
 		return a.print(rows, func(sc *screen) { sc.holdRows(rows) })
 	}
-	if err := p.confirm(a, verb, rows); err != nil {
+	var lines []string
+	for _, r := range rows[:min(maxShown+1, len(rows))] {
+		lines = append(lines, fmt.Sprintf("%s  %s of %s: %s", short(r.ID), r.Event, r.Principal, first(r.Reason, 80)))
+	}
+	if err := p.confirm(a, len(rows), lines); err != nil {
 		return err
 	}
-	return a.orderMany(ctx, s, verb, rows, p.reason, p.wait)
+	return p.give(ctx, a, s, rows)
+}
+
+// give stores the command upon each case, and waits for what comes of them. Interrupted, it may be repeated: what is
+// decided is not chosen again, and what is stored is the same command.
+func (p *picks) give(ctx context.Context, a *app, s *session, rows []view.CaseRow) error {
+	began := time.Now()
+	var list []said
+	for _, r := range rows {
+		list = append(list, said{target: r.ID, shown: shown(p.verb, r),
+			id: commandID(p.verb, r.ID, a.actor(), string(r.Plan), r.HeldAt.Format(time.RFC3339Nano), fmt.Sprint(r.Tally))})
+	}
+	outcomes, err := a.tell(ctx, s, p.word, list)
+	if err != nil {
+		return err
+	}
+	late, err := hearAll(ctx, s, outcomes, p.wait)
+	if err != nil {
+		return err
+	}
+	for i := range outcomes {
+		if !outcomes[i].Settled {
+			break
+		}
+		if err := outcomes[i].heard(ctx, s); err != nil {
+			return err
+		}
+	}
+	return cmp.Or(a.printMany(p.word, outcomes, time.Since(began)), late, refusedMany(outcomes))
+}
+
+// shown is what a command says to have seen of a case: an approval lets nothing else go.
+func shown(verb events.Verb, r view.CaseRow) string {
+	if verb != events.Approve {
+		return ""
+	}
+	return r.Shown
+}
+
+// heard finds whether a command had its effect upon its case.
+func (o *outcome) heard(ctx context.Context, s *session) error {
+	rec, err := s.ledger.Last(ctx, ledger.PlanSubject(o.Target))
+	if err != nil || rec.Seq == 0 {
+		return err
+	}
+	d, err := planner.Decode(rec)
+	if err != nil {
+		return err
+	}
+	o.State = rec.State
+	o.Done = rec.Attempt == o.Command || d.Denied != nil && d.Denied.Command == o.Command
+	if d.Hold != nil {
+		o.Done = o.Done || slices.ContainsFunc(d.Hold.Given, func(w planner.Consent) bool { return w.Command == o.Command })
+	}
+	if o.Done || rec.State != ledger.Planned || o.Verb != events.Cancel {
+		return nil
+	}
+	recs, err := s.ledger.Case(ctx, o.Target) // its actions were cancelled, not its plan
+	o.Done = slices.ContainsFunc(recs, func(r ledger.Record) bool { return r.Attempt == o.Command })
+	return err
 }
 
 // held reports whether the plan is held and the actor's word about it may still count.

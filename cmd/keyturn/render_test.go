@@ -148,6 +148,7 @@ func TestTables(t *testing.T) {
 		{ID: "f1", Kind: events.DeadFault, Source: "hr-relay", Cause: "mapping", Time: noon, Error: "no field of that name in the delivery, and a very long explanation of it"},
 	}
 	golden(t, "dead", drawn(false, func(s *screen) { s.deadRows(letters) }))
+	golden(t, "dead_groups", drawn(false, func(s *screen) { s.deadGroups(view.GroupDead(letters)) }))
 	golden(t, "dead_letter", drawn(false, func(s *screen) { s.deadLetter(letters[0]) }))
 }
 

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/view"
+)
+
+// newSettleCmd makes `keyturn dead redrive` and `drop`.
+func newSettleCmd(a *app, verb events.Verb, short string) *cobra.Command {
+	c := choice{word: word{verb: verb, thing: "dead letter"}}
+	cmd := &cobra.Command{
+		Use:   string(verb) + " [ID…]",
+		Short: short,
+		Long: short + `, chosen by id or by filters. What is chosen is counted and confirmed first; --dry-run lists it.
+Each is a command of its own, stored first and worked off by the planner; the ledger keeps who decided and why. What is
+sent again goes to the lanes, and waits there for its class and the provider's budget as everything else does; it begins
+by looking, and repeats nothing that is done.
+Interrupted, it may be repeated: what left the dead letters is not chosen again.
+Exit code 4 means that some commands are stored and not worked off yet.`,
+		Example: "  keyturn dead " + string(verb) + " --connection okta-prod --cause permanent --reason 'scope granted'",
+	}
+	flags := cmd.Flags()
+	c.filters(flags)
+	flags.BoolVar(&c.all, "all", false, "all of them")
+	c.flags(flags, map[bool]string{true: "required", false: "for a drop required"}[verb == events.Drop])
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c.ids = args
+		switch {
+		case c.empty():
+			return usage(fmt.Errorf("dead %s: name ids, a filter, or --all", verb))
+		case verb == events.Drop && c.reason == "" && !c.dry:
+			return usage(errors.New("dead drop: say --reason WHY"))
+		}
+		return c.settle(cmd.Context(), a)
+	}
+	return cmd
+}
+
+// settle chooses, asks, stores all commands and waits for their outcomes.
+func (c choice) settle(ctx context.Context, a *app) error {
+	s, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	list, err := c.letters(ctx, a, s)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return notFound(errors.New("no dead letter is chosen"))
+	}
+	groups := view.GroupDead(list)
+	if c.dry {
+		return a.print(list, func(sc *screen) {
+			sc.deadGroups(groups)
+			sc.WriteString("\n")
+			sc.deadRows(list)
+		})
+	}
+	var lines []string
+	for _, g := range groups {
+		lines = append(lines, fmt.Sprintf("%d  %s at %s, %s: %s", g.Count, g.Kind, cmp.Or(g.Connection, g.Source), g.Cause, g.Suggestion))
+	}
+	if err := c.confirm(a, len(list), lines); err != nil {
+		return err
+	}
+	return c.give(ctx, a, s, list)
+}
+
+// give stores the command upon each letter, and waits for what comes of them.
+func (c choice) give(ctx context.Context, a *app, s *session, list []events.DeadLetter) error {
+	began := time.Now()
+	var orders []said
+	for _, d := range list {
+		orders = append(orders, said{id: letterCommand(c.verb, d, a.actor()), target: d.ID})
+	}
+	outcomes, err := a.tell(ctx, s, c.word, orders)
+	if err != nil {
+		return err
+	}
+	late, err := hearAll(ctx, s, outcomes, c.wait)
+	if err == nil && c.wait > 0 {
+		err = look(ctx, s, outcomes, list)
+	}
+	if err != nil {
+		return err
+	}
+	if len(outcomes) == 1 {
+		return cmp.Or(a.printOutcomes(outcomes), late, refused(outcomes))
+	}
+	return cmp.Or(a.printMany(c.word, outcomes, time.Since(began)), late, refusedMany(outcomes))
+}
+
+// letterCommand names a command upon a letter. Upon a dead action it is one command for one death, however often it is
+// given. What is no action may need the same word again, after its mapping or a playbook was mended: each is a command
+// of its own, and the states make them one.
+func letterCommand(verb events.Verb, d events.DeadLetter, actor string) string {
+	if d.Kind != events.DeadAction {
+		return uuid.NewString()
+	}
+	return commandID(verb, d.ID, actor, d.Time.UTC().Format(time.RFC3339Nano))
+}
+
+// look finds what became of the letters whose commands were worked off. A command had its effect when its letter has
+// left DEAD, or is another one: the action was begun again and died again.
+func look(ctx context.Context, s *session, outcomes []outcome, list []events.DeadLetter) error {
+	left := map[string]time.Time{}
+	err := s.bus.DeadLetters(ctx, func(d events.DeadLetter) error {
+		left[d.ID] = d.Time
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, d := range list {
+		o := &outcomes[i]
+		if !o.Settled {
+			return nil // nor are those behind it
+		}
+		died, there := left[d.ID]
+		o.Done = !there || !died.Equal(d.Time)
+		if d.Case == "" {
+			continue
+		}
+		subject := ledger.PlanSubject(d.Case)
+		if d.Kind == events.DeadAction {
+			subject = ledger.ActionSubject(d.Case, d.ID)
+		}
+		last, err := s.ledger.Last(ctx, subject)
+		if err != nil {
+			return err
+		}
+		o.State = last.State
+	}
+	return nil
+}

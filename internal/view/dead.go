@@ -1,0 +1,89 @@
+package view
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"keyturn/internal/events"
+)
+
+// DeadFilter chooses dead letters. What is empty chooses all.
+type DeadFilter struct {
+	Connection string    // of an action
+	Kind       string    // events.DeadAction, events.DeadConflict or events.DeadFault
+	Do         string    // the action's kind: "okta.suspend_user"
+	Cause      string    // what it died of
+	Source     string    // who sent what is a conflict or a fault
+	Playbook   string    // of an action: the playbook that asked for it
+	Principal  string    // exact, or a part of it
+	Case       string    // its id, or the beginning of it
+	Since      time.Time // died at or after
+	Until      time.Time // died before
+}
+
+// Matches reports whether f chooses the letter.
+func (f DeadFilter) Matches(d events.DeadLetter) bool {
+	for _, pair := range []struct{ want, have string }{
+		{f.Connection, d.Connection}, {f.Kind, d.Kind}, {f.Do, d.Do}, {f.Cause, d.Cause}, {f.Source, d.Source},
+		{f.Playbook, playbookOf(d)},
+	} {
+		if pair.want != "" && pair.want != pair.have {
+			return false
+		}
+	}
+	switch {
+	case !f.Since.IsZero() && d.Time.Before(f.Since), !f.Until.IsZero() && !d.Time.Before(f.Until):
+		return false
+	}
+	return strings.HasPrefix(d.Case, f.Case) && strings.Contains(strings.ToLower(d.Principal), strings.ToLower(f.Principal))
+}
+
+// playbookOf is the playbook of a dead action, as its id says; empty for what is no action.
+func playbookOf(d events.DeadLetter) string {
+	parts := strings.Split(d.ID, ":")
+	if d.Kind != events.DeadAction || len(parts) != 3 {
+		return ""
+	}
+	return parts[1]
+}
+
+// DeadGroup is dead letters that died of the same and need the same from a person.
+type DeadGroup struct {
+	Cause      string    `json:"cause"`                // of death: "permanent", "transient", "contested", "conflict", "mapping" …
+	Connection string    `json:"connection,omitempty"` // of actions
+	Source     string    `json:"source,omitempty"`     // of what is no action
+	Kind       string    `json:"kind"`                 // the actions' kind, "okta.suspend_user"; else "conflict" or "fault"
+	Count      int       `json:"count"`
+	Oldest     time.Time `json:"oldest"` // when the first of them died
+	Suggestion string    `json:"suggestion,omitempty"`
+}
+
+// GroupDead puts letters together by cause, connection or source, kind and suggestion: the largest group first. An
+// empty answer is not nil.
+func GroupDead(list []events.DeadLetter) []DeadGroup {
+	groups := []DeadGroup{}
+	at := map[DeadGroup]int{} // by what its letters have in common
+	for _, d := range list {
+		key := DeadGroup{Cause: d.Cause, Connection: d.Connection, Kind: cmp.Or(d.Do, d.Kind), Suggestion: d.Suggestion}
+		if key.Connection == "" {
+			key.Source = d.Source
+		}
+		i, ok := at[key]
+		if !ok {
+			i = len(groups)
+			at[key] = i
+			groups = append(groups, key)
+		}
+		g := &groups[i]
+		g.Count++
+		if g.Oldest.IsZero() || d.Time.Before(g.Oldest) {
+			g.Oldest = utc(d.Time)
+		}
+	}
+	slices.SortStableFunc(groups, func(a, b DeadGroup) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), a.Oldest.Compare(b.Oldest))
+	})
+	return groups
+}
