@@ -139,7 +139,8 @@ func (s *screen) standing(l reads.Lane) painted {
 	case reads.NotHeld:
 		return s.paint(red, "not held")
 	case reads.Open:
-		return s.paint(red, "stands still since "+s.moment(l.Stopped)+": the breaker is open: "+l.Why)
+		what := map[string]string{"refused": ", the credential is refused", "unreachable": ", the provider cannot be reached"}[l.Fault]
+		return s.paint(red, "stands still since "+s.moment(l.Stopped)+": the breaker is open"+what+": "+l.Why)
 	case reads.Halted:
 		return s.paint(yellow, "paused: "+l.Why)
 	case reads.Working:

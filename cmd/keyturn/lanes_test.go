@@ -20,6 +20,8 @@ func TestALaneIsDrawn(t *testing.T) {
 		{reads.Lane{Standing: reads.NotHeld, Queues: queue}, []string{"not held", "no worker holds it, 5040 actions to do"}},
 		{reads.Lane{Standing: reads.NotHeld, Why: "w1 has its lease and does not answer for it"}, []string{"does not answer for it; another worker takes over"}},
 		{reads.Lane{Standing: reads.Open, Why: "E0000011", Stopped: now.Add(-time.Hour)}, []string{"the breaker is open: E0000011", "since 2026-03-01 08:00:00"}},
+		{reads.Lane{Standing: reads.Open, Fault: "refused", Why: "401"}, []string{"the breaker is open, the credential is refused: 401"}},
+		{reads.Lane{Standing: reads.Open, Fault: "unreachable", Why: "no route"}, []string{"the breaker is open, the provider cannot be reached: no route"}},
 		{reads.Lane{Standing: reads.Halted, Why: "by ada"}, []string{"paused: by ada"}},
 		{reads.Lane{Standing: reads.Working, Worker: "w1", Epoch: 7, Queues: queue, Places: &reads.Places{AtOnce: 3, Most: 4, Flying: 2},
 			Rate: &reads.Rate{Calls: 300, Actions: 1}, Forecast: &reads.Forecast{Actions: 5040, Seconds: 720, Bucket: "/api/v1/users"},

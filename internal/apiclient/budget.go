@@ -13,6 +13,9 @@ type Budget struct {
 	Ends      time.Time     // when that is, by the server's clock: the same in all replies of one window; zero when the reply did not say
 	Wait      time.Duration // on a reply that said "wait": how long; 0 otherwise
 	Crowded   bool          // the concurrency limit was hit: fewer at a time, not fewer a minute (Okta: 429 with limit 0 and remaining 0)
+	// Failed: nothing came of the call that says what the provider thinks of it (cause Transient: no reply, a 5xx, a
+	// page). Do sets it; a call that its own caller took back has not failed.
+	Failed bool
 }
 
 // Gate spends the budget of a connection. The lane implements it, and it may block there: a client asks before each
@@ -21,7 +24,7 @@ type Gate interface {
 	// Admit returns when a call in the bucket may be sent, or with an *Error of cause Later when the wait is longer
 	// than is worth holding the action for, or with the context's error.
 	Admit(ctx context.Context, bucket string) error
-	// Learn is called once for each call that was admitted: with what its reply said, or with nothing (-1, -1, zeros)
-	// when there was none.
+	// Learn is called once for each call that was admitted: with what its reply said, or with nothing (-1, -1, zeros,
+	// and whether it failed) when there was none.
 	Learn(bucket string, b Budget)
 }

@@ -92,7 +92,10 @@ func (c *Client) once(ctx context.Context, q Request) (r Response, refused bool,
 		if err := c.Gate.Admit(ctx, bucket); err != nil {
 			return r, false, inOp(q.Op, err)
 		}
-		defer func() { c.Gate.Learn(bucket, budget) }() // also when no call came of it: what was admitted must come back
+		defer func() { // also when no call came of it: what was admitted must come back
+			budget.Failed = err != nil && CauseOf(err) == Transient && !errors.Is(ctx.Err(), context.Canceled)
+			c.Gate.Learn(bucket, budget)
+		}()
 	}
 	if c.Auth != nil {
 		if err := c.Auth.Authorize(ctx, req); err != nil {

@@ -276,7 +276,7 @@ func (g *recordingGate) Admit(_ context.Context, bucket string) error {
 func (g *recordingGate) Learn(bucket string, b apiclient.Budget) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.log = append(g.log, fmt.Sprintf("learn %s %d", bucket, b.Remaining))
+	g.log = append(g.log, fmt.Sprintf("learn %s %d%s", bucket, b.Remaining, map[bool]string{true: " failed"}[b.Failed]))
 }
 
 func TestGateIsAskedBeforeAndToldAfterEachCall(t *testing.T) {
@@ -288,7 +288,7 @@ func TestGateIsAskedBeforeAndToldAfterEachCall(t *testing.T) {
 	for _, status = range []int{200, 500, 403} {
 		_, _ = c.Do(t.Context(), apiclient.Request{Op: "x.get", Path: []string{"p"}})
 	}
-	if got := strings.Join(g.log, ", "); got != "admit b, learn b 200, admit b, learn b 500, admit b, learn b 403" {
+	if got := strings.Join(g.log, ", "); got != "admit b, learn b 200, admit b, learn b 500 failed, admit b, learn b 403" {
 		t.Errorf("gate saw %s", got)
 	}
 	g.log = nil
@@ -300,8 +300,16 @@ func TestGateIsAskedBeforeAndToldAfterEachCall(t *testing.T) {
 	c.Auth, c.Transport = nil, leakyTransport{}
 	_, err = c.Do(t.Context(), apiclient.Request{Op: "x.get", Path: []string{"p"}})
 	mustCause(t, err, apiclient.Transient)
-	if got := strings.Join(g.log, ", "); got != "admit b, learn b -1, admit b, learn b -1" {
+	if got := strings.Join(g.log, ", "); got != "admit b, learn b -1, admit b, learn b -1 failed" {
 		t.Errorf("gate saw %s", got)
+	}
+	g.log = nil
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	_, err = c.Do(gone, apiclient.Request{Op: "x.get", Path: []string{"p"}})
+	mustCause(t, err, apiclient.Transient)
+	if got := strings.Join(g.log, ", "); got != "admit b, learn b -1" {
+		t.Errorf("of a call that its caller took back the gate saw %s", got)
 	}
 	g.refuse = &apiclient.Error{Cause: apiclient.Later, RetryAfter: time.Minute, Err: errors.New("budget spent")}
 	_, err = c.Do(t.Context(), apiclient.Request{Op: "x.get", Path: []string{"p"}})

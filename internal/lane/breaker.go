@@ -8,40 +8,60 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"keyturn/internal/apiclient"
 )
 
 const (
-	probeFirst = 5 * time.Second // about so long after a refusal comes the first probe; doubling
-	probeLast  = 5 * time.Minute // about so long at most between two of them
-	probeTime  = 30 * time.Second
-	// probePeace is how long the credential must have worked before the delays begin anew: it may pass the probe and be
-	// refused where it matters.
+	probeFirst = 5 * time.Second // about so long after the breaker opened comes the first probe; doubling
+	probeLast  = 5 * time.Minute // about so long at most between two of them while the credential is refused: each counts against it
+	// probeAway is the same while the provider is away: a read every half a minute harms nobody, and a stolen laptop must
+	// not wait longer than that for a provider that is back.
+	probeAway = 30 * time.Second
+	probeTime = 30 * time.Second
+	// probePeace is how long the lane must have worked before the delays begin anew: what was mended may pass the probe
+	// and fail where it matters.
 	probePeace = 10 * time.Minute
 )
 
-// breaker holds a lane still whose credential was refused: nothing goes out but one harmless read at a time, and when
-// that is answered the work goes on by itself. Work that waits for it is not charged, and none of it dies of a bad key.
+// Fault is why a breaker is open.
+type Fault string
+
+// The faults. Both are told by the connection's probe: from a target that is forbidden, and from one that fails.
+const (
+	Refused     Fault = "refused"     // the provider refuses the credential
+	Unreachable Fault = "unreachable" // no connection, no reply, or nothing but failures
+)
+
+// Faults lists the faults.
+func Faults() []Fault { return []Fault{Refused, Unreachable} }
+
+// breaker holds a lane still whose credential was refused or whose provider is away: nothing goes out but one harmless
+// read at a time, and when that is answered the work goes on by itself. Work that waits for it is not charged, and none
+// of it dies of a bad key or of an outage.
 type breaker struct {
 	probe func(context.Context) error // nil when the credential works
 	stop  func(bool)                  // holds all calls back, or lets them go on
 	log   *slog.Logger
 
 	opened chan struct{} // one for each time it opens
+	outage *outage
 
 	mu     sync.Mutex
 	err    error         // why it is open; nil = closed
+	fault  Fault         // of which kind that is
 	since  time.Time     // when it opened
 	closed chan struct{} // closed when work may go on
 }
 
 func newBreaker(probe func(context.Context) error, stop func(bool), log *slog.Logger) *breaker {
-	b := &breaker{probe: probe, stop: stop, log: log, opened: make(chan struct{}, 1), closed: make(chan struct{})}
+	b := &breaker{probe: probe, stop: stop, log: log, opened: make(chan struct{}, 1), outage: newOutage(), closed: make(chan struct{})}
 	close(b.closed)
 	return b
 }
 
 // open stops the lane because of err. It may be called any number of times, by several actions at once.
-func (b *breaker) open(err error) {
+func (b *breaker) open(fault Fault, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err != nil {
@@ -50,28 +70,42 @@ func (b *breaker) open(err error) {
 	b.err, b.since, b.closed = err, time.Now(), make(chan struct{})
 	b.stop(true)
 	b.opened <- struct{}{} // there is room: run took the last one before it closed
-	b.log.Error("lane stands still: the provider refuses the credential", "error", err,
+	b.blame(fault, err)
+}
+
+// blame says what is the fault, and what to do about it. b.mu is held.
+func (b *breaker) blame(fault Fault, err error) {
+	b.fault, b.err = fault, err
+	if fault == Unreachable {
+		b.log.Error("lane stands still: the provider cannot be reached", "alert", "breaker open", "fault", string(fault), "error", err,
+			"next", "see to the network, the address and the provider; the work waits, uncharged, and goes on by itself")
+		return
+	}
+	b.log.Error("lane stands still: the provider refuses the credential", "alert", "breaker open", "fault", string(fault), "error", err,
 		"next", "renew the credential or its rights; the work waits and goes on by itself")
 }
 
 // why says why the lane stands still; nil when it does not.
 func (b *breaker) why() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.err == nil {
+	fault, err, since := b.standing()
+	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("credential refused since %s: %w", b.since.UTC().Format(time.RFC3339), b.err)
+	what := "credential refused"
+	if fault == Unreachable {
+		what = "provider not reachable"
+	}
+	return fmt.Errorf("%s since %s: %w", what, since.UTC().Format(time.RFC3339), err)
 }
 
-// standing says why the breaker is open and since when; nil when it is closed.
-func (b *breaker) standing() (why error, since time.Time) {
+// standing says why the breaker is open and since when; an empty fault and nil when it is closed.
+func (b *breaker) standing() (fault Fault, why error, since time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err == nil {
-		return nil, time.Time{}
+		return "", nil, time.Time{}
 	}
-	return b.err, b.since
+	return b.fault, b.err, b.since
 }
 
 // wait returns when the lane may work, or with the error of ctx.
@@ -87,22 +121,28 @@ func (b *breaker) wait(ctx context.Context) error {
 	}
 }
 
-// run probes while the breaker is open, until ctx ends.
+// run asks the provider when it is doubted, and probes while the breaker is open, until ctx ends. All probes of the lane
+// are made here, one after the other.
 func (b *breaker) run(ctx context.Context) {
-	delay := backoff.NewExponentialBackOff(backoff.WithInitialInterval(probeFirst), backoff.WithMultiplier(2),
-		backoff.WithMaxInterval(probeLast), backoff.WithMaxElapsedTime(0))
+	delays := map[Fault]*backoff.ExponentialBackOff{Refused: probeDelays(probeLast), Unreachable: probeDelays(probeAway)}
 	var mended time.Time
 	for {
 		select {
 		case <-b.opened:
+		case <-b.outage.doubts:
+			b.doubt(ctx)
+			continue
 		case <-ctx.Done():
 			return
 		}
 		if time.Since(mended) > probePeace {
-			delay.Reset()
+			for _, d := range delays {
+				d.Reset()
+			}
 		}
 		for again := true; again; {
-			if sleep(ctx, delay.NextBackOff()) != nil {
+			fault, _, _ := b.standing()
+			if sleep(ctx, delays[fault].NextBackOff()) != nil {
 				return
 			}
 			again = !b.mend(ctx)
@@ -111,18 +151,65 @@ func (b *breaker) run(ctx context.Context) {
 	}
 }
 
-// mend probes once, and closes the breaker if the credential works.
-func (b *breaker) mend(ctx context.Context) bool {
+// probeDelays doubles from probeFirst up to most, half more or less each time.
+func probeDelays(most time.Duration) *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(probeFirst), backoff.WithMultiplier(2),
+		backoff.WithMaxInterval(most), backoff.WithMaxElapsedTime(0))
+}
+
+// ask probes once, in its time.
+func (b *breaker) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	if err := b.probe(ctx); err != nil {
-		b.log.Warn("lane stands still: the probe was not answered", "error", err)
+	return b.probe(ctx)
+}
+
+// doubt asks a provider of which nothing was heard but failures, and opens the breaker if that is all it has to say to
+// its probe as well.
+func (b *breaker) doubt(ctx context.Context) {
+	err := b.ask(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	cause := apiclient.CauseOf(err)
+	away := err != nil && cause == apiclient.Transient
+	b.outage.clear(!away, time.Now())
+	switch {
+	case away:
+		b.open(Unreachable, err)
+	case cause == apiclient.Denied:
+		b.open(Refused, err)
+	default:
+		b.log.Warn("calls fail, and the provider answers its probe: one target or endpoint is at fault", "calls", doubtAfter)
+	}
+}
+
+// mend probes once, and closes the breaker if that was answered as it must be: by a credential that works, or, where
+// the provider was away, by anything that is no failure.
+func (b *breaker) mend(ctx context.Context) bool {
+	err := b.ask(ctx)
+	if ctx.Err() != nil {
 		return false
 	}
+	cause := apiclient.CauseOf(err)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.log.Info("lane goes on: the credential works", "stood_for", time.Since(b.since))
+	switch {
+	case err == nil:
+	case b.fault == Unreachable && cause == apiclient.Denied:
+		b.blame(Refused, err) // it is back, and knows the credential no more
+		return false
+	case b.fault == Unreachable && cause != apiclient.Transient:
+	default:
+		b.log.Warn("lane stands still: the probe was not answered", "fault", string(b.fault), "error", err)
+		if b.fault == Unreachable {
+			b.err = err
+		}
+		return false
+	}
+	b.log.Info("lane goes on: the probe was answered", "fault", string(b.fault), "stood_for", time.Since(b.since))
 	b.err = nil
+	b.outage.clear(false, time.Now())
 	close(b.closed)
 	b.stop(false)
 	return true

@@ -13,6 +13,8 @@ import (
 	"keyturn/internal/apiclient"
 )
 
+var silent = slog.New(slog.DiscardHandler)
+
 var errRefused = &apiclient.Error{Op: "okta.getUser", Status: 401, Cause: apiclient.Denied}
 
 // watched is a breaker whose probes and turns are counted.
@@ -36,7 +38,7 @@ func watch(t *testing.T, answer error) *watched {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.stopped = stop
-	}, slog.New(slog.DiscardHandler))
+	}, silent)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { w.run(ctx) })
@@ -60,7 +62,7 @@ func TestABreakerProbesUntilTheCredentialWorks(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		for range 20 { // all that were in hand
-			wg.Go(func() { b.open(errRefused) })
+			wg.Go(func() { b.open(Refused, errRefused) })
 		}
 		wg.Wait()
 		if err := b.why(); !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "since 2000-01-01T00:00:00Z") {
@@ -92,7 +94,7 @@ func TestABreakerThatFlaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := watch(t, nil)
 		for began := time.Now(); time.Since(began) < time.Hour; {
-			b.open(errRefused)
+			b.open(Refused, errRefused)
 			if err := b.wait(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +103,7 @@ func TestABreakerThatFlaps(t *testing.T) {
 			t.Errorf("%d probes in an hour", probes)
 		}
 		time.Sleep(probePeace + time.Second)
-		b.open(errRefused)
+		b.open(Refused, errRefused)
 		began := time.Now()
 		if err := b.wait(t.Context()); err != nil || time.Since(began) > probeFirst*3/2 {
 			t.Errorf("after a time of peace it took %s: %v", time.Since(began), err)
@@ -114,7 +116,7 @@ func TestOnlyAnAnsweredProbeClosesABreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, cause := range []apiclient.Cause{apiclient.Transient, apiclient.Later, apiclient.Permanent, apiclient.Denied} {
 			b := watch(t, &apiclient.Error{Op: "probe", Cause: cause})
-			b.open(errRefused)
+			b.open(Refused, errRefused)
 			time.Sleep(time.Hour)
 			if b.why() == nil {
 				t.Errorf("closed by a probe that was answered %s", cause)
@@ -126,7 +128,7 @@ func TestOnlyAnAnsweredProbeClosesABreaker(t *testing.T) {
 func TestWaitingForABreakerEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := watch(t, errRefused)
-		b.open(errRefused)
+		b.open(Refused, errRefused)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := b.wait(ctx); !errors.Is(err, context.DeadlineExceeded) {

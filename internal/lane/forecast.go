@@ -19,7 +19,7 @@ func (s State) Forecast(actions int, now time.Time) Forecast {
 	switch {
 	case actions <= 0:
 		return Forecast{}
-	case s.Refused != nil:
+	case s.Broken != nil:
 		return Forecast{Why: "the breaker is open"}
 	case s.Halted != "":
 		return Forecast{Why: "the lane is paused"}

@@ -31,7 +31,7 @@ func TestForecast(t *testing.T) {
 		{"held for a short time", 30, func(s *State) { s.Buckets[0].Limit, s.Since = 0, now.Add(-10*time.Second) }, Forecast{In: 10 * time.Second}},
 		{"nothing of late", 1, func(s *State) { s.Actions = 0 }, Forecast{Why: "nothing was done within the last minute"}},
 		{"nothing yet", 1, func(s *State) { s.Done = 0 }, Forecast{Why: "nothing was done yet by which to tell"}},
-		{"refused", 1, func(s *State) { s.Refused = errors.New("401") }, Forecast{Why: "the breaker is open"}},
+		{"refused", 1, func(s *State) { s.Broken = errors.New("401") }, Forecast{Why: "the breaker is open"}},
 		{"halted", 1, func(s *State) { s.Halted = "by a person" }, Forecast{Why: "the lane is paused"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -36,7 +36,7 @@ type gate struct {
 	inFlight int
 	passes   int
 	calls    rate // that went out
-	shut     bool // the credential is refused
+	shut     bool // the breaker is open
 	over     bool // the tenure ends
 
 	budget Budget // of every bucket
@@ -45,6 +45,8 @@ type gate struct {
 	most    int // what the ceiling creeps up to
 	good    int // calls that went well since the ceiling last changed
 	echoes  int // calls still out of those in flight when it last sank: that they were too many is known
+
+	outage *outage // hears of each call whether it failed
 }
 
 // waiter is one call before the gate.
@@ -78,7 +80,7 @@ func (w *waiter) end(err error) {
 // newGate makes a gate that lets at most so many calls be in flight, and a few urgent ones more.
 func newGate(most int) *gate {
 	most = max(most, 1)
-	g := &gate{buckets: map[string]*bucket{}, ceiling: most, most: most}
+	g := &gate{buckets: map[string]*bucket{}, ceiling: most, most: most, outage: newOutage()}
 	g.wake = time.AfterFunc(time.Hour, func() { g.change(func() {}) })
 	g.wake.Stop()
 	return g
@@ -141,6 +143,7 @@ func (p *pass) Learn(bucket string, said apiclient.Budget) {
 		g.bucket(bucket).learn(said, time.Now())
 		g.adapt(said)
 	})
+	g.outage.learn(said.Failed, time.Now())
 }
 
 // change changes the gate and lets go whoever may go then.

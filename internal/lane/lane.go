@@ -3,7 +3,7 @@
 // urgent before the normal before the bulk, as many at a time and as many a window as the provider takes.
 //
 // A lane decides who goes, and when; what an action does is the runner's. Told to wait is not a failed attempt: a call
-// waits for its budget, work waits for a credential, and neither is charged for it. Waiting keeps nobody out: what is
+// waits for its budget, work waits for a credential or for a provider that is away, and nobody is charged for it. Waiting keeps nobody out: what is
 // bounded is calls in flight, and beside them each class has hands of its own, several times as many, of which an action
 // that waits for the budget of its bucket holds none. A lane that lost its lease cancels every call and speaks of its
 // messages no more: its successor has them.
@@ -113,6 +113,15 @@ func (l *Lane) Err() error {
 	return nil
 }
 
+// Refused says since when, and why, the lane stands still because its credential was refused; nil when it does not.
+func (l *Lane) Refused() error {
+	t := l.tenure()
+	if t == nil || t.Away() {
+		return nil
+	}
+	return t.breaker.why()
+}
+
 // Halted says why an operator lets the lane begin nothing, as it was last known; empty = it works, or is held elsewhere.
 func (l *Lane) Halted() string {
 	if t := l.tenure(); t != nil {
@@ -129,7 +138,7 @@ func (l *Lane) Denied(err error) {
 }
 
 // Gate is what the calls of a person's read must pass, while this worker holds the lane; without it they are sent away.
-// It lets them go though the credential is refused: whether it still is may be the question.
+// It lets them go while the breaker is open: whether the fault is still there may be the question.
 func (l *Lane) Gate(class events.Class) apiclient.Gate {
 	t := l.tenure()
 	if t == nil {

@@ -12,9 +12,10 @@ type State struct {
 	Epoch uint64    // of the lease
 	Since time.Time // when this worker began to hold it
 
-	Refused error     // why the breaker is open; nil = it is closed
-	Opened  time.Time // since when; zero = it is closed
-	Halted  string    // why an operator lets the lane begin nothing; empty = it may
+	Broken error     // why the breaker is open; nil = it is closed
+	Fault  Fault     // of which kind that is; empty = it is closed
+	Opened time.Time // since when; zero = it is closed
+	Halted string    // why an operator lets the lane begin nothing; empty = it may
 
 	Ceiling  int // calls that may be in flight at present; two more of the urgent
 	Most     int // what the ceiling creeps up to
@@ -40,7 +41,7 @@ func (l *Lane) State() (State, bool) {
 
 func (t *Tenure) state(now time.Time) State {
 	s := State{Epoch: t.Epoch, Since: t.since, Halted: t.halt.why(), InHand: map[events.Class]int{}}
-	s.Refused, s.Opened = t.breaker.standing()
+	s.Fault, s.Broken, s.Opened = t.breaker.standing()
 	t.gate.tell(&s, now)
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -52,7 +52,9 @@ func TestALaneTellsHowItStands(t *testing.T) {
 	r.paused.Store(nil)
 	stands("resumed", func(s lane.State) bool { return s.Halted == "" && s.InHand[events.Urgent] == 0 && s.Done == 2 })
 	w.Denied(context.DeadlineExceeded)
-	stands("refused", func(s lane.State) bool { return s.Refused != nil && time.Since(s.Opened) < time.Minute })
+	stands("refused", func(s lane.State) bool {
+		return s.Fault == lane.Refused && s.Broken != nil && time.Since(s.Opened) < time.Minute
+	})
 	w.stop()
 	if s, held := w.State(); held {
 		t.Errorf("nobody holds it, and it says %+v", s)

@@ -63,13 +63,21 @@ func newTenure(l *Lane, epoch uint64) *Tenure {
 	}
 	t.gate.budget = l.Budget
 	t.breaker = newBreaker(l.Probe, t.gate.stop, l.Log.With("connection", l.Connection))
+	t.gate.outage = t.breaker.outage
 	t.halt = &halt{ask: l.Paused, log: l.Log.With("connection", l.Connection)}
 	t.runner = l.Runner(t)
 	return t
 }
 
 // Denied stops the lane because the credential was refused, as err says. It goes on by itself.
-func (t *Tenure) Denied(err error) { t.breaker.open(err) }
+func (t *Tenure) Denied(err error) { t.breaker.open(Refused, err) }
+
+// Away reports whether the lane stands still because the provider cannot be reached: what fails meanwhile is no fault of
+// an action.
+func (t *Tenure) Away() bool {
+	fault, _, _ := t.breaker.standing()
+	return fault == Unreachable
+}
 
 // Gate is what the calls of an action must pass.
 func (t *Tenure) Gate(a events.Action) apiclient.Gate {

@@ -11,6 +11,7 @@ type Lane struct {
 	Since      time.Time `json:"held_since,omitzero"`
 	Why        string    `json:"why,omitempty"`     // why it does not work
 	Stopped    time.Time `json:"stopped,omitzero"`  // since when the breaker is open
+	Fault      string    `json:"fault,omitempty"`   // why the breaker is open, in a word: refused (the credential) or unreachable
 	Places     *Places   `json:"calls,omitempty"`   // nil = nobody holds it
 	Buckets    []Window  `json:"buckets,omitempty"` // that were used since it is held
 	Queues     []Queue   `json:"queue"`             // by class, the most urgent first; empty = no worker ever had the connection

@@ -35,6 +35,9 @@ type gauges struct {
 var (
 	descState = prometheus.NewDesc("keyturn_lane_state",
 		"1 for the state that the lane is in at this worker: not_held (by this one), open (breaker), paused, working.", []string{"connection", "state"}, nil)
+	descBreaker = prometheus.NewDesc("keyturn_lane_breaker_open",
+		"1 while the breaker of a lane that this worker holds is open for that fault: refused (the credential), unreachable (the provider).",
+		[]string{"connection", "fault"}, nil)
 	descFlying = prometheus.NewDesc("keyturn_lane_calls_in_flight",
 		"Calls under way to the provider.", []string{"connection"}, nil)
 	descCeiling = prometheus.NewDesc("keyturn_lane_calls_ceiling",
@@ -65,7 +68,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descState, descFlying, descCeiling, descCalls, descActions, descHand, descGate, descLimit,
+	for _, d := range []*prometheus.Desc{descState, descBreaker, descFlying, descCeiling, descCalls, descActions, descHand, descGate, descLimit,
 		descLeft, descPaused, descQueue, descOldest, descLag} {
 		to <- d
 	}
@@ -94,6 +97,13 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 
 // collectLane tells what the holder of a lane knows of it.
 func collectLane(to chan<- prometheus.Metric, connection string, state lane.State, now time.Time) {
+	for _, fault := range lane.Faults() {
+		open := 0
+		if fault == state.Fault {
+			open = 1
+		}
+		gauge(to, descBreaker, open, connection, string(fault))
+	}
 	gauge(to, descFlying, state.InFlight, connection)
 	gauge(to, descCeiling, state.Ceiling, connection)
 	to <- prometheus.MustNewConstMetric(descActions, prometheus.CounterValue, float64(state.Done), connection)

@@ -52,6 +52,8 @@ func TestMetricsOfLanes(t *testing.T) {
 		"keyturn_lane_state{connection=okta-prod,state=working}":                        1,
 		"keyturn_lane_state{connection=okta-prod,state=not_held}":                       0,
 		"keyturn_lane_calls_ceiling{connection=okta-prod}":                              4,
+		"keyturn_lane_breaker_open{connection=okta-prod,fault=refused}":                 0,
+		"keyturn_lane_breaker_open{connection=okta-prod,fault=unreachable}":             0,
 		"keyturn_lane_calls_in_flight{connection=okta-prod}":                            0,
 		"keyturn_lane_actions_in_hand{class=urgent,connection=okta-prod}":               0,
 		"keyturn_lane_calls_at_gate{class=bulk,connection=okta-prod}":                   0,

@@ -48,7 +48,7 @@ func (d *desk) observe(ctx context.Context, query []byte, send func([]byte) erro
 	if q.Action.Connection != d.connection.Name || !q.Action.Class.Valid() {
 		return &stream.ReadError{Code: stream.ReadCode(reads.Invalid), Message: "the action is none of connection " + d.connection.Name}
 	}
-	if err := d.lane.Err(); err != nil {
+	if err := d.lane.Refused(); err != nil {
 		return &stream.ReadError{Code: stream.ReadCode(reads.Denied), Message: err.Error(),
 			Suggestion: "keyturn connection check " + d.connection.Name + " says what to fix"}
 	}

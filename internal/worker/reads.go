@@ -80,7 +80,7 @@ func (d *desk) serve(ctx context.Context, holder string, epoch uint64) {
 }
 
 // get answers what the provider has. It asks nothing of it while the credential is refused: each call would count
-// against the credential.
+// against the credential. One that is away is asked: a person may want to know whether it still is.
 func (d *desk) get(ctx context.Context, query []byte, send func([]byte) error) error {
 	began := time.Now()
 	var q reads.Query
@@ -91,7 +91,7 @@ func (d *desk) get(ctx context.Context, query []byte, send func([]byte) error) e
 	if !class.Valid() {
 		return &stream.ReadError{Code: stream.ReadCode(reads.Invalid), Message: "class " + q.Class + ": none of urgent, normal and bulk"}
 	}
-	if err := d.lane.Err(); err != nil && q.Resource != "" {
+	if err := d.lane.Refused(); err != nil && q.Resource != "" {
 		return &stream.ReadError{Code: stream.ReadCode(reads.Denied), Message: err.Error(),
 			Suggestion: "keyturn connection check " + d.connection.Name + " says what to fix"}
 	}

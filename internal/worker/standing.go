@@ -36,8 +36,9 @@ func standing(l *lane.Lane, holder string, queues []stream.Queue, now time.Time)
 	}
 	told.Standing, told.Worker, told.Epoch, told.Since = reads.Working, holder, state.Epoch, state.Since.UTC()
 	switch {
-	case state.Refused != nil:
-		told.Standing, told.Why, told.Stopped = reads.Open, state.Refused.Error(), state.Opened.UTC()
+	case state.Broken != nil:
+		told.Standing, told.Why, told.Stopped = reads.Open, state.Broken.Error(), state.Opened.UTC()
+		told.Fault = string(state.Fault)
 	case state.Halted != "":
 		told.Standing, told.Why = reads.Halted, state.Halted
 	}

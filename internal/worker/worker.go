@@ -245,8 +245,8 @@ func (w *Worker) createStreams(ctx context.Context) error {
 	})
 }
 
-// Checks are the worker's part of /readyz at the moment: a lane that stands still because its credential was refused,
-// and work that nobody does.
+// Checks are the worker's part of /readyz at the moment: a lane that stands still because its credential was refused or
+// its provider is away, and work that nobody does.
 func (w *Worker) Checks() []admin.Check {
 	checks := []admin.Check{w.strayCheck(), w.holdCheck()}
 	for _, l := range w.fleet.lanes() {
