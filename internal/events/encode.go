@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -44,11 +45,9 @@ func appendCanonical(out []byte, tree any) []byte {
 
 // appendString writes a string as encoding/json does, and leaves to it whatever needs an escape.
 func appendString(out []byte, s string) []byte {
-	for i := range len(s) {
-		if !plain(s[i]) {
-			quoted, _ := json.Marshal(s) // a string always has a form
-			return append(out, quoted...)
-		}
+	if unplain(s, 0) < len(s) {
+		quoted, _ := json.Marshal(s) // a string always has a form
+		return append(out, quoted...)
 	}
 	return append(append(append(out, '"'), s...), '"')
 }
@@ -114,10 +113,10 @@ func (r *recognizer) object(depth int) bool {
 	if r.take('}') {
 		return true
 	}
-	for last := ""; ; {
+	for last := []byte(nil); ; {
 		name, ok := r.name()
 		// Names that rise and hold no upper case are all different, in any spelling.
-		if !ok || last != "" && name <= last || !r.take(':') || !r.value(depth+1) {
+		if !ok || last != nil && bytes.Compare(name, last) <= 0 || !r.take(':') || !r.value(depth+1) {
 			return false
 		}
 		if last = name; !r.take(',') {
@@ -142,37 +141,37 @@ func (r *recognizer) array(depth int) bool {
 }
 
 // name takes a name of printable lower-case ASCII without escapes; an empty one is left to the parser.
-func (r *recognizer) name() (string, bool) {
+func (r *recognizer) name() ([]byte, bool) {
 	if !r.take('"') {
-		return "", false
+		return nil, false
 	}
 	begin := r.at
 	for ; r.at < len(r.text) && r.text[r.at] != '"'; r.at++ {
 		if c := r.text[r.at]; !plain(c) || c >= utf8.RuneSelf || c <= ' ' || 'A' <= c && c <= 'Z' {
-			return "", false
+			return nil, false
 		}
 	}
-	name := string(r.text[begin:r.at])
-	return name, name != "" && r.take('"')
+	name := r.text[begin:r.at]
+	return name, len(name) > 0 && r.take('"')
 }
 
 // str takes a string; of the escapes it knows those that encoding/json writes for what is common in text.
 func (r *recognizer) str() bool {
-	for r.at++; r.at < len(r.text); r.at++ {
-		switch c := r.text[r.at]; {
-		case c == '"':
+	for r.at++; ; r.at++ {
+		r.at = unplain(r.text, r.at)
+		switch {
+		case r.at == len(r.text):
+			return false
+		case r.text[r.at] == '"':
 			r.at++
 			return true
-		case c == '\\':
-			r.at++
-			if r.at == len(r.text) || !slices.Contains([]byte(`"\nrt`), r.text[r.at]) {
-				return false
-			}
-		case !plain(c):
+		case r.text[r.at] != '\\':
+			return false
+		}
+		if r.at++; r.at == len(r.text) || bytes.IndexByte([]byte(`"\nrt`), r.text[r.at]) < 0 {
 			return false
 		}
 	}
-	return false
 }
 
 func (r *recognizer) word(w string) bool {

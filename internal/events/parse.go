@@ -18,23 +18,7 @@ func parse(data []byte) (any, error) {
 	if halfPair(data) {
 		return nil, Violation{Rule: ruleHalfPair}
 	}
-	p := parser{text: data}
-	v, err := p.value()
-	if err != nil {
-		return nil, err
-	}
-	return v, p.end()
-}
-
-// Tree reads the JSON of a sender that is not ours into maps, slices, strings, numbers, bools and nil: int64 for a whole
-// number that fits, float64 for any other. Where encoding/json takes the last of two members of one name, and any half
-// of a surrogate pair for U+FFFD, so does it. Its strings share one copy of the text, and keep that alive. Its errors
-// are Violations.
-func Tree(data []byte) (any, error) {
-	if !utf8.Valid(data) {
-		return nil, Violation{Rule: "json: not UTF-8"}
-	}
-	p := parser{text: data, whole: string(data), lax: true}
+	p := parser{text: data, whole: string(data), literal: true}
 	v, err := p.value()
 	if err != nil {
 		return nil, err
@@ -51,7 +35,8 @@ type parser struct {
 	deep int  // how many objects and arrays it is in
 	lax  bool // a member may be given twice, and the last counts
 
-	whole string // the text once more: strings are parts of it, and numbers are numbers, not literals
+	whole   string // the text once more, of which strings are parts
+	literal bool   // numbers stay as they are written
 
 	// blind: only whether it is JSON counts. Nothing is kept, and the path stays where it was.
 	blind bool
@@ -120,26 +105,35 @@ func (p *parser) members(read func(name string) error) error {
 		if more, err := p.more('}', first); err != nil || !more {
 			return err
 		}
-		if p.next() != '"' {
-			return p.syntax()
-		}
-		name, err := p.str()
+		name, err := p.name(&seen)
 		if err != nil {
 			return err
 		}
-		p.enter(name)
-		if !p.lax && !p.blind && !seen.add(fold(name)) {
-			return p.fault("json: member given twice (names differ in case only, or not at all)")
-		}
-		if p.next() != ':' {
-			return p.syntax()
-		}
-		p.at++
 		if err := read(name); err != nil {
 			return err
 		}
 		p.leave()
 	}
+}
+
+// name takes the name of a member and what stands behind it, and enters the member.
+func (p *parser) name(seen *names) (string, error) {
+	if p.next() != '"' {
+		return "", p.syntax()
+	}
+	name, err := p.str()
+	if err != nil {
+		return "", err
+	}
+	p.enter(name)
+	if !p.lax && !p.blind && !seen.add(fold(name)) {
+		return "", p.fault("json: member given twice (names differ in case only, or not at all)")
+	}
+	if p.next() != ':' {
+		return "", p.syntax()
+	}
+	p.at++
+	return name, nil
 }
 
 func (p *parser) array() (any, error) {
@@ -191,26 +185,22 @@ func (p *parser) more(end byte, first bool) (bool, error) {
 // str reads a string. Escapes are left to encoding/json, which knows them all.
 func (p *parser) str() (string, error) {
 	begin := p.at
-	for i := p.at + 1; i < len(p.text); i++ {
-		switch c := p.text[i]; {
-		case c == '"':
-			p.at = i + 1
-			if p.blind {
-				return "", nil
-			}
-			if p.whole != "" {
-				return p.whole[begin+1 : i], nil
-			}
-			return string(p.text[begin+1 : i]), nil
-		case c == '\\':
-			return p.escapedString(begin, i)
-		case c < ' ':
-			p.at = i
-			return "", p.syntax()
-		}
+	i := quoted(p.text, begin+1)
+	switch {
+	case i == len(p.text) || p.text[i] < ' ':
+		p.at = i
+		return "", p.syntax()
+	case p.text[i] == '\\':
+		return p.escapedString(begin, i)
 	}
-	p.at = len(p.text)
-	return "", p.syntax()
+	p.at = i + 1
+	switch {
+	case p.blind:
+		return "", nil
+	case p.whole != "":
+		return p.whole[begin+1 : i], nil
+	}
+	return string(p.text[begin+1 : i]), nil
 }
 
 // escapedString reads a string that begins at begin and has its first escape at i.
@@ -245,19 +235,19 @@ func (p *parser) number() (any, error) {
 		p.at += n
 		return nil, nil
 	}
-	literal := json.Number(p.text[p.at : p.at+n])
+	literal := json.Number(p.whole[p.at : p.at+n])
 	if !tame(literal.String()) {
 		return nil, p.fault("json: number out of range")
 	}
 	p.at += n
-	if p.whole != "" {
-		return value(literal)
+	if p.literal {
+		return literal, nil
 	}
-	return literal, nil
+	return number(literal)
 }
 
-// value is a tame literal as a number.
-func value(literal json.Number) (any, error) {
+// number is a tame literal as a number.
+func number(literal json.Number) (any, error) {
 	if i, err := literal.Int64(); err == nil {
 		return i, nil
 	}
@@ -311,6 +301,9 @@ func (p *parser) end() error {
 	return nil
 }
 
+// usualMembers are those of an event with its data beside them.
+const usualMembers = 12
+
 // split reads the members of the object that is the text, their values as they stand.
 func (p *parser) split() (map[string]json.RawMessage, error) {
 	if p.next() != '{' {
@@ -319,7 +312,7 @@ func (p *parser) split() (map[string]json.RawMessage, error) {
 		}
 		return nil, Violation{Rule: "type: want object"}
 	}
-	members := map[string]json.RawMessage{}
+	members := make(map[string]json.RawMessage, usualMembers)
 	err := p.members(func(name string) (err error) {
 		members[name], err = p.raw()
 		return err
@@ -350,7 +343,8 @@ func (p *parser) syntax() error {
 
 // names are the names of one object. Most objects have few members, and then looking through them beats hashing.
 type names struct {
-	few  []string
+	few  [fewNames]string
+	n    int
 	many map[string]bool
 }
 
@@ -365,15 +359,17 @@ func (n *names) add(name string) bool {
 		}
 		n.many[name] = true
 		return true
-	case slices.Contains(n.few, name):
+	case slices.Contains(n.few[:n.n], name):
 		return false
+	case n.n < fewNames:
+		n.few[n.n] = name
+		n.n++
+		return true
 	}
-	n.few = append(n.few, name)
-	if len(n.few) > fewNames {
-		n.many = make(map[string]bool, 2*fewNames)
-		for _, few := range n.few {
-			n.many[few] = true
-		}
+	n.many = make(map[string]bool, 2*fewNames)
+	for _, few := range n.few {
+		n.many[few] = true
 	}
+	n.many[name] = true
 	return true
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"keyturn/internal/config"
+	"keyturn/internal/events"
 )
 
 // bodyToken checks a secret text in every item of the body, once the body was parsed.
@@ -61,14 +62,14 @@ func (p *Pending) Match(texts []string) error {
 // no secret. A member goes, an element becomes nothing.
 func (p *Pending) Forget(tree any) {
 	switch x := tree.(type) {
-	case map[string]any:
-		for name, v := range x {
-			if p.holds(v) {
-				delete(x, name)
-			} else {
-				p.Forget(v)
+	case *events.Object:
+		x.Retain(func(m *events.Member) bool {
+			if p.holds(m.Value) {
+				return false
 			}
-		}
+			p.Forget(m.Value)
+			return true
+		})
 	case []any:
 		for i, v := range x {
 			if p.holds(v) {

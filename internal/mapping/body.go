@@ -23,38 +23,33 @@ func (m *Mapping) Parse(body []byte) (tree any, err error) {
 	case len(bytes.TrimSpace(body)) == 0:
 		return nil, errEmpty
 	case m.format == formatForm:
-		tree, err = parseForm(body)
-	default:
-		tree, err = ParseJSON(body)
+		if tree, err = parseForm(body); err == nil {
+			m.strip(tree)
+		}
+		return tree, err
 	}
-	if err != nil {
-		return nil, err
+	if tree, err = events.Tree(body, m.keep); err == nil {
+		m.black(tree)
 	}
-	m.strip(tree)
-	return tree, nil
+	return tree, err
 }
 
 // ParseJSON reads one JSON value as expressions see it: whole numbers are integers, as those who write expressions
 // expect.
-func ParseJSON(text []byte) (any, error) { return events.Tree(text) }
+func ParseJSON(text []byte) (any, error) { return events.Tree(text, nil) }
 
 // drop removes what a pointer names; a step * is any member or element.
 func drop(tree any, pointer []string) {
 	step, rest := pointer[0], pointer[1:]
 	switch x := tree.(type) {
-	case map[string]any:
-		switch v, found := x[step]; {
-		case step == "*" && len(rest) == 0:
-			clear(x)
-		case step == "*":
-			for _, v := range x {
-				drop(v, rest)
+	case *events.Object:
+		x.Retain(func(m *events.Member) bool {
+			named := step == "*" || step == m.Name
+			if named && len(rest) > 0 {
+				drop(m.Value, rest)
 			}
-		case found && len(rest) == 0:
-			delete(x, step)
-		case found:
-			drop(v, rest)
-		}
+			return !named || len(rest) > 0
+		})
 	case []any:
 		for i := range x {
 			switch {
@@ -81,7 +76,7 @@ func parseForm(body []byte) (any, error) {
 			return nil, err
 		}
 	}
-	return tree, nil
+	return events.ObjectOf(tree), nil
 }
 
 // steps gives the members that a name with brackets goes through: data[id] is data, id.

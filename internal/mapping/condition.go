@@ -3,11 +3,13 @@ package mapping
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"cel.dev/cel-go/common/types"
 
 	"keyturn/internal/config"
+	"keyturn/internal/events"
 	"keyturn/internal/expr"
 )
 
@@ -102,23 +104,41 @@ func (m *Mapping) Restore(kept []byte, received time.Time) (Input, error) {
 	if err != nil {
 		return Input{}, errKept
 	}
-	whole, ok := tree.(map[string]any)
+	whole, ok := tree.(*events.Object)
 	if !ok {
 		return Input{}, errKept
 	}
-	in := Input{Received: received, Body: whole["body"], Header: texts(whole["header"]), Query: texts(whole["query"])}
-	in.Verified, _ = whole["verified"].(map[string]any)
+	in := Input{Received: received, Header: map[string]string{}, Query: map[string]string{}, Verified: map[string]any{}}
+	for name, v := range whole.All() {
+		switch name {
+		case "body":
+			in.Body = v
+		case "header":
+			texts(in.Header, v)
+		case "query":
+			texts(in.Query, v)
+		case "verified":
+			fill(in.Verified, v)
+		}
+	}
 	m.strip(in.Body)
 	return in, nil
 }
 
-func texts(v any) map[string]string {
-	list := map[string]string{}
-	from, _ := v.(map[string]any)
-	for name, one := range from {
+// texts puts the texts of an object into a map.
+func texts(list map[string]string, of any) {
+	all := map[string]any{}
+	fill(all, of)
+	for name, one := range all {
 		if s, ok := one.(string); ok {
 			list[name] = s
 		}
 	}
-	return list
+}
+
+// fill puts the members of an object into a map; what is none has none.
+func fill(list map[string]any, of any) {
+	if o, ok := of.(*events.Object); ok {
+		maps.Insert(list, o.All())
+	}
 }

@@ -52,7 +52,7 @@ func TestFunctions(t *testing.T) {
 			continue
 		}
 		var got string
-		out, err := p.Eval(context.Background(), map[string]any{nameBody: body})
+		out, err := p.Eval(context.Background(), map[string]any{nameBody: inOrder{}.NativeToValue(body)})
 		if err != nil {
 			got = "!" + whatOf(err)
 		} else {

@@ -1,68 +1,57 @@
 package mapping
 
-import "strconv"
-
-// shape is what an allow list leaves of a tree: the members of an object by their names, the elements of a list by their
-// index or by *. A shape without any is the whole of what stands there.
-type shape map[string]shape
+import "keyturn/internal/events"
 
 // allowed makes the shape of JSON pointers; nil without any. What is kept whole is so whatever else names a part of it.
-func allowed(pointers [][]string) shape {
+func allowed(pointers [][]string) events.Shape {
 	if len(pointers) == 0 {
 		return nil
 	}
-	root := shape{}
+	root := events.Shape{}
 	for _, pointer := range pointers {
-		root.allow(pointer)
+		allow(root, pointer)
 	}
 	return root
 }
 
-func (s shape) allow(pointer []string) {
+func allow(s events.Shape, pointer []string) {
 	step, rest := pointer[0], pointer[1:]
 	next, known := s[step]
 	switch {
 	case len(rest) == 0:
-		s[step] = shape{}
+		s[step] = events.Shape{}
 		return
 	case known && len(next) == 0:
 		return
 	case !known:
-		next = shape{}
+		next = events.Shape{}
 		s[step] = next
 	}
-	next.allow(rest)
+	allow(next, rest)
 }
 
-// cut gives what the shape leaves of a value, in place. ok is false when that is nothing: a text where an object was
-// meant to be is none of what was asked for.
-func (s shape) cut(v any) (left any, ok bool) {
+// cut gives what a shape leaves of a value, in place: of a tree that is there already what events.Tree leaves of a text.
+// ok is false when that is nothing.
+func cut(s events.Shape, v any) (left any, ok bool) {
 	if len(s) == 0 {
 		return v, true
 	}
 	switch x := v.(type) {
-	case map[string]any:
-		for name, one := range x {
-			next, named := s[name]
-			if named && name != "*" {
-				one, named = next.cut(one)
+	case *events.Object:
+		x.Retain(func(m *events.Member) bool {
+			next, named := s.Member(m.Name)
+			if named {
+				m.Value, named = cut(next, m.Value)
 			}
-			if !named || name == "*" {
-				delete(x, name)
-				continue
-			}
-			x[name] = one
-		}
+			return named
+		})
 		return x, true
 	case []any:
 		// Each stays in its place: a fault is of the item with that number.
 		for i, one := range x {
 			x[i] = nil
-			next, named := s[strconv.Itoa(i)]
-			if !named {
-				next, named = s["*"]
-			}
-			if left, ok := next.cut(one); named && ok {
+			next, named := s.Element(i)
+			if left, ok := cut(next, one); named && ok {
 				x[i] = left
 			}
 		}
@@ -75,9 +64,14 @@ func (s shape) cut(v any) (left any, ok bool) {
 // number has no members to be dropped.
 func (m *Mapping) strip(tree any) {
 	switch tree.(type) {
-	case map[string]any, []any:
-		m.keep.cut(tree)
+	case *events.Object, []any:
+		cut(m.keep, tree)
 	}
+	m.black(tree)
+}
+
+// black drops what is redacted.
+func (m *Mapping) black(tree any) {
 	for _, pointer := range m.redact {
 		drop(tree, pointer)
 	}

@@ -48,3 +48,36 @@ func TestKeepOfForms(t *testing.T) {
 		t.Errorf("%s, %v", got, err)
 	}
 }
+
+// FuzzKeep: what is left of a text while it is read is what is left of the whole tree, as it is of what was kept before.
+func FuzzKeep(f *testing.F) {
+	m := compiled(f, `
+type: {of: "'left'", table: {left: user.terminated}}
+id: ["'1'"]
+data: {user: {email: a@acme.example}}
+keep: [/a, /b/c, /b/*/a, /*/a, "/a~1b/0", /0/a, /1]
+`)
+	for _, body := range []string{
+		`{"a": 1, "b": {"c": [1, {"d": null}], "x": {"a": "\u00e9"}}, "a": {"z": 1, "y": 2}}`, `{"b": {"c": 1}, "b": "gone"}`, `{"b": 1, "b": {"c": 2}}`,
+		`[{"a": 1, "b": 2}, {"a": {"b": 1}}, 3]`, `{"a/b": [1, 2], "*": {"a": 1}}`, `"text"`, `12`, `{"b": [{"a": 1}, {"c": 2}]}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		tree, err := m.Parse(body)
+		whole, wholeErr := mapping.ParseJSON(body)
+		if wholeErr != nil {
+			return // what is not kept need not be in the bounds of a number
+		}
+		if err != nil {
+			t.Fatalf("%q cannot be read, the whole can: %v", body, err)
+		}
+		back, err := m.Restore([]byte(encode(t, mapping.Kept{Body: whole})), received)
+		if err != nil {
+			return // it is deeper than before
+		}
+		if got, want := encode(t, tree), encode(t, back.Body); got != want {
+			t.Errorf("%q: %s, the whole gives %s", body, got, want)
+		}
+	})
+}

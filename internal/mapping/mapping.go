@@ -12,6 +12,7 @@ import (
 
 	"cel.dev/cel-go/common/types/ref"
 
+	"keyturn/internal/events"
 	"keyturn/internal/expr"
 )
 
@@ -21,7 +22,7 @@ const MaxItems = 5_000
 // Mapping is a compiled config.Mapping. It may be used by several goroutines.
 type Mapping struct {
 	format  string
-	keep    shape // nil = all
+	keep    events.Shape // nil = all
 	redact  [][]string
 	split   *program
 	when    *program

@@ -7,6 +7,8 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+
+	"keyturn/internal/events"
 )
 
 // inOrder adapts what expressions see so that the members of an object are gone through in the order of their names.
@@ -18,6 +20,10 @@ type inOrder struct{}
 // NativeToValue implements types.Adapter.
 func (a inOrder) NativeToValue(v any) ref.Val {
 	switch x := v.(type) {
+	case *events.Object:
+		return view{x}
+	case string:
+		return types.String(x)
 	case map[string]any:
 		return object{types.NewStringInterfaceMap(a, x)}
 	case map[ref.Val]ref.Val:
