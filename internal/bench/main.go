@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"keyturn/internal/bench/intake"
+	"keyturn/internal/bench/unlimited"
 	"keyturn/internal/stream"
 )
 
@@ -46,6 +47,7 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"intake", func(ctx context.Context, w io.Writer, s settings) error { return intake.Run(ctx, w, s.Settings) }},
+		{"unlimited", func(ctx context.Context, w io.Writer, s settings) error { return unlimited.Run(ctx, w, s.Count) }},
 	}
 }
 

@@ -1,0 +1,184 @@
+package unlimited
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"keyturn/internal/apiclient"
+	"keyturn/internal/config"
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/secret"
+	"keyturn/internal/stream"
+	"keyturn/internal/stream/embedded"
+	"keyturn/internal/worker"
+)
+
+const (
+	connection = "okta-prod"
+	// lookEvery is how often the queue is asked whether it is empty: what it is late by is part of the time.
+	lookEvery = 20 * time.Millisecond
+)
+
+// lanes has a worker bring the actions about: they stand in the queue with their plans, as a planner left them, and the
+// time runs from the first call to the last acknowledgement, which stands behind the outcome on disk.
+func (b *bench) lanes(ctx context.Context, j jobs) (took time.Duration, err error) {
+	dir, err := os.MkdirTemp(b.dir, "keyturn-bench-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	broker, err := embedded.Start(embedded.Options{Dir: filepath.Join(dir, "store"), Durability: stream.Group, MaxStore: 8 << 30})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, broker.Close()) }()
+	bus, err := stream.Connect(ctx, broker.Options())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, bus.Close(context.WithoutCancel(ctx))) }()
+	if err := bus.CreateTopology(ctx); err != nil {
+		return 0, err
+	}
+	records := ledger.New(bus.Log(), nil)
+	if err := j.plan(ctx, bus, records); err != nil {
+		return 0, fmt.Errorf("plan: %w", err)
+	}
+	if took, err = b.work(ctx, bus); err != nil {
+		return 0, err
+	}
+	return took, j.check(ctx, records)
+}
+
+// plan writes what a planner leaves behind: the plan of each case, its state, and its action in the queue.
+func (j jobs) plan(ctx context.Context, bus *stream.Bus, records *ledger.Ledger) error {
+	g, planning := errgroup.WithContext(ctx)
+	g.SetLimit(64)
+	for i := range j.count {
+		g.Go(func() error {
+			p := j.planOf(i)
+			body, err := json.Marshal(p)
+			if err != nil {
+				return err
+			}
+			for _, rec := range []ledger.Record{
+				{Subject: ledger.PlanSubject(p.Case), State: ledger.Planned, By: "planner", Attempt: p.Case, Body: body},
+				{Subject: ledger.LifecycleSubject(p.Case), State: ledger.Open, By: "planner", Attempt: p.Case},
+			} {
+				if _, err := records.Append(planning, ledger.Record{}, rec); err != nil {
+					return err
+				}
+			}
+			return bus.PublishAction(planning, p.Actions[0])
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return bus.Barrier(ctx)
+}
+
+// planOf is the plan of one case: suspend one user.
+func (j jobs) planOf(i int) events.Plan {
+	id := fmt.Sprintf("case%022d", i)
+	user := j.user(i)
+	with := json.RawMessage(fmt.Sprintf(`{"user":{"okta_id":%q,"login":"%s@acme.example"}}`, user, user))
+	e := events.Event{ID: id, Source: "https://hr.acme.example", Type: "dev.keyturn.user.terminated.v1", Subject: "user:" + user + "@acme.example",
+		Time: j.now, Class: events.Normal, Scope: "hr-relay", Data: with}
+	return events.Plan{Case: id, Event: e, Accepted: j.now, Class: events.Normal, Playbooks: []string{"offboard"}, Actions: []events.Action{{
+		ID: events.ActionID(id, "offboard", "suspend"), Case: id, Playbook: "offboard", Step: "suspend", Do: "okta.suspend_user",
+		Connection: connection, Class: events.Normal, Target: e.Subject, With: with,
+	}}}
+}
+
+// work runs a worker until its queue is empty.
+func (b *bench) work(ctx context.Context, bus *stream.Bus) (time.Duration, error) {
+	keyer, err := events.NewKeyer([]byte("sample deployment key of acme.example"))
+	if err != nil {
+		return 0, err
+	}
+	set, err := worker.Playbooks(config.Playbooks{})
+	if err != nil {
+		return 0, err
+	}
+	first := make(chan time.Time, 1)
+	tell := sync.OnceFunc(func() { first <- time.Now() })
+	w, err := worker.New(worker.Options{Bus: bus, Name: "worker-1", Version: "bench", Keyer: keyer, Playbooks: set,
+		Log: slog.New(slog.DiscardHandler), Connections: config.Connections{{Name: connection, Provider: config.ProviderOkta,
+			BaseURL: b.provider.URL, Concurrency: inFlight, Auth: config.Auth{SSWS: &config.SSWS{Token: secret.New("sample")}}}},
+		Meter: func(_ events.Action, g apiclient.Gate) apiclient.Gate { tell(); return g },
+	})
+	if err != nil {
+		return 0, err
+	}
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(working) }()
+	var began time.Time
+	select {
+	case began = <-first:
+	case err := <-ended:
+		return 0, fmt.Errorf("the worker ended: %w", err)
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	if err := empty(ctx, bus); err != nil {
+		return 0, err
+	}
+	took := time.Since(began)
+	stop()
+	return took, <-ended
+}
+
+// empty waits until the connection's queue is.
+func empty(ctx context.Context, bus *stream.Bus) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		queues, err := bus.Queues(ctx, connection)
+		if err != nil {
+			return err
+		}
+		left := uint64(0)
+		for _, q := range queues {
+			left += q.Waiting + uint64(q.Taken) + q.Later //nolint:gosec // never negative
+		}
+		if left == 0 {
+			return nil
+		}
+	}
+}
+
+// check reads from the ledger that every case is closed by a verified action.
+func (j jobs) check(ctx context.Context, records *ledger.Ledger) error {
+	verified, closed := 0, 0
+	err := records.Range(ctx, ledger.AllCases(), time.Time{}, func(r ledger.Record) error {
+		switch r.State {
+		case ledger.Verified:
+			verified++
+		case ledger.Closed:
+			closed++
+		}
+		return nil
+	})
+	if err == nil && (verified != j.count || closed != j.count) {
+		err = fmt.Errorf("of %d actions %d are verified, and %d cases are closed", j.count, verified, closed)
+	}
+	return err
+}
