@@ -28,9 +28,13 @@ const (
 	deniedWait = 30 * time.Second
 )
 
-// decide is the only place where a cause becomes a fate (docs/ARCHITECTURE.md, "Two tables, two switches"). charged
-// counts the tries that were charged before; first is when the first of them was, zero for none.
-func decide(cause apiclient.Cause, retryAfter time.Duration, charged int, first, now time.Time, l Limits) decision {
+// decide is the only place where a cause becomes a fate (docs/ARCHITECTURE.md, "Two tables, two switches"). away says
+// that the provider as a whole cannot be reached, as the lane knows. charged counts the tries that were charged before;
+// first is when the first of them was, zero for none.
+func decide(cause apiclient.Cause, away bool, retryAfter time.Duration, charged int, first, now time.Time, l Limits) decision {
+	if away && cause == apiclient.Transient { // nobody's fault: it comes again, and waits with the others in the lane
+		return decision{state: ledger.Waiting, delay: delayAfter(charged, l)}
+	}
 	switch cause {
 	case apiclient.Later:
 		wait := max(retryAfter, 0)
@@ -74,7 +78,8 @@ func (at *attempt) fail(ctx context.Context, err error) (ledger.Record, events.O
 	}
 	err = named(err, at.action.Do)
 	f := failureOf(err)
-	d := decide(apiclient.CauseOf(err), retryAfterOf(err), at.charged, first, at.now(), at.limits)
+	away := at.Away != nil && at.Away()
+	d := decide(apiclient.CauseOf(err), away, retryAfterOf(err), at.charged, first, at.now(), at.limits)
 	if d.charged {
 		at.charged++
 	}
@@ -116,23 +121,45 @@ func named(err error, do string) error {
 	return &copied
 }
 
-// firstCharged finds when the first try that counts was charged: since the last redrive. It is asked for only when the
-// answer can decide something.
+// firstCharged finds when the first try that counts was charged, since the last redrive, as if the action had been tried
+// ever since: what it waited for its lane does not bring it nearer to its end. It is asked for only when the answer can
+// decide something.
 func (at *attempt) firstCharged(ctx context.Context) (time.Time, error) {
 	var first time.Time
 	if at.charged+1 < at.limits.GiveUpTries {
 		return first, nil
 	}
+	var before ledger.Record
 	err := at.Ledger.Range(ctx, at.rec.Subject, time.Time{}, func(rec ledger.Record) error {
 		switch {
 		case rec.Attempts == 0 || rec.State == ledger.Redriven || rec.State == ledger.Regressed:
 			first = time.Time{}
 		case first.IsZero():
 			first = rec.Time
+		default:
+			first = first.Add(idle(before, rec.Time, at.limits))
 		}
+		before = rec
 		return nil
 	})
+	if !first.IsZero() {
+		first = first.Add(idle(before, at.now(), at.limits))
+	}
 	return first, err
+}
+
+// idle is how much of the time between a record of an action and what came next the action was not being tried: it
+// waited for budget, for a credential, for a provider that was away, for an operator, or for any worker at all.
+func idle(rec ledger.Record, next time.Time, l Limits) time.Duration {
+	gap := max(next.Sub(rec.Time), 0)
+	if rec.State != ledger.Waiting || rec.Evidence == nil || rec.Evidence.Failure == nil {
+		return max(gap-l.BackoffCap, 0) // an attempt that waits between two calls
+	}
+	f := rec.Evidence.Failure
+	if f.Cause != apiclient.Transient.String() {
+		return gap
+	}
+	return max(gap-max(f.RetryAt.Sub(rec.Time), 0), 0)
 }
 
 // failureOf puts an error into the words of the ledger.

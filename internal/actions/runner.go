@@ -83,6 +83,7 @@ type Runner struct {
 	Now    func() time.Time                                 // nil = time.Now
 	Pause  func(ctx context.Context, d time.Duration) error // waits in place; nil = by the real clock
 	Denied func(error)                                      // told when the credential was refused; nil = nobody
+	Away   func() bool                                      // whether the provider as a whole cannot be reached; nil = never
 }
 
 // interrupted is a fault of our own broker or of the order of things, not of the action: nothing is recorded for it.
@@ -175,6 +176,13 @@ func (r *Runner) begin(ctx context.Context, a events.Action, last ledger.Record)
 	}
 	if last.Evidence != nil {
 		at.ev = *last.Evidence
+	}
+	if last.State == "" {
+		pins, err := r.inherit(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		at.ev.Pins = pins
 	}
 	if last.State == ledger.Redriven || last.State == ledger.Regressed {
 		at.charged = 0 // its time and tries begin anew

@@ -230,7 +230,7 @@ func (at *attempt) occasion() string {
 // visitLater says when a look that could not be made is made again: as the provider says, or after as long as it is
 // late by now, which doubles each time.
 func (at *attempt) visitLater(err error) events.Outcome {
-	d := decide(apiclient.CauseOf(err), retryAfterOf(err), 0, time.Time{}, at.now(), at.limits)
+	d := decide(apiclient.CauseOf(err), false, retryAfterOf(err), 0, time.Time{}, at.now(), at.limits)
 	if d.denied && at.Denied != nil {
 		at.Denied(err)
 	}

@@ -49,6 +49,7 @@ type world struct {
 	later, laterDisk map[string]events.Action // visits that wait for their time, by action
 	barriers         int
 	denied           []error
+	away             bool // the provider, as the lane knows
 	limits           actions.Limits
 
 	ends    map[string]time.Duration   // how long after a look the residual of a step ends, as its kind says
@@ -190,6 +191,7 @@ func (w *world) runner() *actions.Runner {
 		Now:    func() time.Time { return w.now },
 		Pause:  func(ctx context.Context, d time.Duration) error { w.now = w.now.Add(d); return ctx.Err() },
 		Denied: func(err error) { w.denied = append(w.denied, err) },
+		Away:   func() bool { return w.away },
 	}
 }
 

@@ -177,7 +177,7 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 		Paused: func(ctx context.Context) (string, error) { return w.paused(ctx, c.Name) },
 		Runner: func(t *lane.Tenure) *actions.Runner {
 			r := w.runner
-			r.Epoch, r.Denied = t.Epoch, t.Denied
+			r.Epoch, r.Denied, r.Away = t.Epoch, t.Denied, t.Away
 			r.Build = func(a events.Action, pins map[string]string) (actions.Kind, error) {
 				g := t.Gate(a)
 				if w.opts.Meter != nil {
