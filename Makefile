@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 COUNT   ?= 5
 
-.PHONY: help demo run test contract interop check build bench fuzz powercut fmt schemas
+.PHONY: help demo run test contract interop check build bench chaos fuzz powercut fmt schemas
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ build: ## static binaries in bin/
 ONLY    ?=
 bench: ## every figure beside its bound, in one run; ONLY=burst,laptop measures some parts
 	$(GO) run ./internal/bench -count $(COUNT) -only '$(ONLY)'
+
+chaos: ## 10 minutes of kills, cut links, full disks and wrong clocks over a cluster of processes; it prints its seed
+	$(GO) test -count=1 -v -timeout 60m -run '^TestChaos$$' ./internal/e2e -chaos.for 10m
 
 fuzz: ## every fuzz target for FUZZTIME each (default 10s)
 	@for pkg in $$($(GO) list ./...); do \

@@ -2,13 +2,14 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
-	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -21,16 +22,27 @@ const brokerEnv = "E2E_NATS_SERVER"
 
 // broker is a NATS server of its own, as an operator runs one.
 type broker struct {
-	Store   string `json:"store"`
-	Client  string `json:"client"`  // address for clients
-	Monitor string `json:"monitor"` // address of the monitoring port
-	Durable bool   `json:"durable"` // sync_interval: always
+	Store    string `json:"store"`
+	MaxStore int64  `json:"max_store"` // bytes; 0 = more than any test needs
+	Client   string `json:"client"`    // address for clients
+	Monitor  string `json:"monitor"`   // address of the monitoring port
+	Durable  bool   `json:"durable"`   // sync_interval: always
+
+	Name   string   `json:"name"`   // of a server of a cluster, as the rest
+	Peers  string   `json:"peers"`  // address for the other servers; empty = no cluster
+	Routes []string `json:"routes"` // where the others are reached
 }
 
 // newBroker makes a NATS server over a store of its own, before its first life.
 func newBroker(t *testing.T, durable bool) (broker, *proc) {
 	t.Helper()
-	b := broker{Store: t.TempDir(), Client: address(t), Monitor: address(t), Durable: durable}
+	b := broker{Name: "nats-1", Store: t.TempDir(), Client: address(t), Monitor: address(t), Durable: durable}
+	return b, b.proc(t, "nats")
+}
+
+// proc makes the process of a server, before its first life.
+func (b broker) proc(t *testing.T, name string) *proc {
+	t.Helper()
 	settings, err := json.Marshal(b)
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +51,7 @@ func newBroker(t *testing.T, durable bool) (broker, *proc) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b, newProc(t, "nats", func() *exec.Cmd {
+	return newProc(t, name, func() *exec.Cmd {
 		cmd := exec.Command(self)
 		cmd.Env = append(os.Environ(), brokerEnv+"="+string(settings))
 		return cmd
@@ -70,26 +82,46 @@ func brokerMain(settings string) int {
 	return 0
 }
 
+// options are the server's own. A server of a cluster tells nobody where it and its clients are: everybody stays on the
+// links that they were given.
+func (b broker) options() (*server.Options, error) {
+	opts := &server.Options{ServerName: b.Name, JetStream: true, StoreDir: b.Store, JetStreamMaxStore: 16 << 30, SyncAlways: b.Durable, NoSigs: true}
+	if b.MaxStore > 0 {
+		opts.JetStreamMaxStore = b.MaxStore
+	}
+	client, cerr := net.ResolveTCPAddr("tcp", b.Client)
+	monitor, merr := net.ResolveTCPAddr("tcp", b.Monitor)
+	if err := errors.Join(cerr, merr); err != nil {
+		return nil, err
+	}
+	opts.Host, opts.Port = client.IP.String(), client.Port
+	opts.HTTPHost, opts.HTTPPort = monitor.IP.String(), monitor.Port
+	if b.Peers == "" {
+		return opts, nil
+	}
+	peers, err := net.ResolveTCPAddr("tcp", b.Peers)
+	if err != nil {
+		return nil, err
+	}
+	opts.Cluster = server.ClusterOpts{Name: "acme", Host: peers.IP.String(), Port: peers.Port, NoAdvertise: true,
+		Advertise: "127.0.0.1:1"} // where nobody listens
+	opts.Routes = server.RoutesFromStr(strings.Join(b.Routes, ","))
+	return opts, nil
+}
+
 func (b broker) serve() error {
-	client, err := net.ResolveTCPAddr("tcp", b.Client)
+	opts, err := b.options()
 	if err != nil {
 		return err
 	}
-	monitor, err := net.ResolveTCPAddr("tcp", b.Monitor)
-	if err != nil {
-		return err
-	}
-	s, err := server.NewServer(&server.Options{
-		ServerName: "nats-1", Host: client.IP.String(), Port: client.Port, HTTPHost: monitor.IP.String(), HTTPPort: monitor.Port,
-		JetStream: true, StoreDir: b.Store, JetStreamMaxStore: 16 << 30, SyncAlways: b.Durable, NoSigs: true,
-	})
+	s, err := server.NewServer(opts)
 	if err != nil {
 		return err
 	}
 	s.ConfigureLogger()
 	s.Start()
 	if !s.ReadyForConnections(time.Minute) {
-		return fmt.Errorf("not ready on port %s", strconv.Itoa(client.Port))
+		return fmt.Errorf("not ready at %s", b.Client)
 	}
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, syscall.SIGTERM)
