@@ -60,6 +60,8 @@ func (t *turn) brake(ctx context.Context, d Decision, brakes []Brake) (name, why
 	if len(brakes) == 0 {
 		return "", "", nil
 	}
+	t.counting.Lock()
+	defer t.counting.Unlock()
 	r := rider{name: t.Keyer.Key(playbook.Named(d.Plan)), caseID: d.Case}
 	if r.called, err = t.identity(ctx, d.Event); err != nil {
 		return "", "", err
@@ -73,10 +75,11 @@ func (t *turn) brake(ctx context.Context, d Decision, brakes []Brake) (name, why
 		if !known {
 			return b.Name, fmt.Sprintf("brake %s: it is not known how many %s %s has", title(b), spaced(b.Share.Of.What), b.Share.Of.Connection), nil
 		}
-		if wheels[i], err = t.loadTally(ctx, b); err != nil {
+		over := ""
+		if wheels[i], over, err = t.turnstile(ctx, b, r, most); err != nil {
 			return "", "", err
 		}
-		if over := wheels[i].tally.over(r, most); over != "" {
+		if over != "" {
 			return b.Name, "brake " + title(b) + ": " + over, nil
 		}
 	}
@@ -87,6 +90,34 @@ func (t *turn) brake(ctx context.Context, d Decision, brakes []Brake) (name, why
 		// Dying here: counted and not planned. The message comes again and finds itself counted.
 	}
 	return "", "", nil
+}
+
+// turnstile gives a brake's tally, and says why the case is too much for it; empty = it may pass. A tally that is known
+// may be an old one: nobody is stopped by that, and nobody passes by it either, because the count is swapped.
+func (t *turn) turnstile(ctx context.Context, b Brake, r rider, most int) (wheel, string, error) {
+	subject := t.tallySubject(b)
+	if w, known := t.tallies[subject]; known {
+		if w = w.within(t.now().Add(-b.Per)); w.tally.over(r, most) == "" {
+			return w, "", nil
+		}
+	}
+	w, err := t.loadTally(ctx, b)
+	if err != nil {
+		return w, "", err
+	}
+	t.remember(w)
+	return w, w.tally.over(r, most), nil
+}
+
+// maxTallies bounds how many tallies are remembered: what counts by a value may have one for each.
+const maxTallies = 16
+
+// remember keeps a tally for the next turn.
+func (t *turn) remember(w wheel) {
+	if t.tallies == nil || len(t.tallies) >= maxTallies {
+		t.Planner.tallies = map[string]wheel{}
+	}
+	t.tallies[w.subject] = w
 }
 
 // wheel is a brake's tally and where it stands.
@@ -139,8 +170,25 @@ func (t *turn) count(ctx context.Context, w wheel, r rider) error {
 	if err != nil {
 		return fmt.Errorf("brake %s: %w", w.tally.Brake, err)
 	}
-	_, err = t.append(ctx, w.rec, ledger.Record{Subject: w.subject, State: ledger.Kept, Body: body})
-	return err
+	if w.rec, err = t.append(ctx, w.rec, ledger.Record{Subject: w.subject, State: ledger.Kept, Body: body}); err != nil {
+		delete(t.tallies, w.subject)
+		return err
+	}
+	w.rec.Body = nil
+	t.remember(w)
+	return nil
+}
+
+// within gives the wheel with whom it let pass after a moment.
+func (w wheel) within(begin time.Time) wheel {
+	passed := make([]pass, 0, len(w.tally.Passed)+1)
+	for _, p := range w.tally.Passed {
+		if p.Time.After(begin) {
+			passed = append(passed, p)
+		}
+	}
+	w.tally.Passed = passed
+	return w
 }
 
 // most is how many may pass a brake now; known is false when nobody can say.
@@ -176,9 +224,7 @@ func (t *turn) loadTally(ctx context.Context, b Brake) (wheel, error) {
 	if err := json.Unmarshal(w.rec.Body, &w.tally); err != nil {
 		return w, fmt.Errorf("brake %s: %w", b.Name, err)
 	}
-	begin := t.now().Add(-b.Per)
-	w.tally.Passed = slices.DeleteFunc(w.tally.Passed, func(p pass) bool { return !p.Time.After(begin) })
-	return w, nil
+	return w.within(t.now().Add(-b.Per)), nil
 }
 
 // tallySubject is where a brake's tally stands. It has the form of a person's order, which is the ledger's place for

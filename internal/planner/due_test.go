@@ -121,11 +121,11 @@ func TestDueInTheSameSecond(t *testing.T) {
 //
 //	go test -run '^$' -bench Due -benchtime 1x ./internal/planner
 func BenchmarkDue(b *testing.B) {
-	wide := planner.Brake{Name: "terminations", Max: 10_000, Per: time.Hour}
+	wide := planner.Brake{Name: "terminations", Max: 2000, Per: time.Hour} // the most that one may let pass
 	for _, c := range []struct {
 		n      int
 		brakes []planner.Brake
-	}{{1000, nil}, {5000, nil}, {1000, []planner.Brake{wide}}, {5000, []planner.Brake{wide}}} {
+	}{{1000, nil}, {5000, nil}, {1000, []planner.Brake{wide}}} {
 		b.Run(fmt.Sprintf("%d/%d brakes", c.n, len(c.brakes)), func(b *testing.B) {
 			for range b.N {
 				late := leavers(b, startBus(b, stream.Group), c.n, time.Duration(c.n/100+5)*time.Second, c.brakes...)

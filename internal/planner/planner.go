@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"keyturn/internal/events"
@@ -72,7 +73,7 @@ type (
 // Keyer gives the key under which a principal stands in subjects.
 type Keyer interface{ Key(principal string) string }
 
-// Planner decides. It keeps nothing between two messages and is safe for concurrent use, also with others of its kind
+// Planner decides. It relies on nothing that it keeps between two messages, must not be copied once it is used, and is safe for concurrent use, also with others of its kind
 // in other processes.
 type Planner struct {
 	Ledger    *ledger.Ledger
@@ -100,6 +101,12 @@ type Planner struct {
 	NewID  func() string // unique for ever
 	Log    *slog.Logger  // nil = none
 	Now    func() time.Time
+
+	// counting lets one turn at a time ask the brakes. It decides nothing, the compare-and-swap does: many that are due
+	// in the same second would only take each other's place at the same record, again and again. tallies are what this
+	// planner knew last of them, by subject: enough to let somebody pass, for a swap upon an old one fails.
+	counting sync.Mutex
+	tallies  map[string]wheel
 }
 
 // Delays before a message that could not be worked off comes again.
