@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"sync"
-	"time"
 )
 
 // inFlight is how many calls are in flight, on every side.
@@ -15,7 +14,7 @@ const inFlight = 32
 
 // bare makes the calls of every action with nothing around them: no queue, no record, a plain client. It is what the
 // provider and HTTP cost alone.
-func (b *bench) bare(ctx context.Context, j jobs) (time.Duration, error) {
+func (b *bench) bare(ctx context.Context, j jobs) (spent, error) {
 	client := http.Client{Transport: &http.Transport{MaxIdleConns: inFlight, MaxIdleConnsPerHost: inFlight}}
 	defer client.CloseIdleConnections()
 	next := make(chan int)
@@ -24,7 +23,7 @@ func (b *bench) bare(ctx context.Context, j jobs) (time.Duration, error) {
 	var failed error
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	began := time.Now()
+	measured := watch()
 	for range inFlight {
 		group.Go(func() {
 			for i := range next {
@@ -39,7 +38,7 @@ func (b *bench) bare(ctx context.Context, j jobs) (time.Duration, error) {
 	}
 	close(next)
 	group.Wait()
-	return time.Since(began), failed
+	return measured(), failed
 }
 
 // all makes calls one after the other; the last one must show that the user is suspended.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,38 +27,38 @@ import (
 const (
 	connection = "okta-prod"
 	// lookEvery is how often the queue is asked whether it is empty: what it is late by is part of the time.
-	lookEvery = 20 * time.Millisecond
+	lookEvery = 50 * time.Millisecond
 )
 
 // lanes has a worker bring the actions about: they stand in the queue with their plans, as a planner left them, and the
 // time runs from the first call to the last acknowledgement, which stands behind the outcome on disk.
-func (b *bench) lanes(ctx context.Context, j jobs) (took time.Duration, err error) {
+func (b *bench) lanes(ctx context.Context, j jobs) (got spent, err error) {
 	dir, err := os.MkdirTemp(b.dir, "keyturn-bench-")
 	if err != nil {
-		return 0, err
+		return spent{}, err
 	}
 	defer os.RemoveAll(dir)
 	broker, err := embedded.Start(embedded.Options{Dir: filepath.Join(dir, "store"), Durability: stream.Group, MaxStore: 8 << 30})
 	if err != nil {
-		return 0, err
+		return spent{}, err
 	}
 	defer func() { err = errors.Join(err, broker.Close()) }()
 	bus, err := stream.Connect(ctx, broker.Options())
 	if err != nil {
-		return 0, err
+		return spent{}, err
 	}
 	defer func() { err = errors.Join(err, bus.Close(context.WithoutCancel(ctx))) }()
 	if err := bus.CreateTopology(ctx); err != nil {
-		return 0, err
+		return spent{}, err
 	}
 	records := ledger.New(bus.Log(), nil)
 	if err := j.plan(ctx, bus, records); err != nil {
-		return 0, fmt.Errorf("plan: %w", err)
+		return spent{}, fmt.Errorf("plan: %w", err)
 	}
-	if took, err = b.work(ctx, bus); err != nil {
-		return 0, err
+	if got, err = b.work(ctx, bus); err != nil {
+		return spent{}, err
 	}
-	return took, j.check(ctx, records)
+	return got, j.check(ctx, records)
 }
 
 // plan writes what a planner leaves behind: the plan of each case, its state, and its action in the queue.
@@ -102,46 +103,46 @@ func (j jobs) planOf(i int) events.Plan {
 }
 
 // work runs a worker until its queue is empty.
-func (b *bench) work(ctx context.Context, bus *stream.Bus) (time.Duration, error) {
+func (b *bench) work(ctx context.Context, bus *stream.Bus) (spent, error) {
 	keyer, err := events.NewKeyer([]byte("sample deployment key of acme.example"))
 	if err != nil {
-		return 0, err
+		return spent{}, err
 	}
 	set, err := worker.Playbooks(config.Playbooks{})
 	if err != nil {
-		return 0, err
+		return spent{}, err
 	}
-	first := make(chan time.Time, 1)
-	tell := sync.OnceFunc(func() { first <- time.Now() })
+	first := make(chan func() spent, 1)
+	tell := sync.OnceFunc(func() { first <- watch() })
 	w, err := worker.New(worker.Options{Bus: bus, Name: "worker-1", Version: "bench", Keyer: keyer, Playbooks: set,
 		Log: slog.New(slog.DiscardHandler), Connections: config.Connections{{Name: connection, Provider: config.ProviderOkta,
 			BaseURL: b.provider.URL, Concurrency: inFlight, Auth: config.Auth{SSWS: &config.SSWS{Token: secret.New("sample")}}}},
 		Meter: func(_ events.Action, g apiclient.Gate) apiclient.Gate { tell(); return g },
 	})
 	if err != nil {
-		return 0, err
+		return spent{}, err
 	}
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(working) }()
-	var began time.Time
+	var measured func() spent
 	select {
-	case began = <-first:
+	case measured = <-first:
 	case err := <-ended:
-		return 0, fmt.Errorf("the worker ended: %w", err)
+		return spent{}, fmt.Errorf("the worker ended: %w", err)
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return spent{}, ctx.Err()
 	}
 	if err := empty(ctx, bus); err != nil {
-		return 0, err
+		return spent{}, err
 	}
-	took := time.Since(began)
+	got := measured()
 	stop()
-	return took, <-ended
+	return got, <-ended
 }
 
-// empty waits until the connection's queue is.
+// empty waits until nothing is left in any queue.
 func empty(ctx context.Context, bus *stream.Bus) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -151,15 +152,11 @@ func empty(ctx context.Context, bus *stream.Bus) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		queues, err := bus.Queues(ctx, connection)
+		lags, err := bus.Lag(ctx)
 		if err != nil {
 			return err
 		}
-		left := uint64(0)
-		for _, q := range queues {
-			left += q.Waiting + uint64(q.Taken) + q.Later //nolint:gosec // never negative
-		}
-		if left == 0 {
+		if !slices.ContainsFunc(lags, func(l stream.Lag) bool { return l.Waiting > 0 || l.InHand > 0 }) {
 			return nil
 		}
 	}

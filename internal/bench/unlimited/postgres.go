@@ -124,12 +124,12 @@ func (p *postgres) close() error {
 }
 
 // queued has the queue on PostgreSQL do the jobs.
-func (b *bench) queued(ctx context.Context, j jobs, batch bool) (time.Duration, error) {
+func (b *bench) queued(ctx context.Context, j jobs, batch bool) (spent, error) {
 	var in bytes.Buffer
 	enc := json.NewEncoder(&in)
 	for i := range j.count {
 		if err := enc.Encode(callsOf(j.user(i), j.suspended)); err != nil {
-			return 0, err
+			return spent{}, err
 		}
 	}
 	cmd := exec.CommandContext(ctx, b.postgres.queue, "-dsn", "host="+b.postgres.dir+" user=bench dbname=postgres", "-base", b.provider.URL,
@@ -137,17 +137,17 @@ func (b *bench) queued(ctx context.Context, j jobs, batch bool) (time.Duration, 
 	cmd.Stdin, cmd.Stderr = &in, os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return 0, fmt.Errorf("pgqueue: %w", err)
+		return spent{}, fmt.Errorf("pgqueue: %w", err)
 	}
 	var got struct {
 		Jobs    int
 		Seconds float64
 	}
 	if err := json.Unmarshal(out, &got); err != nil {
-		return 0, err
+		return spent{}, err
 	}
 	if got.Jobs != j.count {
-		return 0, fmt.Errorf("pgqueue did %d of %d jobs", got.Jobs, j.count)
+		return spent{}, fmt.Errorf("pgqueue did %d of %d jobs", got.Jobs, j.count)
 	}
-	return time.Duration(got.Seconds * float64(time.Second)), nil
+	return spent{time: time.Duration(got.Seconds * float64(time.Second))}, nil
 }

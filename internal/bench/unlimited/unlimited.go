@@ -50,7 +50,19 @@ func (j jobs) user(i int) string { return fmt.Sprintf("00u%017d", i) }
 // side is one way to do them.
 type side struct {
 	name string
-	run  func(ctx context.Context, j jobs) (time.Duration, error)
+	run  func(ctx context.Context, j jobs) (spent, error)
+}
+
+// spent is what the jobs of one run took.
+type spent struct {
+	time      time.Duration
+	processor time.Duration // of this process, the provider in it included; 0 = unknown
+}
+
+// watch measures until the returned function is called.
+func watch() func() spent {
+	began, before := time.Now(), processor()
+	return func() spent { return spent{time.Since(began), processor() - before} }
 }
 
 // The sides' names.
@@ -93,8 +105,8 @@ func (b *bench) sides() []side {
 	list := []side{{sideBare, b.bare}, {sideLanes, b.lanes}}
 	if b.postgres != nil {
 		list = append(list,
-			side{sideEach, func(ctx context.Context, j jobs) (time.Duration, error) { return b.queued(ctx, j, false) }},
-			side{sideBatch, func(ctx context.Context, j jobs) (time.Duration, error) { return b.queued(ctx, j, true) }})
+			side{sideEach, func(ctx context.Context, j jobs) (spent, error) { return b.queued(ctx, j, false) }},
+			side{sideBatch, func(ctx context.Context, j jobs) (spent, error) { return b.queued(ctx, j, true) }})
 	}
 	return list
 }
@@ -145,8 +157,8 @@ func (b *bench) once(ctx context.Context, s side, j jobs, rows map[string]*row) 
 		}
 	}
 	runtime.GC()
-	before, spent := b.provider.calls.Load(), processor()
-	took, err := s.run(ctx, j)
+	before := b.provider.calls.Load()
+	got, err := s.run(ctx, j)
 	if err != nil {
 		return err
 	}
@@ -154,8 +166,8 @@ func (b *bench) once(ctx context.Context, s side, j jobs, rows map[string]*row) 
 		rows[s.name] = &row{}
 	}
 	r := rows[s.name]
-	r.rates = append(r.rates, float64(j.count)/took.Seconds())
-	r.costs = append(r.costs, float64((processor()-spent).Microseconds())/float64(j.count))
+	r.rates = append(r.rates, float64(j.count)/got.time.Seconds())
+	r.costs = append(r.costs, float64(got.processor.Microseconds())/float64(j.count))
 	r.calls = float64(b.provider.calls.Load()-before) / float64(j.count)
 	return nil
 }
