@@ -39,6 +39,8 @@ type rig struct {
 	done   []string // steps, in the order in which they were brought about
 	now    map[string]int
 	denied bool
+	away   bool // nothing is answered, the probe neither
+	probes int
 }
 
 func newRig(t *testing.T) *rig {
@@ -104,17 +106,21 @@ func (k kind) make(ctx context.Context, call string) error {
 		return err
 	}
 	said := apiclient.Budget{Limit: -1, Remaining: -1}
-	defer func() { k.gate.Learn(bucket, said) }()
+	var err error
+	defer func() { // as apiclient.Client does
+		said.Failed = err != nil && apiclient.CauseOf(err) == apiclient.Transient && ctx.Err() == nil
+		k.gate.Learn(bucket, said)
+	}()
 	r := k.rig
 	r.enter(k.a)
 	defer r.leave(k.a)
 	if err := ctx.Err(); err != nil {
 		return &apiclient.Error{Op: call, Err: err}
 	}
-	if r.isDenied() {
-		return &apiclient.Error{Op: call, Status: 401, Cause: apiclient.Denied}
+	if err = r.fault(call); err != nil {
+		return err
 	}
-	if err := r.call(ctx, call, k.a); err != nil {
+	if err = r.call(ctx, call, k.a); err != nil {
 		return err
 	}
 	if r.reply != nil {
@@ -145,10 +151,33 @@ func (r *rig) leave(a events.Action) {
 	r.now[a.Target]--
 }
 
-func (r *rig) isDenied() bool {
+// fault is what every call is answered; nil = what it asks for.
+func (r *rig) fault(call string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.denied
+	switch {
+	case r.away:
+		return &apiclient.Error{Op: call, Err: errors.New("connection refused")}
+	case r.denied:
+		return &apiclient.Error{Op: call, Status: 401, Cause: apiclient.Denied}
+	}
+	return nil
+}
+
+// probe is the connection's harmless read.
+func (r *rig) probe(context.Context) error {
+	r.mu.Lock()
+	r.probes++
+	r.mu.Unlock()
+	return r.fault("probe")
+}
+
+// absent lets the provider be away, or come back, and gives how often it was probed.
+func (r *rig) absent(away bool) (probes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.away = away
+	return r.probes
 }
 
 func (r *rig) deny(denied bool) {
@@ -170,12 +199,7 @@ func (r *rig) worker(holder string, bus lane.Bus, concurrency int) *worker {
 	w := &worker{rig: r}
 	w.Lane = &lane.Lane{
 		Connection: "sample", Holder: holder, Concurrency: concurrency, Bus: bus,
-		Probe: func(context.Context) error {
-			if r.isDenied() {
-				return errors.New("refused")
-			}
-			return nil
-		},
+		Probe: r.probe,
 		Paused: func(context.Context) (string, error) {
 			switch why := r.paused.Load(); {
 			case why == nil:
@@ -193,7 +217,7 @@ func (r *rig) worker(holder string, bus lane.Bus, concurrency int) *worker {
 				queue = own
 			}
 			return &actions.Runner{
-				Ledger: ledger.New(queue.Log(), nil), Queue: queue, Morgue: queue, Worker: holder, Epoch: t.Epoch, Denied: t.Denied,
+				Ledger: ledger.New(queue.Log(), nil), Queue: queue, Morgue: queue, Worker: holder, Epoch: t.Epoch, Denied: t.Denied, Away: t.Away,
 				NewID: func() string { return fmt.Sprintf("%s-%d", holder, r.ids.Add(1)) },
 				Build: func(a events.Action, _ map[string]string) (actions.Kind, error) { return kind{r, a, t.Gate(a)}, nil },
 			}
