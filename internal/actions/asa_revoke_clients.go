@@ -63,11 +63,11 @@ func defineASARevokeClients() definition {
 
 // Observe implements Kind.
 func (k *asaRevokeClients) Observe(ctx context.Context) (Observation, error) {
-	u, err := k.user.find(ctx)
+	u, err := k.user.control(ctx)
 	if err != nil {
 		return Observation{}, err
 	}
-	obs := Observation{Seen: u.seen, Pins: u.pins}
+	obs := Observation{Seen: u.seen, Pins: maps.Clone(u.pins)}
 	if u.none {
 		if k.user.login {
 			return obs, advise(errors.New("nobody in the team has the login for an e-mail"), "send the event with asa_username or email")
@@ -101,6 +101,9 @@ func (k *asaRevokeClients) listed(ctx context.Context, u foundASAUser, obs *Obse
 	devices, err := apiclient.Collect(k.user.client.ListClients(ctx, asa.ListClientsOptions{Username: u.Name}))
 	if missing(err) && u.gone {
 		devices, err = nil, nil
+	}
+	if missing(err) {
+		k.user.forget() // the user went meanwhile: the next look begins with that
 	}
 	if err != nil {
 		return nil, err

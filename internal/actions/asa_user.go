@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"keyturn/internal/apiclient"
 	"keyturn/internal/apiclient/asa"
@@ -21,6 +23,7 @@ type asaUser struct {
 	email    string // what the user is looked for by, where no asa_username is given
 	login    bool   // that e-mail is the event's login: that nobody has it proves nothing
 	name, id string // fixed by an earlier observation; empty = not yet
+	found    *foundASAUser
 }
 
 // pinUserID is the pin of an ASA user's id.
@@ -109,33 +112,75 @@ func asaNames(u asa.User) events.UserRef {
 }
 
 // byEmail finds the user whose e-mail is exactly the one that is looked for. Deleted users do not count beside another.
+// A listing that is some minutes old says whom to read, and no more: unless that user is there and still has the
+// e-mail, everybody is listed anew.
 func (u *asaUser) byEmail(ctx context.Context) (foundASAUser, error) {
-	var same, live []asa.User
-	all := 0
-	for user, err := range u.client.ListUsers(ctx, asa.ListUsersOptions{}) {
-		if err != nil {
-			return foundASAUser{}, err
+	if d, ok := u.all.Sweeps.known(u.all.now()); ok {
+		if same := livingASA(d.of(u.email)); len(same) == 1 {
+			now, err := u.client.GetUser(ctx, same[0].Name)
+			if err != nil && !missing(err) {
+				return foundASAUser{}, err
+			}
+			if err == nil && now.Name == same[0].Name && mailKey(now.Details.Email) == mailKey(u.email) {
+				return foundASAUser{User: now, seen: listedWith(1, d)}, nil
+			}
 		}
-		all++
-		if !strings.EqualFold(strings.TrimSpace(user.Details.Email), u.email) {
-			continue
-		}
-		same = append(same, user)
+	}
+	d, err := u.all.list(ctx)
+	if err != nil {
+		return foundASAUser{}, err
+	}
+	same := livingASA(d.of(u.email))
+	switch {
+	case d.users == 0:
+		return foundASAUser{}, &apiclient.Error{Op: "asa.listUsers", Err: errors.New("the team's listing shows no user at all")}
+	case len(same) == 0:
+		return foundASAUser{none: true, seen: listedWith(0, d)}, nil
+	case len(same) > 1:
+		return foundASAUser{}, advise(fmt.Errorf("%d ASA users have this e-mail", len(same)), "send the event with asa_username")
+	}
+	return foundASAUser{User: same[0], seen: listedWith(1, d)}, nil
+}
+
+// livingASA leaves out deleted users beside a single other.
+func livingASA(same []asa.User) []asa.User {
+	var live []asa.User
+	for _, user := range same {
 		if user.Status != asa.UserDeleted && user.DeletedAt.IsZero() {
 			live = append(live, user)
 		}
 	}
 	if len(live) == 1 {
-		same = live
+		return live
 	}
-	seen := []ledger.Fact{{What: "users of the team with this e-mail", Value: fmt.Sprintf("%d of %d", len(same), all)}}
-	switch {
-	case all == 0:
-		return foundASAUser{}, &apiclient.Error{Op: "asa.listUsers", Err: errors.New("the team's listing shows no user at all")}
-	case len(same) == 0:
-		return foundASAUser{none: true, seen: seen}, nil
-	case len(same) > 1:
-		return foundASAUser{}, advise(fmt.Errorf("%d ASA users have this e-mail", len(same)), "send the event with asa_username")
-	}
-	return foundASAUser{User: same[0], seen: seen}, nil
+	return same
 }
+
+// listedWith says how many users of a listing have the e-mail, and when it was made.
+func listedWith(n int, d directory) []ledger.Fact {
+	return []ledger.Fact{{
+		What:  "users of the team with this e-mail",
+		Value: fmt.Sprintf("%d of %d, as listed at %s", n, d.users, d.listed.UTC().Format(time.RFC3339)),
+	}}
+}
+
+// control reads the user once for an attempt: that the user is there is what makes an empty listing mean something.
+// Whether the user is protected is asked each time.
+func (u *asaUser) control(ctx context.Context) (foundASAUser, error) {
+	if u.found == nil {
+		f, err := u.find(ctx)
+		if err == nil && !f.none {
+			u.found = &f
+		}
+		return f, err
+	}
+	if err := u.all.spare(u.found.Name, true, asaNames(u.found.User)); err != nil {
+		return foundASAUser{}, err
+	}
+	again := *u.found
+	again.seen = slices.Clone(again.seen)
+	return again, nil
+}
+
+// forget has the next control read the user.
+func (u *asaUser) forget() { u.found = nil }

@@ -21,14 +21,22 @@ type Clients struct {
 	Okta       *okta.Client
 	ASA        *asa.Client
 	Transmit   *transmit.Client
-	Sink       Sink             // where secrets of created clients go; nil = nowhere, and then nothing is created
-	Sweeps     *Sweeps          // shared verification of the connection; nil = each action for itself
-	Now        func() time.Time // nil = time.Now
+	Sink       Sink    // where secrets of created clients go; nil = nowhere, and then nothing is created
+	Sweeps     *Sweeps // what the actions of the connection read together; nil = each reads for itself
+	// Idle is told that an action waits for what another one reads, and what it gives that the wait is over; nil =
+	// nobody wants to know.
+	Idle func() (over func())
+	Now  func() time.Time // nil = time.Now
 	// Protected gives the protected principal that one of these identifiers is, empty = none; nil = nobody is protected.
 	// The kinds ask it of the account, the device or the client that they found: an event may name a protected one by
 	// an identifier that the list does not.
 	Protected func(ids []events.Identifier) string
+
+	class events.Class // of the action that a kind is built for
 }
+
+// share is how the action takes part in what others read.
+func (c Clients) share() share { return share{with: c.Sweeps, class: c.class, idle: c.Idle} }
 
 // spare refuses an account that is protected under any name that the provider has for it. begun says that an earlier
 // observation found the account not protected, so that changes may have been made.
@@ -108,6 +116,7 @@ func (c Clients) Build(a events.Action, pins map[string]string) (Kind, error) {
 	if err != nil {
 		return nil, permanent(a.Do, err)
 	}
+	c.class = a.Class
 	k, err := d.build(p, c, pins)
 	if err != nil {
 		return nil, permanent(a.Do, err)

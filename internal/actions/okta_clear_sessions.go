@@ -43,7 +43,7 @@ func defineOktaClearSessions() definition {
 
 // Observe implements Kind. It always needs the change: the runner knows whether it was made.
 func (k *oktaClearSessions) Observe(ctx context.Context) (Observation, error) {
-	u, err := k.user.find(ctx)
+	u, err := k.user.control(ctx)
 	if err != nil {
 		return Observation{}, err
 	}

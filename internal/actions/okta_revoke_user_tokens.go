@@ -28,10 +28,11 @@ func accessTokens(whose string, now time.Time) ledger.Residual {
 }
 
 // oktaRevokeUserTokens brings about that one person has no refresh token and no grant left, and nobody else loses
-// any: per client of that person, that person's tokens. The call that names only client and server would sign out
-// every user. Before it the person's sessions are ended with all their OAuth tokens, in one call that also reaches
-// access tokens which came without a refresh token (vendor page of revokeUserSessions): what a browser session could
-// make new while the tokens are revoked one client after the other is not made.
+// any. First the person's sessions are ended with all their OAuth tokens, in one call that also reaches access tokens
+// which came without a refresh token (vendor page of revokeUserSessions): what a browser session could make new while
+// tokens are revoked one client after the other is not made. Whether that call reaches every authorization server is
+// not documented: of the clients that are still listed after it, that person's tokens are revoked client by client. The
+// call that names only client and server would sign out every user.
 //
 // When the person's own listings show nothing more, the listings of the authorization servers are swept for tokens
 // with the person's id: whether the person's listing covers every server is not documented.
@@ -42,6 +43,7 @@ type oktaRevokeUserTokens struct {
 	grants   bool
 	sweep    string
 	clients  map[string]bool // those that had tokens or grants, now or in an earlier observation
+	ended    bool            // the sessions were ended in this attempt, or Okta will not have it: what is left is left after that
 }
 
 // pinClient begins the pins of the clients that had the person's tokens: a listing forgets them once they are revoked.
@@ -87,13 +89,17 @@ func defineOktaRevokeUserTokens() definition {
 
 // Observe implements Kind.
 func (k *oktaRevokeUserTokens) Observe(ctx context.Context) (Observation, error) {
-	u, err := k.user.find(ctx)
+	u, err := k.user.control(ctx)
 	if err != nil {
 		return Observation{}, err
 	}
-	obs := Observation{Seen: u.seen, Pins: u.pins}
+	obs := Observation{Seen: u.seen, Pins: maps.Clone(u.pins)}
 	if !u.gone {
-		if err := k.own(ctx, u.ID, &obs); err != nil {
+		err := k.own(ctx, u.ID, &obs)
+		if missing(err) {
+			k.user.forget() // the user went meanwhile: the next look begins with that
+		}
+		if err != nil {
 			return obs, err
 		}
 	}
@@ -111,7 +117,9 @@ func (k *oktaRevokeUserTokens) Observe(ctx context.Context) (Observation, error)
 	return obs, nil
 }
 
-// own looks at the person's own listings.
+// own looks at the person's own listings: of the clients with tokens or grants, of the grants, and, of each client that
+// is still listed, of the tokens. One live token is enough to know that the sessions have to be ended with their tokens;
+// only what outlives that is revoked client by client.
 func (k *oktaRevokeUserTokens) own(ctx context.Context, id string, obs *Observation) error {
 	listed, err := apiclient.Collect(k.user.client.ListUserClients(ctx, id))
 	if err != nil {
@@ -121,65 +129,72 @@ func (k *oktaRevokeUserTokens) own(ctx context.Context, id string, obs *Observat
 		k.clients[c.ClientID] = true
 	}
 	obs.Seen = append(obs.Seen, ledger.Fact{What: "clients with tokens or grants of " + id, Value: fmt.Sprint(len(listed))})
-	live := 0
-	for _, client := range slices.Sorted(maps.Keys(k.clients)) {
-		n, err := k.client(ctx, id, client, obs)
+	slices.SortFunc(listed, func(a, b okta.OAuthClient) int { return strings.Compare(a.ClientID, b.ClientID) })
+	for _, c := range listed {
+		live, err := k.tokens(ctx, id, c.ClientID, obs)
 		if err != nil {
 			return err
 		}
-		live += n
+		if live && k.sessions && !k.ended {
+			obs.Needed = []Change{{
+				Call: "okta.revokeUserSessions", Target: id, Apply: func(ctx context.Context) (string, error) { return k.endSessions(ctx, id) },
+			}}
+			break
+		}
 	}
-	if live > 0 && k.sessions {
-		obs.Needed = slices.Insert(obs.Needed, 0, Change{
-			Call: "okta.revokeUserSessions", Target: id, Apply: func(ctx context.Context) (string, error) { return k.endSessions(ctx, id) },
-		})
-	}
-	return nil
+	return k.consents(ctx, id, obs)
 }
 
-// endSessions ends the person's sessions with their tokens. The calls after it revoke the tokens all the same, and the
-// listings prove it: an org that refuses this one keeps nothing from its end.
+// endSessions ends the person's sessions with their tokens. What a listing shows after it is revoked client by client:
+// an org that refuses this call keeps nothing from its end.
 func (k *oktaRevokeUserTokens) endSessions(ctx context.Context, id string) (string, error) {
 	request, err := k.user.client.RevokeUserSessions(ctx, id, okta.SessionOptions{OAuthTokens: true})
-	if e, ok := errors.AsType[*apiclient.Error](err); ok && e.Cause == apiclient.Permanent {
+	e, ok := errors.AsType[*apiclient.Error](err)
+	if ok && e.Cause == apiclient.Permanent {
 		passed := *e
 		passed.Cause = apiclient.AlreadyDone
-		return request, &passed
+		err = &passed
 	}
+	k.ended = k.ended || err == nil || apiclient.CauseOf(err) == apiclient.AlreadyDone
 	return request, err
 }
 
-// client counts the person's live tokens and grants of one client, and gives the number of tokens. A client that is not
-// there has none.
-func (k *oktaRevokeUserTokens) client(ctx context.Context, id, client string, obs *Observation) (int, error) {
+// tokens counts the person's live tokens of one client. A client that is not there has none.
+func (k *oktaRevokeUserTokens) tokens(ctx context.Context, id, client string, obs *Observation) (live bool, err error) {
 	c := k.user.client
-	tokens, err := count(c.ListUserTokens(ctx, id, client, okta.TokenOptions{}), okta.RefreshToken.Live)
+	n, err := count(c.ListUserTokens(ctx, id, client, okta.TokenOptions{}), okta.RefreshToken.Live)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	at := id + "/" + client
-	obs.Seen = append(obs.Seen, ledger.Fact{What: "refresh tokens of " + at, Value: fmt.Sprint(tokens)})
-	if tokens > 0 {
+	obs.Seen = append(obs.Seen, ledger.Fact{What: "refresh tokens of " + at, Value: fmt.Sprint(n)})
+	if n > 0 {
 		obs.Needed = append(obs.Needed, Change{
 			Call: "okta.revokeTokensForUserAndClient", Target: at,
 			Apply: func(ctx context.Context) (string, error) { return c.RevokeUserTokens(ctx, id, client) },
 		})
 	}
+	return n > 0, nil
+}
+
+// consents counts the person's grants, to all clients at once.
+func (k *oktaRevokeUserTokens) consents(ctx context.Context, id string, obs *Observation) error {
 	if !k.grants {
-		return tokens, nil
+		return nil
 	}
-	grants, err := count(c.ListUserClientGrants(ctx, id, client, okta.GrantOptions{}), okta.Grant.Live)
+	c := k.user.client
+	n, err := count(c.ListUserGrants(ctx, id, okta.GrantOptions{}), okta.Grant.Live)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	obs.Seen = append(obs.Seen, ledger.Fact{What: "grants of " + at, Value: fmt.Sprint(grants)})
-	if grants > 0 {
+	obs.Seen = append(obs.Seen, ledger.Fact{What: "grants of " + id, Value: fmt.Sprint(n)})
+	if n > 0 {
 		obs.Needed = append(obs.Needed, Change{
-			Call: "okta.revokeGrantsForUserAndClient", Target: at,
-			Apply: func(ctx context.Context) (string, error) { return c.RevokeUserClientGrants(ctx, id, client) },
+			Call: "okta.revokeUserGrants", Target: id,
+			Apply: func(ctx context.Context) (string, error) { return c.RevokeUserGrants(ctx, id) },
 		})
 	}
-	return tokens, nil
+	return nil
 }
 
 // sweepServers searches the listings of the authorization servers for tokens of the person.
@@ -187,11 +202,13 @@ func (k *oktaRevokeUserTokens) sweepServers(ctx context.Context, id string, obs 
 	if k.sweep == "none" {
 		return nil
 	}
-	only := k.clients
+	var swept sweep
+	var err error
 	if k.sweep == "all" {
-		only = nil
+		swept, err = sweepAll(ctx, k.all.share(), k.user.client)
+	} else {
+		swept, err = sweepSome(ctx, k.all.share(), k.user.client, k.clients)
 	}
-	swept, err := k.all.Sweeps.servers(ctx, k.user.client, only)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"keyturn/internal/apiclient"
@@ -26,6 +27,7 @@ type oktaUser struct {
 	client *okta.Client
 	ref    events.UserRef
 	id     string // fixed by an earlier observation; empty = not yet
+	found  *foundUser
 }
 
 // newOktaUser reads the parameter user.
@@ -84,6 +86,27 @@ func (u *oktaUser) find(ctx context.Context) (foundUser, error) {
 	f.seen = []ledger.Fact{{What: "user " + f.ID + " status", Value: status}, {What: "user " + f.ID + " found by", Value: f.by}}
 	return f, nil
 }
+
+// control reads the user once for an attempt whose end does not depend on the user's status: that the user is there is
+// what makes an empty listing mean something. Whether the user is protected is asked each time.
+func (u *oktaUser) control(ctx context.Context) (foundUser, error) {
+	if u.found == nil {
+		f, err := u.find(ctx)
+		if err == nil {
+			u.found = &f
+		}
+		return f, err
+	}
+	if err := u.all.spare(u.found.ID, true, oktaNames(u.found.User)); err != nil {
+		return foundUser{}, err
+	}
+	again := *u.found
+	again.seen = slices.Clone(again.seen)
+	return again, nil
+}
+
+// forget has the next control read the user.
+func (u *oktaUser) forget() { u.found = nil }
 
 // spareOwner refuses the account that made the API token of this connection: the token dies with it, and with the token
 // everything that is still to be done here (vendor page create-an-api-token).

@@ -58,3 +58,12 @@ func (h *hands) change(busy, total int) {
 	default: // whoever waits looks anyway
 	}
 }
+
+// Idle lets go of the action's slot while it waits for what another action reads, until over is called.
+func (p *pass) Idle() (over func()) {
+	if p.hands == nil {
+		return func() {}
+	}
+	p.hands.change(-1, 0)
+	return func() { p.hands.change(1, 0) }
+}

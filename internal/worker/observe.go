@@ -68,7 +68,9 @@ func (d *desk) observe(ctx context.Context, query []byte, send func([]byte) erro
 
 // look observes once. Without pins: what is asked is whom the action would find now.
 func (d *desk) look(ctx context.Context, a events.Action) (Observed, error) {
-	kind, err := gated(d.made, d.gate(a.Class)).Build(a, nil)
+	made := gated(d.made, d.gate(a.Class))
+	made.Sweeps = nil // a person waits, and not for company
+	kind, err := made.Build(a, nil)
 	if err != nil {
 		return Observed{}, err
 	}

@@ -1,0 +1,95 @@
+package actions_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/sandbox"
+)
+
+// called counts the calls since the journal was last reset whose method and path begin like this.
+func (o *org) called(method, path string) int {
+	n := 0
+	for _, e := range o.sb.Journal() {
+		if e.Method == method && strings.HasPrefix(e.Path, path) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestACaseLooksAPersonUpOnce: the steps behind the first one act upon the account that it found, also when the
+// e-mail belongs to someone else by then.
+func TestACaseLooksAPersonUpOnce(t *testing.T) {
+	o := newOrg(t, 2, sandbox.Options{})
+	with := map[string]any{"user": ref(o.acme.Leaver)}
+	o.begin(act("suspend", "okta.suspend_user", with), act("sessions", "okta.clear_sessions", with, "suspend"),
+		act("tokens", "okta.revoke_user_tokens", with, "sessions"))
+	o.deliver(o.queue[0])
+	o.sb.SetUserStatus(o.acme.Leaver.OktaID, sandbox.StatusSuspended)
+	heir := o.sb.AddUser(sandbox.UserSpec{Login: "heir@acme.example", Email: o.acme.Leaver.Login, Sessions: 1})
+	o.work()
+	o.ends("sessions", ledger.Applied)
+	rec := o.ends("tokens", ledger.Verified)
+	if rec.Evidence.Pins["user"] != o.acme.Leaver.OktaID {
+		t.Errorf("the tokens of %s were revoked", rec.Evidence.Pins["user"])
+	}
+	if n := o.called("GET", "/okta/api/v1/users?"); n != 1 {
+		t.Errorf("%d searches", n)
+	}
+	if len(o.sb.Snapshot().Okta.SessionsOf(heir)) != 1 {
+		t.Error("the sessions of someone else were ended")
+	}
+	o.once()
+	o.verify()
+}
+
+// TestSomebodyElsesStepIsNotInherited: only the same person at the same connection is the same account.
+func TestSomebodyElsesStepIsNotInherited(t *testing.T) {
+	o := newOrg(t, 2, sandbox.Options{})
+	o.run(act("one", "okta.suspend_user", map[string]any{"user": ref(o.acme.Leaver)}),
+		act("two", "okta.suspend_user", map[string]any{"user": ref(o.acme.Traveller)}, "one"))
+	if rec := o.ends("two", ledger.Verified); rec.Evidence.Pins["user"] != o.acme.Traveller.OktaID {
+		t.Errorf("%s was suspended", rec.Evidence.Pins["user"])
+	}
+}
+
+// TestATeamIsListedOnce: everybody is listed for the first one who is looked for by e-mail. Who the listing does not
+// know, or knows by another e-mail, is not concluded from it.
+func TestATeamIsListedOnce(t *testing.T) {
+	o := newOrg(t, 12, sandbox.Options{})
+	revoke := func(i int, email string) ledger.Record {
+		one := org{world: newWorld(t), sb: o.sb, acme: o.acme, clients: o.clients}
+		one.builder, one.now = o.builder, o.now
+		one.run(act(fmt.Sprint("s", i), "asa.revoke_clients", map[string]any{"user": events.UserRef{Email: email}}))
+		return one.last(fmt.Sprint("s", i))
+	}
+	for i, p := range o.acme.Staff {
+		if rec := revoke(i, p.Login); rec.State != ledger.Verified {
+			t.Fatalf("%s: %s", rec.State, rec.Reason)
+		}
+	}
+	const users = "/asa/v1/teams/acme/users"
+	listings := func() int { return o.called("GET", users) - o.called("GET", users+"/") }
+	if n := listings(); n != 1 {
+		t.Errorf("%d listings for %d people", n, len(o.acme.Staff))
+	}
+	o.sb.AddASAUser(sandbox.ASAUserSpec{Name: "New.Comer", Email: "new.comer@acme.example"})
+	if rec := revoke(20, "new.comer@acme.example"); rec.State != ledger.Verified || rec.Evidence.Pins["user"] != "New.Comer" {
+		t.Errorf("%s: %s", rec.State, rec.Reason)
+	}
+	if rec := revoke(21, "nobody@acme.example"); rec.State != ledger.Dead {
+		t.Errorf("somebody was found: %s", rec.State)
+	}
+	if n := listings(); n != 3 {
+		t.Errorf("%d listings", n)
+	}
+	o.now = o.now.Add(10 * time.Minute)
+	if rec := revoke(22, o.acme.Leaver.Login); rec.State != ledger.Verified || listings() != 4 {
+		t.Errorf("%s after %d listings", rec.State, listings())
+	}
+}
