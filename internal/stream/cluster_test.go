@@ -77,6 +77,9 @@ func TestAClusterKeepsThreeCopiesAndSurvivesTheLossOfOneServer(t *testing.T) {
 			t.Errorf("%s has %d replicas, want 3", name, n)
 		}
 	}
+	if clientInfo(t, servers[1].ClientURL(), "LEDGER").Config.AllowDirect {
+		t.Error("LEDGER may be read from a replica")
+	}
 	seq := useCluster(t, bus, "before", 0)
 	due := event("due")
 	due.EffectiveAt = time.Now().Add(2 * time.Second)

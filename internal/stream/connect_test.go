@@ -249,8 +249,8 @@ func TestManyWorkersMakeTheStreamsAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	info := streamInfo(t, srv, "LEDGER")
-	if info.Config.AllowDirect {
-		t.Error("LEDGER may be read from a replica")
+	if !info.Config.AllowDirect {
+		t.Error("LEDGER is not read directly where the server is alone")
 	}
 	if n := len(info.Config.Subjects); n != 2 {
 		t.Errorf("LEDGER takes %v", info.Config.Subjects)
