@@ -19,8 +19,10 @@ demo: ## run the main job on a temporary store: signed webhooks become proven re
 run: ## run everything on this machine with the sandbox as provider, until interrupted
 	@$(GO) run ./cmd/keyturn dev
 
-test: ## all tests, with the race detector; many wait more than they work, hence four packages at a time
-	$(GO) test -race -p 4 -timeout 10m ./...
+# The race detector lets every process end a second late unless it is told not to.
+test: ## all tests, with the race detector, and the deaths at every single write and call without it
+	GORACE=atexit_sleep_ms=20 $(GO) test -race -p 4 -timeout 10m ./...
+	$(GO) test -run '^TestCrash$$' -timeout 10m ./internal/e2e
 
 contract: ## hold the clients to the providers' documents: in the sandbox, and at the real tenants that KEYTURN_CONTRACT_* name
 	$(GO) test -count=1 -v -run Contract ./internal/apiclient/contract

@@ -38,6 +38,7 @@ func TestGetScripts(t *testing.T) {
 			env.Defer(s.stop)
 			env.Values[tenantsKey{}] = s
 			env.Setenv("KEYTURN_STORE", s.store)
+			env.Setenv("GORACE", endAtOnce)
 			ada := s.acme.Leaver
 			for name, value := range map[string]string{"USER": ada.OktaID, "CLIENT": ada.Clients[0], "TOKEN": ada.Tokens[0],
 				"DEVICE": ada.Devices[0], "SHARED": s.acme.SharedClient, "MOSAIC": s.sb.Credentials().Mosaic.ClientID,

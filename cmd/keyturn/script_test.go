@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"keyturn": main})
 }
 
+// endAtOnce keeps a process under the race detector from ending a second after its work.
+const endAtOnce = "atexit_sleep_ms=20"
+
 // TestScripts runs the commands against a broker, an intake and a planner in this process. Lanes are left out: what
 // they would write to the ledger, a script writes itself.
 func TestScripts(t *testing.T) {
@@ -49,6 +52,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(s.stop)
 			env.Values[siteKey{}] = s
 			env.Setenv("KEYTURN_STORE", s.store)
+			env.Setenv("GORACE", endAtOnce)
 			env.Setenv("KEYTURN_CONFIG_DIR", s.config)
 			env.Setenv("KEYTURN_LISTEN", s.intake.Listener.Addr().String())
 			opts, err := embedded.Find(s.store)
