@@ -22,6 +22,7 @@ type Bus struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	metrics *metrics
+	room    room
 
 	mu      sync.Mutex
 	streams map[string]jetstream.Stream
@@ -221,9 +222,12 @@ func (b *Bus) ready() error {
 	return nil
 }
 
-// Ready says why events cannot be stored now: broker away, streams missing, or barrier failed. Nil: they can.
+// Ready says why nothing can be stored now: broker away or full, streams missing, or barrier failed. Nil: it can.
 func (b *Bus) Ready(ctx context.Context) error {
 	if err := b.ready(); err != nil {
+		return err
+	}
+	if err := b.room.err(time.Now()); err != nil {
 		return err
 	}
 	return b.CheckTopology(ctx)

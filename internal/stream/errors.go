@@ -78,7 +78,7 @@ func refusal(op string, err error) error {
 		return fmt.Errorf("%s: %w: %w", op, ErrTooLarge, err)
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrTooLarge):
 		return err
-	case code == codeStoreFailed, code == codeNoResources, code == codeStorageFull:
+	case full(err):
 		return &unavailable{op: op, retry: retryFull, err: err}
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", op, err)

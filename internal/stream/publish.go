@@ -230,6 +230,7 @@ func (b *Bus) await(ctx context.Context, op Op, f jetstream.PubAckFuture) (*jets
 			result = "duplicate"
 		}
 		b.metrics.wrote(op, result)
+		b.room.note(op, nil, time.Now())
 		if b.opts.Fault != nil {
 			if err := b.opts.Fault(ctx, op, f.Msg().Subject, true); err != nil {
 				return nil, refusal(string(op), err)
@@ -238,6 +239,7 @@ func (b *Bus) await(ctx context.Context, op Op, f jetstream.PubAckFuture) (*jets
 		return ack, nil
 	case err := <-f.Err():
 		b.metrics.wrote(op, "error")
+		b.room.note(op, err, time.Now())
 		return nil, refusal("publish "+string(op), err)
 	case <-ctx.Done():
 		b.metrics.wrote(op, "error")

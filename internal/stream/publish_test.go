@@ -19,7 +19,8 @@ import (
 )
 
 func TestAFullStoreRefusesAndLosesNothing(t *testing.T) {
-	bus := connect(t, start(t, embedded.Options{}), func(o *stream.Options) { o.EventBytes = 64 << 10 })
+	srv := start(t, embedded.Options{})
+	bus := connect(t, srv, func(o *stream.Options) { o.EventBytes = 64 << 10 })
 	var stored int
 	var err error
 	for i := range 1000 {
@@ -31,7 +32,17 @@ func TestAFullStoreRefusesAndLosesNothing(t *testing.T) {
 	if !errors.Is(err, stream.ErrUnavailable) || stream.RetryAfter(err) < time.Minute {
 		t.Fatalf("after %d events: %v, retry after %s", stored, err, stream.RetryAfter(err))
 	}
+	if err := bus.Ready(t.Context()); !errors.Is(err, stream.ErrUnavailable) || !strings.Contains(err.Error(), "full: ") {
+		t.Errorf("full, and says of it: %v", err)
+	}
 	take(t, bus, stream.EventsOf(events.Normal), stored, nil)
+	connect(t, srv, func(o *stream.Options) { o.EventBytes = 128 << 10 })
+	if err := bus.PublishEvents(t.Context(), []events.Event{event("more")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := bus.Ready(t.Context()); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
 }
 
 func TestAnEventThatIsTooLargeIsNotStoredAndNeitherIsItsBatch(t *testing.T) {
