@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// appendCanonical writes what parse gave, in canonical form.
+// appendCanonical writes what parse or object gave, in canonical form.
 func appendCanonical(out []byte, tree any) []byte {
 	switch v := tree.(type) {
 	case map[string]any:
@@ -19,6 +19,17 @@ func appendCanonical(out []byte, tree any) []byte {
 			}
 			out = append(appendString(out, name), ':')
 			out = appendCanonical(out, v[name])
+		}
+		return append(out, '}')
+	case *Object:
+		out = append(out, '{')
+		first := true
+		for name, one := range v.All() {
+			if !first {
+				out = append(out, ',')
+			}
+			first = false
+			out = appendCanonical(append(appendString(out, name), ':'), one)
 		}
 		return append(out, '}')
 	case []any:

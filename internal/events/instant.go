@@ -38,9 +38,8 @@ func CheckEffective(t time.Time) string {
 
 // checkDated checks the time of effect that the data of a dated event names. The payload cannot tell: the first
 // second of the year 1 reads as none.
-func checkDated(tree any) []Violation {
-	members, _ := tree.(map[string]any)
-	text, given := members["effective_at"].(string)
+func checkDated(when any) []Violation {
+	text, given := when.(string)
 	if !given {
 		return nil
 	}

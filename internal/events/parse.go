@@ -12,11 +12,8 @@ import (
 // parse reads one JSON value into maps, slices, strings, json.Numbers, bools and nil, in one pass over the text: every
 // delivery goes through here, and what a stranger sends decides how much work it is. Its errors are Violations.
 func parse(data []byte) (any, error) {
-	if !utf8.Valid(data) {
-		return nil, Violation{Rule: "json: not UTF-8"}
-	}
-	if halfPair(data) {
-		return nil, Violation{Rule: ruleHalfPair}
+	if err := readable(data); err != nil {
+		return nil, err
 	}
 	p := parser{text: data, whole: string(data), literal: true}
 	v, err := p.value()
@@ -24,6 +21,34 @@ func parse(data []byte) (any, error) {
 		return nil, err
 	}
 	return v, p.end()
+}
+
+// object reads a JSON object as parse does, by the same rules.
+func object(data []byte) (*Object, error) {
+	if err := readable(data); err != nil {
+		return nil, err
+	}
+	p := parser{text: data, whole: string(data), literal: true}
+	v, _, err := p.tree(nil)
+	if err != nil {
+		return nil, err
+	}
+	o, ok := v.(*Object)
+	if !ok {
+		return nil, Violation{Rule: "type: want object"}
+	}
+	return o, p.end()
+}
+
+// readable wants text of which there is one reading.
+func readable(data []byte) error {
+	if !utf8.Valid(data) {
+		return Violation{Rule: "json: not UTF-8"}
+	}
+	if halfPair(data) {
+		return Violation{Rule: ruleHalfPair}
+	}
+	return nil
 }
 
 // parser reads JSON text (RFC 8259) and keeps the path to where it is as a stack, spelled only for a fault: spelled at

@@ -138,18 +138,44 @@ func (o *Object) Retain(keep func(*Member) bool) {
 
 // MarshalJSON writes the members in the order of their names, as encoding/json writes a map.
 func (o *Object) MarshalJSON() ([]byte, error) {
-	out := []byte{'{'}
-	for name, v := range o.All() {
-		if len(out) > 1 {
-			out = append(out, ',')
+	return AppendJSON(nil, o)
+}
+
+// AppendJSON writes what a tree holds, and what else encoding/json knows, as encoding/json does.
+func AppendJSON(out []byte, v any) ([]byte, error) {
+	var err error
+	switch x := v.(type) {
+	case *Object:
+		out = append(out, '{')
+		first := true
+		for name, one := range x.All() {
+			if !first {
+				out = append(out, ',')
+			}
+			first = false
+			if out, err = AppendJSON(append(appendString(out, name), ':'), one); err != nil {
+				return nil, err
+			}
 		}
-		value, err := json.Marshal(v)
-		if err != nil {
-			return nil, err
+		return append(out, '}'), nil
+	case []any:
+		out = append(out, '[')
+		for i, one := range x {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			if out, err = AppendJSON(out, one); err != nil {
+				return nil, err
+			}
 		}
-		out = append(append(appendString(out, name), ':'), value...)
+		return append(out, ']'), nil
+	case string:
+		return appendString(out, x), nil
+	case int64:
+		return strconv.AppendInt(out, x, 10), nil
 	}
-	return append(out, '}'), nil
+	text, err := json.Marshal(v)
+	return append(out, text...), err
 }
 
 // nowhere marks a member that was given again as something that is not kept.
@@ -175,8 +201,11 @@ func (o *Object) settle() {
 	o.members = last
 }
 
-// add takes the next member as it comes.
-func (o *Object) add(name string, v any) {
+// NewObject makes an object with room for so many members.
+func NewObject(room int) *Object { return &Object{members: make([]Member, 0, room)} }
+
+// Add gives the object another member. Of two of one name the last counts.
+func (o *Object) Add(name string, v any) {
 	n := len(o.members)
 	o.loose = o.loose || n > 0 && name <= o.members[n-1].Name
 	o.members = append(o.members, Member{name, v})
@@ -204,6 +233,7 @@ func (p *parser) tree(keep Shape) (v any, kept bool, err error) {
 func (p *parser) treeObject(keep Shape) (any, error) {
 	p.at++
 	o := &Object{}
+	var seen names
 	lost := false
 	for first := true; ; first = false {
 		if more, err := p.more('}', first); err != nil || !more {
@@ -213,7 +243,7 @@ func (p *parser) treeObject(keep Shape) (any, error) {
 			}
 			return o, err
 		}
-		name, err := p.name(nil)
+		name, err := p.name(&seen)
 		if err != nil {
 			return nil, err
 		}
@@ -232,7 +262,7 @@ func (p *parser) treeObject(keep Shape) (any, error) {
 		if !kept {
 			v, lost = nowhere{}, true
 		}
-		o.add(name, v)
+		o.Add(name, v)
 		p.leave()
 	}
 }

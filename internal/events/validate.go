@@ -52,21 +52,45 @@ func Inspect(name string, data []byte) (Inspected, []Violation) {
 	if !ok {
 		return Inspected{}, []Violation{{Rule: "type: not in the catalogue"}}
 	}
-	tree, err := parse(data)
-	if v, bad := errors.AsType[Violation](err); bad {
-		return Inspected{}, []Violation{v}
-	}
 	set, err := compiled()
 	if err != nil {
 		return Inspected{}, []Violation{{Rule: "schema: cannot be compiled"}}
 	}
-	if err := set[name].Validate(tree); err != nil {
+	if s := set[name]; s.check != nil {
+		if o, err := object(data); err == nil && s.accepts(o) {
+			when, _ := o.Get("effective_at")
+			return said(row, data, o, when)
+		}
+	}
+	return inspect(row, data)
+}
+
+// inspect is Inspect by the validator, which finds every fault.
+func inspect(row Entry, data []byte) (Inspected, []Violation) {
+	set, err := compiled()
+	if err != nil {
+		return Inspected{}, []Violation{{Rule: "schema: cannot be compiled"}}
+	}
+	tree, err := parse(data)
+	if v, bad := errors.AsType[Violation](err); bad {
+		return Inspected{}, []Violation{v}
+	}
+	if err := set[row.Name].Validate(tree); err != nil {
 		return Inspected{}, violations(err)
 	}
-	if faults := checkDated(tree); len(faults) > 0 {
+	members, _ := tree.(map[string]any)
+	return said(row, data, tree, members["effective_at"])
+}
+
+// said gives what valid data says; tree is the data read, and when its time of effect.
+func said(row Entry, data []byte, tree, when any) (Inspected, []Violation) {
+	if faults := checkDated(when); len(faults) > 0 {
 		return Inspected{}, faults
 	}
-	canonical := json.RawMessage(appendCanonical(nil, tree))
+	canonical := json.RawMessage(data)
+	if !isCanonical(data) {
+		canonical = appendCanonical(make([]byte, 0, len(data)), tree)
+	}
 	p, err := row.decode(canonical)
 	if err != nil {
 		return Inspected{}, []Violation{misfit(err)}
@@ -77,18 +101,24 @@ func Inspect(name string, data []byte) (Inspected, []Violation) {
 	return Inspected{Data: canonical, Names: principals(p), EffectiveAt: effectiveAt(p)}, nil
 }
 
+// schema is the schema of an event, with a check where there is one.
+type schema struct {
+	*jsonschema.Schema
+	*check
+}
+
 // compiled holds the schemas of the catalogue, compiled once. They are embedded, so a failure is a fault of the build.
-var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
+var compiled = sync.OnceValues(func() (map[string]schema, error) {
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
 	c.UseLoader(embedded{})
-	set := map[string]*jsonschema.Schema{}
+	set := map[string]schema{}
 	for _, row := range Catalogue() {
 		s, err := c.Compile(row.Schema())
 		if err != nil {
 			return nil, fmt.Errorf("compile schema of %s: %w", row.Name, err)
 		}
-		set[row.Name] = s
+		set[row.Name] = schema{s, newCheck(s)}
 	}
 	return set, nil
 })

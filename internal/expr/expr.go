@@ -51,9 +51,10 @@ func Limits() []cel.EnvOption {
 type Program struct {
 	Type *cel.Type // what it gives, as far as the compiler knows
 
-	ast  *ast.AST
-	run  cel.Program
-	expr config.Expr
+	ast   *ast.AST
+	loops bool // it goes through something: only then can it run on without a call, and be interrupted
+	run   cel.Program
+	expr  config.Expr
 }
 
 // Compile compiles an expression. explain puts an error of the compiler into words; nil = Message.
@@ -66,7 +67,8 @@ func Compile(env *cel.Env, x config.Expr, explain func(*common.Error) string) (*
 	if err != nil {
 		return nil, config.Faults{{Position: x.At, What: "cannot be compiled: " + err.Error()}}
 	}
-	return &Program{Type: checked.OutputType(), ast: checked.NativeRep(), run: run, expr: x}, nil
+	loops := len(ast.MatchDescendants(ast.NavigateAST(checked.NativeRep()), ast.KindMatcher(ast.ComprehensionKind))) > 0
+	return &Program{Type: checked.OutputType(), ast: checked.NativeRep(), loops: loops, run: run, expr: x}, nil
 }
 
 // faults puts the compiler's errors where they stand in the file.
@@ -105,7 +107,14 @@ func (p *Program) Eval(ctx context.Context, vars any) (ref.Val, error) {
 
 // Spend evaluates like Eval, and says what it cost, in CEL's units.
 func (p *Program) Spend(ctx context.Context, vars any) (ref.Val, uint64, error) {
-	out, details, err := p.run.ContextEval(ctx, vars)
+	var out ref.Val
+	var details *cel.EvalDetails
+	var err error
+	if p.loops {
+		out, details, err = p.run.ContextEval(ctx, vars)
+	} else {
+		out, details, err = p.run.Eval(vars) // the clock is only looked at in loops
+	}
 	spent := uint64(MaxCost)
 	if c := details.ActualCost(); c != nil {
 		spent = *c

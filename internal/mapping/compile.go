@@ -117,6 +117,8 @@ func (k *compiler) program(x config.Expr, name string) *program {
 		compiled.constant = e.AsLiteral()
 	case ast.IdentKind:
 		compiled.ident = e.AsIdent()
+	default:
+		compiled.path = newPath(e)
 	}
 	return compiled
 }

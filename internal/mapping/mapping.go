@@ -38,12 +38,13 @@ type Mapping struct {
 }
 
 // program is an expression with the name under which a Trace shows it. A constant needs no evaluation, nor does what
-// is nothing but a name.
+// is nothing but a name, or a way from one.
 type program struct {
 	*expr.Program
 	name     string
 	constant ref.Val
 	ident    string
+	path     *path
 }
 
 type variable struct {

@@ -103,7 +103,10 @@ func (s *scope) eval(p *program) (ref.Val, error) {
 	switch {
 	case p.ident != "":
 		out, err = s.named(p.ident)
-	case out == nil:
+	case p.path != nil:
+		out, _ = p.path.walk(s)
+	}
+	if out == nil && err == nil {
 		out, err = p.Eval(s.ctx, s)
 	}
 	if s.trace != nil {

@@ -1,10 +1,10 @@
 package mapping
 
 import (
-	"encoding/json"
 	"errors"
 
 	"keyturn/internal/config"
+	"keyturn/internal/events"
 )
 
 // maxData bounds the data of one event, in bytes.
@@ -68,7 +68,7 @@ func (s *scope) encode(v value) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(tree)
+	b, err := events.AppendJSON(nil, tree)
 	if err != nil {
 		return nil, errors.New("data: cannot be written as JSON")
 	}
@@ -93,17 +93,17 @@ func (s *scope) resolve(v value) (any, error) {
 		}
 		return plain, nil
 	case v.fields != nil:
-		m := make(map[string]any, len(v.fields))
+		o := events.NewObject(len(v.fields))
 		for _, f := range v.fields {
 			one, err := s.resolve(f.value)
 			if err != nil {
 				return nil, err
 			}
 			if one != nil && one != "" {
-				m[f.name] = one
+				o.Add(f.name, one)
 			}
 		}
-		return m, nil
+		return o, nil
 	case v.list != nil:
 		list := make([]any, len(v.list))
 		for i, item := range v.list {
