@@ -15,6 +15,13 @@ import (
 	"github.com/synadia-io/orbit.go/natscontext"
 )
 
+// A server that went silent, with nobody to say that it is gone, is left for another one of the cluster after the third
+// unanswered ping. The client's own two minutes between two of them would keep an intake from its work for six.
+const (
+	pingEvery = 5 * time.Second
+	pingsLost = 2
+)
+
 // Bus is one connection to the broker. It may be used by many goroutines, and reconnects by itself for ever.
 type Bus struct {
 	opts    Options
@@ -142,6 +149,8 @@ func (b *Bus) connOptions() ([]nats.Option, error) {
 	}
 	if b.opts.InProcess != nil {
 		list = append(list, nats.InProcessServer(b.opts.InProcess))
+	} else {
+		list = append(list, nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsLost))
 	}
 	delay := newDelay()
 	return append(list,
