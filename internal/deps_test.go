@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"internal/ingest":            {"internal/config", "internal/events", "internal/mapping"},
 	"internal/stream":            {"internal/events", "internal/ledger"},
 	"internal/stream/embedded":   {"internal/stream"},
+	"internal/stream/streamtest": {"internal/stream", "internal/stream/embedded"},
 	"internal/view":              {"internal/events", "internal/ledger"},
 	"internal/outcome":           {"internal/config", "internal/events", "internal/ledger", "internal/stream"},
 	"internal/planner":           {"internal/events", "internal/ledger", "internal/playbook", "internal/stream"},
@@ -84,7 +85,7 @@ var onlyBy = map[string][]string{
 }
 
 // mayLinkServer are those that may link the server: the one tool, and what measures it.
-var mayLinkServer = []string{"cmd/keyturn", "internal/bench", "internal/bench/*", "internal/stream/embedded"}
+var mayLinkServer = []string{"cmd/keyturn", "internal/bench", "internal/bench/*", "internal/stream/embedded", "internal/stream/streamtest"}
 
 func TestWhoImportsWhom(t *testing.T) {
 	pkgs := list(t)

@@ -22,28 +22,10 @@ import (
 	"keyturn/internal/secret"
 	"keyturn/internal/stream"
 	"keyturn/internal/stream/embedded"
+	"keyturn/internal/stream/streamtest"
 )
 
 const sampleSecret = "whsec_YSBzZWNyZXQgb2YgdGhlIHNhbXBsZXMu"
-
-// connect starts a broker with its streams.
-func connect(t *testing.T) *stream.Bus {
-	t.Helper()
-	srv, err := embedded.Start(embedded.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = srv.Close() })
-	bus, err := stream.Connect(t.Context(), srv.Options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = bus.Close(context.Background()) })
-	if err := bus.CreateTopology(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return bus
-}
 
 // receiver is an HTTP endpoint that keeps what it takes.
 type receiver struct {
@@ -51,6 +33,7 @@ type receiver struct {
 	refuse int // how many it still refuses
 	taken  map[string]event.Event
 	posts  int
+	times  map[string]int // how often each was taken, by its id; nil = not counted
 	fault  error
 }
 
@@ -79,6 +62,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	r.taken[e.ID()] = e
+	if r.times != nil {
+		r.times[e.ID()]++
+	}
 }
 
 // wait waits until n events were taken, and gives them by type and subject.
@@ -143,7 +129,7 @@ func story(t *testing.T, book *ledger.Ledger, id string) {
 }
 
 func TestEveryChangeIsToldOnceAndSigned(t *testing.T) {
-	bus := connect(t)
+	bus := streamtest.Bus(t, embedded.Options{})
 	book := ledger.New(bus.Log(), time.Now)
 	to := &receiver{refuse: 2, taken: map[string]event.Event{}}
 	srv := httptest.NewServer(to)
@@ -199,7 +185,7 @@ func exists(t *testing.T, bus *stream.Bus) {
 }
 
 func TestWhatIsToldAgainIsKnownByItsID(t *testing.T) {
-	bus := connect(t)
+	bus := streamtest.Bus(t, embedded.Options{})
 	book := ledger.New(bus.Log(), time.Now)
 	relay := &outcome.Relay{Bus: bus, Ledger: book}
 	exists(t, bus)
@@ -241,7 +227,7 @@ func TestWhatIsToldAgainIsKnownByItsID(t *testing.T) {
 
 // TestALateCaseIsToldOnce: the record that says so is told as that, and those that repeat it as what they say.
 func TestALateCaseIsToldOnce(t *testing.T) {
-	bus := connect(t)
+	bus := streamtest.Bus(t, embedded.Options{})
 	book := ledger.New(bus.Log(), time.Now)
 	relay := &outcome.Relay{Bus: bus, Ledger: book}
 	exists(t, bus)

@@ -10,6 +10,8 @@ import (
 	"keyturn/internal/ledger"
 	"keyturn/internal/planner"
 	"keyturn/internal/stream"
+	"keyturn/internal/stream/embedded"
+	"keyturn/internal/stream/streamtest"
 )
 
 // BenchmarkApprove4000 is one operator's word upon 4,000 held plans, over a broker that syncs: from the first command
@@ -18,7 +20,7 @@ func BenchmarkApprove4000(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		const n = 4000
-		bus, w := startBus(b), newWorld(b)
+		bus, w := streamtest.Bus(b, embedded.Options{}), newWorld(b)
 		records := ledger.New(bus.Log(), nil)
 		p := &planner.Planner{
 			Ledger: records, Queue: bus, Timetable: bus, Morgue: bus, Plans: w.rules, Keyer: w.keyer,

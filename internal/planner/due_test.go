@@ -12,6 +12,8 @@ import (
 	"keyturn/internal/ledger"
 	"keyturn/internal/planner"
 	"keyturn/internal/stream"
+	"keyturn/internal/stream/embedded"
+	"keyturn/internal/stream/streamtest"
 )
 
 // starts is a queue that remembers when each case's first action was on disk.
@@ -110,7 +112,7 @@ func leavers(t testing.TB, bus *stream.Bus, n int, ahead time.Duration, brakes .
 // within the 15 seconds that thousands may take (BenchmarkDue).
 func TestDueInTheSameSecond(t *testing.T) {
 	t.Parallel()
-	late := leavers(t, startBus(t), 200, 3*time.Second)
+	late := leavers(t, streamtest.Bus(t, embedded.Options{}), 200, 3*time.Second)
 	if first, last := late[0], late[len(late)-1]; first < 0 || last > 15*time.Second {
 		t.Errorf("first %s, last %s late", first, last)
 	}
@@ -128,7 +130,7 @@ func BenchmarkDue(b *testing.B) {
 	}{{1000, nil}, {5000, nil}, {1000, []planner.Brake{wide}}} {
 		b.Run(fmt.Sprintf("%d/%d brakes", c.n, len(c.brakes)), func(b *testing.B) {
 			for range b.N {
-				late := leavers(b, startBus(b, stream.Group), c.n, time.Duration(c.n/100+5)*time.Second, c.brakes...)
+				late := leavers(b, streamtest.Bus(b, embedded.Options{Durability: stream.Group}), c.n, time.Duration(c.n/100+5)*time.Second, c.brakes...)
 				b.ReportMetric(late[0].Seconds(), "s-first")
 				b.ReportMetric(late[len(late)/2].Seconds(), "s-median")
 				b.ReportMetric(late[len(late)-1].Seconds(), "s-last")

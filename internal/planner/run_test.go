@@ -14,6 +14,7 @@ import (
 	"keyturn/internal/planner"
 	"keyturn/internal/stream"
 	"keyturn/internal/stream/embedded"
+	"keyturn/internal/stream/streamtest"
 )
 
 // wires keeps the handlers that a planner wires to a bus.
@@ -56,25 +57,6 @@ func TestWhatCannotBeReadGoesToAPerson(t *testing.T) {
 	}
 }
 
-// startBus gives a bus over a broker of its own, with all streams.
-func startBus(t testing.TB, durability ...stream.Durability) *stream.Bus {
-	t.Helper()
-	srv, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Durability: append(durability, "")[0]})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = srv.Close() })
-	bus, err := stream.Connect(t.Context(), srv.Options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = bus.Close(context.Background()) })
-	if err := bus.CreateTopology(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return bus
-}
-
 // until waits until a case's plan stands there.
 func until(t testing.TB, records *ledger.Ledger, caseID string, want ...ledger.State) {
 	t.Helper()
@@ -99,7 +81,7 @@ func until(t testing.TB, records *ledger.Ledger, caseID string, want ...ledger.S
 // Over a real broker: an event is planned, one for later comes back and is planned, one is held and approved, and a
 // delivery that could not be mapped is kept.
 func TestRunOverBroker(t *testing.T) {
-	bus, w := startBus(t), newWorld(t)
+	bus, w := streamtest.Bus(t, embedded.Options{}), newWorld(t)
 	records := ledger.New(bus.Log(), nil)
 	p := &planner.Planner{
 		Ledger: records, Queue: bus, Timetable: bus, Morgue: bus, Plans: w.rules, Keyer: w.keyer,
