@@ -27,8 +27,94 @@ func (w *world) wantLate(caseID string, missed bool) {
 		return err
 	})
 	want := map[bool]int{true: 1}[missed]
-	if err != nil || near > 1 || over != want || last.Late == nil || last.Late.Missed != missed {
+	if err != nil || near > 1 || over != want || (last.Late == nil) != (near+over == 0) || last.Late != nil && last.Late.Missed != missed {
 		w.t.Errorf("late: %d near, %d over, want %d over: %+v, %v", near, over, want, last.Late, err)
+	}
+}
+
+// lateScenarios are those of a case that is not verified in its time.
+func lateScenarios() []scenario {
+	return []scenario{
+		{"not done in time", func(w *world) {
+			w.rules.sla = events.Span(time.Hour)
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(e)
+			w.plan()
+			w.advance(e.Time.Add(50 * time.Minute).Sub(w.clock))
+			w.plan()
+			w.wantLate(e.Case(), false)
+			w.advance(e.Time.Add(61 * time.Minute).Sub(w.clock))
+			w.plan()
+			w.wantLate(e.Case(), true)
+			w.settle()
+			w.want("termination", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
+		{"held for longer than its time", func(w *world) {
+			w.rules.sla = events.Span(time.Hour)
+			w.rules.approvers = 1
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(e)
+			w.plan()
+			w.advance(e.Time.Add(50 * time.Minute).Sub(w.clock))
+			w.plan()
+			w.want("termination", e.Case(), ledger.Held, needs)
+			w.wantLate(e.Case(), false)
+			w.advance(e.Time.Add(2 * time.Hour).Sub(w.clock))
+			w.plan()
+			w.wantLate(e.Case(), true)
+			w.send(w.command("a1", events.Approve, e.Case(), "ann"))
+			w.settle()
+			w.wantLate(e.Case(), true)
+			w.want("termination", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
+	}
+}
+
+// TestTheEndOfAHoldAndTheClock: both bring a held plan back, and neither takes the other's place in the timetable.
+func TestTheEndOfAHoldAndTheClock(t *testing.T) {
+	for _, expires := range []time.Duration{30 * time.Minute, 55 * time.Minute, 3 * time.Hour} {
+		w := newWorld(t)
+		w.rules.sla, w.rules.approvers, w.rules.expires = events.Span(time.Hour), 1, expires
+		e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+		w.send(e)
+		w.plan()
+		for range 48 {
+			w.advance(5 * time.Minute)
+			w.settle()
+		}
+		w.want("nobody approved it", e.Case(), cancelled, closed)
+		life, err := w.last(ledger.LifecycleSubject(e.Case())).Life()
+		switch told := life.Late; {
+		case err != nil:
+			t.Error(err)
+		case expires < 48*time.Minute && told != nil, expires > 48*time.Minute && (told == nil || told.Missed != (expires > time.Hour)):
+			t.Errorf("held for %s: %+v", expires, told)
+		}
+		w.wantRest()
+	}
+}
+
+// TestWhatIsDoneTooLateIsToldThough: the case closes before its clock can be looked at.
+func TestWhatIsDoneTooLateIsToldThough(t *testing.T) {
+	for _, after := range []time.Duration{59 * time.Minute, 61 * time.Minute} {
+		w := newWorld(t)
+		w.rules.sla = events.Span(time.Hour)
+		e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+		w.send(e)
+		w.plan()
+		w.clock = e.Time.Add(after)
+		for w.work() { // the planner is away
+		}
+		w.want("termination", e.Case(), planned, closed)
+		w.clock = e.Time.Add(2 * time.Hour)
+		w.settle()
+		w.wantLate(e.Case(), after > time.Hour)
+		w.want("termination", e.Case(), planned, closed)
+		w.wantRest()
 	}
 }
 

@@ -28,7 +28,7 @@ func TestCrashAnywhere(t *testing.T) {
 }
 
 func scenarios() []scenario {
-	return slices.Concat(plainScenarios(), guardedScenarios(), overtakenScenarios(), redatedScenarios(), joinedScenarios(), chainScenarios(), claimedScenarios(), apartScenarios(), deadScenarios())
+	return slices.Concat(plainScenarios(), guardedScenarios(), overtakenScenarios(), redatedScenarios(), joinedScenarios(), chainScenarios(), claimedScenarios(), apartScenarios(), deadScenarios(), lateScenarios(), watchedScenarios())
 }
 
 // plainScenarios are those of one event.
@@ -102,22 +102,6 @@ func overtakenScenarios() []scenario {
 				w.t.Errorf("termination %q", s)
 			}
 			w.wantDone()
-			w.wantRest()
-		}},
-		{"not done in time", func(w *world) {
-			w.rules.sla = events.Span(time.Hour)
-			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-			w.send(e)
-			w.plan()
-			w.advance(e.Time.Add(50 * time.Minute).Sub(w.clock))
-			w.plan()
-			w.wantLate(e.Case(), false)
-			w.advance(e.Time.Add(61 * time.Minute).Sub(w.clock))
-			w.plan()
-			w.wantLate(e.Case(), true)
-			w.settle()
-			w.want("termination", e.Case(), planned, closed)
-			w.wantDone(both(e.Case())...)
 			w.wantRest()
 		}},
 		{"rescinded after it was done", func(w *world) {

@@ -141,5 +141,10 @@ func (t *turn) cancelAction(ctx context.Context, caseID, id string, rec ledger.R
 	if rec.Evidence == nil || rec.Evidence.Failure == nil {
 		return nil
 	}
-	return t.Morgue.Unbury(ctx, id)
+	if err := t.Morgue.Unbury(ctx, id); err != nil {
+		return err
+	}
+	// Dying before the barrier: the action is cancelled, and a power cut may give its letter back; the message comes again.
+	// Behind it nothing repeats this: once the newer event has its plan, what it took back is not looked at any more.
+	return t.Queue.Barrier(ctx)
 }

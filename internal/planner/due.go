@@ -40,6 +40,9 @@ func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error 
 	switch rec.State {
 	case ledger.Scheduled:
 	case ledger.Held:
+		if _, err := t.late(ctx, d); err != nil {
+			return err
+		}
 		return t.lapse(ctx, rec, d)
 	default:
 		t.tell(rec, d)

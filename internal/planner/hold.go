@@ -161,12 +161,16 @@ func (t *turn) recheck(ctx context.Context, rec ledger.Record, d Decision, said 
 	return "refused: " + rec.Reason, t.follow(ctx, rec, d)
 }
 
-// keep has a held plan come back when its time is up, if it has one.
+// keep has a held plan come back when its time is up, if it has one, or when its case is late.
 func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 	if err := t.move(ctx, d.Case); err != nil {
 		return err
 	}
-	if d.Hold == nil || d.Hold.Until.IsZero() {
+	at, err := t.back(ctx, d)
+	if err != nil {
+		return err
+	}
+	if at.IsZero() {
 		return t.lookAgain(ctx, rec, d)
 	}
 	if err := t.Queue.Barrier(ctx); err != nil {
@@ -175,7 +179,7 @@ func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 	// Dying here: held, and its end waits for nothing; the message comes again. The plan is on disk before its end is
 	// scheduled: what comes back must find that it is held.
 	e := d.Event
-	e.EffectiveAt = d.Hold.Until
+	e.EffectiveAt = at
 	if err := t.Timetable.Schedule(ctx, e); err != nil {
 		return err
 	}

@@ -20,11 +20,84 @@ func leaver(t *testing.T, then events.Regressed) (*world, events.Event) {
 	return w, leave
 }
 
+// watchedScenarios are those of a person whose access is looked at again after it was taken away.
+func watchedScenarios() []scenario {
+	// gone begins with a leaver whose access is taken away and then given back, and tells it by the re-check or before.
+	gone := func(w *world, found bool) (e events.Event, id string) {
+		w.rules.recheck = []events.Span{events.Span(time.Hour)}
+		e = w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+		id = action(e.Case(), "suspend")
+		w.send(e)
+		w.settle()
+		if found {
+			w.undo(id)
+			w.advance(time.Hour + time.Minute)
+			w.settle()
+			w.want("undone", e.Case(), planned, needs)
+			w.wantRest(id)
+		}
+		return e, id
+	}
+	return []scenario{
+		{"undone, then redriven", func(w *world) {
+			e, id := gone(w, true)
+			w.send(w.command("r1", events.RedriveVerb, id, "ann"), w.command("r2", events.RedriveVerb, id, "ann"))
+			w.settle()
+			w.advance(2 * time.Hour)
+			w.settle()
+			w.want("redriven", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
+		{"undone, then dropped", func(w *world) {
+			e, id := gone(w, true)
+			w.send(w.command("d1", events.Drop, id, "ann"))
+			w.settle()
+			w.want("dropped", e.Case(), planned, closed)
+			w.wantDone(action(e.Case(), "tokens"))
+			w.wantRest()
+		}},
+		{"undone, then rehired", func(w *world) {
+			e, _ := gone(w, true)
+			back := w.happening("user.rehired", "2", "maria", w.clock, time.Time{})
+			w.send(back)
+			w.settle()
+			w.want("termination", e.Case(), planned, closed)
+			w.want("rehire", back.Case(), planned, needs)
+			w.wantDone(action(e.Case(), "tokens"))
+			w.wantRest()
+		}},
+		{"rehired, then given back", func(w *world) {
+			e, id := gone(w, false)
+			back := w.happening("user.rehired", "2", "maria", w.clock.Add(time.Minute), time.Time{})
+			w.send(back)
+			w.settle()
+			w.undo(id)
+			w.advance(2 * time.Hour)
+			w.settle()
+			w.want("termination", e.Case(), planned, closed)
+			w.wantDone(action(e.Case(), "tokens"))
+			w.wantRest()
+		}},
+		{"cancelled, then given back", func(w *world) {
+			e, id := gone(w, false)
+			w.send(w.command("x1", events.Cancel, e.Case(), "ann"))
+			w.settle()
+			w.undo(id)
+			w.advance(2 * time.Hour)
+			w.settle()
+			w.want("termination", e.Case(), planned, closed)
+			w.wantDone(action(e.Case(), "tokens"))
+			w.wantRest()
+		}},
+	}
+}
+
 // undo gives the access back at the provider.
 func (w *world) undo(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.done[id] = 0
+	delete(w.done, id)
 }
 
 // TestNobodyLooksAtWhatWasTakenBack: after a rehire, a rescind or a cancel the access is rightly back.
