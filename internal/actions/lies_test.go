@@ -223,6 +223,37 @@ func TestAccessThatComesBackLater(t *testing.T) {
 	})
 }
 
+// TestTheFirstLookFromThePast: nothing seems to be needed, because the look shows what was before the access came back.
+// Nothing tells such a look from a true one; the re-check does.
+func TestTheFirstLookFromThePast(t *testing.T) {
+	eachLie(t, func(t *testing.T, s scenario, l lie) {
+		if l.back == nil {
+			return
+		}
+		o := s.org(t)
+		before := o.sb.Snapshot()
+		o.run(s.act(o.acme))
+		o.fault(sandbox.Fault{Method: http.MethodGet, Kind: sandbox.KindStale, Times: -1})
+		l.back(o)
+		again := org{world: newWorld(t), sb: o.sb, acme: o.acme, clients: o.clients}
+		again.builder, again.now = o.builder, o.now
+		again.run(watched(s.act(o.acme), events.Act, hour))
+		if rec := again.last("s"); rec.State == ledger.Dead && rec.Evidence.Failure.Suggestion != "" {
+			return // what is looked for by name is gone: a person is told
+		}
+		if rec := again.ends("s", s.done); len(rec.Evidence.Applied) > 0 {
+			t.Fatalf("it was no look from the past: %+v", rec.Evidence.Applied)
+		}
+		o.sb.ClearFaults()
+		again.fire()
+		again.work()
+		if rec := again.ends("s", s.done); len(rec.Evidence.Applied) == 0 {
+			t.Errorf("nothing was done about it: %q", rec.Reason)
+		}
+		s.ok(t, o, before)
+	})
+}
+
 // TestWhatMayNotBeRead: a credential that sees nothing, or is refused, proves nothing.
 func TestWhatMayNotBeRead(t *testing.T) {
 	eachLie(t, func(t *testing.T, s scenario, l lie) {
