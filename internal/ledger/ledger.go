@@ -54,12 +54,7 @@ func (l *Ledger) Append(ctx context.Context, prev, rec Record) (Record, error) {
 		return Record{}, fmt.Errorf("ledger append %s: state %q may not follow %q", rec.Subject, rec.State, prev.State)
 	}
 	rec.Time, rec.Prev = l.now().UTC().Round(0), prev.Hash
-	hash, err := rec.sum()
-	if err != nil {
-		return Record{}, fmt.Errorf("ledger append %s: %w", rec.Subject, err)
-	}
-	rec.Hash = hash
-	data, err := json.Marshal(rec)
+	data, err := rec.seal()
 	if err != nil {
 		return Record{}, fmt.Errorf("ledger append %s: %w", rec.Subject, err)
 	}
@@ -139,12 +134,12 @@ func fault(prev, rec Record, data []byte, decodeErr error) string {
 	if decodeErr != nil {
 		return decodeErr.Error()
 	}
-	sum, err := rec.sum()
-	written, _ := json.Marshal(rec)
+	again := rec
+	written, err := again.seal()
 	switch {
 	case err != nil:
 		return err.Error()
-	case sum != rec.Hash || !bytes.Equal(written, data):
+	case again.Hash != rec.Hash || !bytes.Equal(written, data):
 		return "the record does not match its hash"
 	case rec.Prev != prev.Hash:
 		return "the record does not follow the one before it"
@@ -154,15 +149,23 @@ func fault(prev, rec Record, data []byte, decodeErr error) string {
 	return ""
 }
 
-// sum hashes everything of the record but its hash and place.
-func (r Record) sum() (string, error) {
-	r.Hash, r.Seq = "", 0
+// unsealed is the end of a record without its hash, which is the last of its members.
+const unsealed = `"hash":""}`
+
+// seal hashes everything of the record but its place, and gives the form in which it is stored: the very bytes that
+// were hashed, with the hash in its place at their end.
+func (r *Record) seal() ([]byte, error) {
+	r.Hash = ""
 	data, err := json.Marshal(r)
 	if err != nil {
-		return "", err
+		return nil, err
+	}
+	if !bytes.HasSuffix(data, []byte(unsealed)) {
+		return nil, errors.New("the hash is not the last member of a record")
 	}
 	h := sha256.Sum256(data)
-	return hex.EncodeToString(h[:]), nil
+	r.Hash = hex.EncodeToString(h[:])
+	return append(append(data[:len(data)-len(`"}`)], r.Hash...), `"}`...), nil
 }
 
 // decode reads a stored record and refuses one that claims to be about something else.
