@@ -160,7 +160,16 @@ func ExitCode(w io.Writer, name string, err error) int {
 	return exitFailed
 }
 
-// BrokerCheck is the readiness of the broker: connected, streams there, disk trusted.
+// BrokerCheck is the readiness of the broker: connected, with room, streams there, disk trusted. A clock that differs from the
+// broker's is shown and keeps nobody from being ready: nobody knows which of the two is wrong.
 func BrokerCheck(bus *stream.Bus) admin.Check {
-	return admin.Check{Name: "broker", Run: bus.Ready, Notes: func() string { return "durability " + string(bus.Durability()) }}
+	return admin.Check{Name: "broker", Run: bus.Ready, Notes: func() string {
+		said := "durability " + string(bus.Durability())
+		if off := bus.ClockOff().Round(time.Second); off > 0 {
+			said += fmt.Sprintf("; this clock is %s ahead of the broker's: set one of the two right", off)
+		} else if off < 0 {
+			said += fmt.Sprintf("; this clock is %s behind the broker's: set one of the two right", -off)
+		}
+		return said
+	}}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -30,6 +31,8 @@ type Bus struct {
 	js      jetstream.JetStream
 	metrics *metrics
 	room    room
+
+	clockOff atomic.Int64 // nanoseconds (clock.go)
 
 	mu      sync.Mutex
 	streams map[string]jetstream.Stream

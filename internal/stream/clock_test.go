@@ -1,0 +1,28 @@
+package stream
+
+import (
+	"testing"
+	"time"
+)
+
+func TestAClockIsOffWhenTheBrokerWasAskedBeforeOrAfterItsTime(t *testing.T) {
+	asked := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	now := asked.Add(2 * time.Second)
+	for _, c := range []struct {
+		name   string
+		broker time.Time
+		want   time.Duration
+	}{
+		{"meanwhile", asked.Add(time.Second), 0},
+		{"a slow answer", asked.Add(-29 * time.Second), 0},
+		{"ahead", asked.Add(-5 * time.Minute), 5 * time.Minute},
+		{"behind", now.Add(5 * time.Minute), -5 * time.Minute},
+		{"not told", time.Time{}, 0},
+	} {
+		var b Bus
+		b.saw(c.broker, asked, now)
+		if got := b.ClockOff(); got != c.want {
+			t.Errorf("%s: off by %s, want %s", c.name, got, c.want)
+		}
+	}
+}
