@@ -28,9 +28,11 @@ func newPauseCmd(a *app) *cobra.Command {
 		Use:   "pause TARGET --for SPAN --reason WHY",
 		Short: "Let something stand still until a deadline",
 		Long: `Let ` + pauseTargets + ` stand still until a deadline.
-Plans of a paused source or playbook are held; nothing begins at a paused connection, or anywhere while all is paused.
-A source goes by its dedup_scope where it has one. A name that the configuration does not have is refused. What has begun comes to its end. Urgent work waits too. It ends by itself, or with keyturn resume; pausing again moves
-the deadline. Exit code 4 means that the command is stored and not worked off yet.`,
+Plans of a paused source or playbook are held, and those of their actions that the lanes have already are not begun, while
+the lanes go on with others; after a resume they take up to 75 s. Nothing begins at a paused connection, or anywhere while
+all is paused. A source goes by its dedup_scope where it has one. A name that the configuration does not have is refused.
+What has begun comes to its end. Urgent work waits too. It ends by itself, or with keyturn resume; pausing again moves the
+deadline. Exit code 4 means that the command is stored and not worked off yet.`,
 		Example: "  keyturn pause source:hr-relay --for 2h --reason 'its key was stolen'\n" +
 			"  keyturn pause connection:okta-prod --until 2026-03-02T18:00:00Z --reason 'maintenance'",
 		Args: cobra.ExactArgs(1),
@@ -136,6 +138,7 @@ type pauseRow struct {
 	planner.Pause
 	Held   int `json:"held"`   // plans that wait for it
 	Urgent int `json:"urgent"` // those of them that are urgent
+	Lanes  int `json:"lanes"`  // cases with actions that lanes have and do not begin, of a source or a playbook
 }
 
 // newPausesCmd makes `keyturn pauses`.
@@ -171,6 +174,9 @@ func (a *app) listPauses(ctx context.Context) error {
 	rows := []pauseRow{}
 	for _, p := range list {
 		row := pauseRow{Pause: p}
+		if row.Lanes, err = s.detained(ctx, p); err != nil {
+			return err
+		}
 		for _, r := range held {
 			if r.Hold != nil && slices.Contains(r.Hold.Pauses, p.Target) {
 				row.Held++
@@ -184,6 +190,27 @@ func (a *app) listPauses(ctx context.Context) error {
 	return a.print(rows, func(sc *screen) { sc.pauseRows(rows) })
 }
 
+// detained counts the cases of which lanes have actions that a pause keeps from beginning.
+func (s *session) detained(ctx context.Context, p planner.Pause) (int, error) {
+	f := view.Filter{Unbegun: true}
+	switch kind, name, _ := strings.Cut(p.Target, ":"); kind {
+	case "source":
+		f.Source = name
+	case "playbook":
+		f.Playbook = name
+	default:
+		return 0, nil
+	}
+	list, err := s.view.Cases(ctx, f)
+	n := 0
+	for _, r := range list {
+		if r.Plan == ledger.Planned && r.Tally.Open+r.Tally.Waiting > 0 {
+			n++
+		}
+	}
+	return n, err
+}
+
 // pauseRows lists pauses.
 func (s *screen) pauseRows(rows []pauseRow) {
 	var cells [][]any
@@ -191,6 +218,9 @@ func (s *screen) pauseRows(rows []pauseRow) {
 		waits := plural(r.Held, "plan")
 		if r.Urgent > 0 {
 			waits += fmt.Sprintf(", %d URGENT", r.Urgent)
+		}
+		if r.Lanes > 0 {
+			waits += fmt.Sprintf(", and %s in lanes", plural(r.Lanes, "case"))
 		}
 		if r.Target == planner.PauseAll || strings.HasPrefix(r.Target, "connection:") {
 			waits = "its lane begins nothing"
@@ -207,7 +237,8 @@ func (s *screen) pauseRows(rows []pauseRow) {
 func (s *screen) pauses(v view.CaseView, list []planner.Pause) {
 	for _, p := range list {
 		waits := slices.ContainsFunc(v.Actions, func(act view.ActionView) bool {
-			return v.Plan == ledger.Planned && !act.State.Terminal() && p.Stops(act.Connection)
+			stopped := p.Stops(act.Connection) || p.StopsAction(act.Playbook, v.Source.Scope)
+			return v.Plan == ledger.Planned && !act.State.Terminal() && stopped
 		})
 		if waits {
 			s.line("paused", "%s", p.String())

@@ -5,7 +5,25 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"keyturn/internal/events"
 )
+
+// Pause is what an operator's word means for an action that is about to begin. The zero value lets it.
+type Pause struct {
+	Lane   string    // why the lane begins nothing; empty = it may
+	Action string    // why this action is not begun, and others are; empty = it may be
+	Until  time.Time // when Action ends by itself
+}
+
+// stayLook is how soon an action that stands still, in a lane that does not, comes back to ask again: long enough for it
+// to leave its consumer, where it would hold a place that others need.
+const stayLook = 75 * time.Second
+
+// stay is when an action comes again that an operator lets not begin.
+func (p Pause) stay(now time.Time) events.Outcome {
+	return events.Outcome{Verdict: events.Retry, Delay: min(max(p.Until.Sub(now), time.Second), stayLook)}
+}
 
 // haltLook is how soon a lane that stands still on an operator's word looks whether it still does. It is what a resume
 // takes to be heard.
@@ -14,7 +32,7 @@ const haltLook = 500 * time.Millisecond
 // halt keeps a lane from beginning actions while an operator's word stands. Each beginning asks; while the answer is
 // to wait, one of those that wait asks for all.
 type halt struct {
-	ask func(context.Context) (why string, err error) // empty = go on; nil = nobody can halt the lane
+	ask func(context.Context, events.Action) (Pause, error) // nil = nobody can halt the lane
 	log *slog.Logger
 
 	mu     sync.Mutex
@@ -22,36 +40,41 @@ type halt struct {
 	asked  time.Time // when a halt was last confirmed
 }
 
-// wait returns when the lane may begin an action, or with the error of ctx. An answer that cannot be had is waited for:
-// nothing is begun without it.
-func (h *halt) wait(ctx context.Context) error {
-	for h.ask != nil && !h.clear(ctx) {
+// wait returns when the lane may begin actions, with what is said of this one, or with the error of ctx. An answer that
+// cannot be had is waited for: nothing is begun without it.
+func (h *halt) wait(ctx context.Context, a events.Action) (Pause, error) {
+	if h.ask == nil {
+		return Pause{}, ctx.Err()
+	}
+	for {
+		if p, clear := h.clear(ctx, a); clear {
+			return p, ctx.Err()
+		}
 		if err := sleep(ctx, haltLook); err != nil {
-			return err
+			return Pause{}, err
 		}
 	}
-	return ctx.Err()
 }
 
 // clear asks whether the lane may begin, unless somebody was just told to wait.
-func (h *halt) clear(ctx context.Context) bool {
+func (h *halt) clear(ctx context.Context, a events.Action) (Pause, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.halted != "" && time.Since(h.asked) < haltLook/2 {
-		return false
+		return Pause{}, false
 	}
-	why, err := h.ask(ctx)
+	p, err := h.ask(ctx, a)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return false
+		return p, false
 	case err != nil:
 		h.log.WarnContext(ctx, "pauses not read: nothing is begun", "error", err, "retry_in", haltLook)
-		return false
-	case why != h.halted:
-		h.log.WarnContext(ctx, "lane paused or resumed", "paused", why != "", "reason", why)
+		return p, false
+	case p.Lane != h.halted:
+		h.log.WarnContext(ctx, "lane paused or resumed", "paused", p.Lane != "", "reason", p.Lane)
 	}
-	h.halted, h.asked = why, time.Now()
-	return why == ""
+	h.halted, h.asked = p.Lane, time.Now()
+	return p, p.Lane == ""
 }
 
 // why says why the lane begins nothing; empty = it does.

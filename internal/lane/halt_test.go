@@ -3,6 +3,7 @@ package lane_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,4 +50,25 @@ func TestAPausedLaneBeginsNothing(t *testing.T) {
 	if w.Halted() != "" {
 		t.Errorf("halted: %s", w.Halted())
 	}
+}
+
+// TestAPausedActionLeavesTheLaneToOthers: what is of a paused playbook is not begun, and keeps no place that others need;
+// when the pause is over it goes on.
+func TestAPausedActionLeavesTheLaneToOthers(t *testing.T) {
+	r := newRig(t)
+	var over atomic.Bool
+	r.stays = func(a events.Action) bool { return a.Class == events.Normal && !over.Load() }
+	waiting := r.several(6, events.Normal)
+	w := r.worker("w1", r.bus, 1)
+	r.reach(ledger.Verified, r.several(3, events.Bulk)...)
+	for _, a := range waiting {
+		if s := r.last(a).State; s != "" {
+			t.Errorf("%s is %s", a.Step, s)
+		}
+	}
+	if w.Halted() != "" {
+		t.Errorf("the lane is halted: %s", w.Halted())
+	}
+	over.Store(true)
+	r.reach(ledger.Verified, waiting...)
 }

@@ -33,6 +33,8 @@ type rig struct {
 	// bucket is which rate limit the calls of an action spend; nil = all the same one.
 	bucket func(a events.Action) string
 
+	// stays says which actions stand still; nil = none.
+	stays  func(a events.Action) bool
 	paused atomic.Pointer[string] // why the lane begins nothing; nil = it may; "?" = nobody can say
 
 	mu     sync.Mutex
@@ -200,14 +202,16 @@ func (r *rig) worker(holder string, bus lane.Bus, concurrency int) *worker {
 	w.Lane = &lane.Lane{
 		Connection: "sample", Holder: holder, Concurrency: concurrency, Bus: bus,
 		Probe: r.probe,
-		Paused: func(context.Context) (string, error) {
+		Paused: func(_ context.Context, a events.Action) (lane.Pause, error) {
 			switch why := r.paused.Load(); {
+			case r.stays != nil && r.stays(a):
+				return lane.Pause{Action: "its playbook is paused", Until: time.Now().Add(time.Second)}, nil
 			case why == nil:
-				return "", nil
+				return lane.Pause{}, nil
 			case *why == "?":
-				return "", errors.New("no answer")
+				return lane.Pause{}, errors.New("no answer")
 			default:
-				return *why, nil
+				return lane.Pause{Lane: *why}, nil
 			}
 		},
 		Runner: func(t *lane.Tenure) *actions.Runner {

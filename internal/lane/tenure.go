@@ -155,8 +155,15 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 	if err != nil || a.ID == "" || a.Case == "" || a.Connection != t.lane.Connection {
 		return events.Outcome{Delay: strangeAgain, Err: fmt.Errorf("%s holds no action of this lane: %w", m.Subject, err)}
 	}
-	if t.halt.wait(pulling) != nil || t.breaker.wait(pulling) != nil {
+	if t.breaker.wait(pulling) != nil {
 		return events.Outcome{Verdict: events.Abandon} // it was not begun
+	}
+	p, err := t.halt.wait(pulling, a) // last: a breaker may have been waited for while somebody said so
+	switch {
+	case err != nil:
+		return events.Outcome{Verdict: events.Abandon}
+	case p.Action != "":
+		return p.stay(time.Now())
 	}
 	if !t.claim(target(a), class) {
 		return events.Outcome{Delay: min(busyAgain<<min(max(m.Deliveries-1, 0), 10), busyCap)}

@@ -18,9 +18,9 @@ import (
 // changed by compare-and-swap: whoever is about to act reads it from the leader, and so a pause holds from the moment
 // when its command is settled, on every worker and through every restart.
 //
-// A pause of a source or of a playbook holds the plans of its cases; what its lanes have already goes on. A pause of a
-// connection, or of everything, lets the lanes begin nothing: plans are made, and their actions wait. What has begun
-// comes to its end. It is obeyed for every class, urgent too.
+// A pause of a source or of a playbook holds the plans of its cases, and lets the lanes begin none of the actions that
+// they have of it already. A pause of a connection, or of everything, lets the lanes begin nothing: plans are made, and
+// their actions wait. What has begun comes to its end. It is obeyed for every class, urgent too.
 type Pause struct {
 	Target  string    `json:"target"` // all, connection:NAME, playbook:NAME or source:NAME
 	By      string    `json:"by"`
@@ -69,6 +69,15 @@ func (p Pause) holds(now time.Time) bool { return !p.Ended && now.Before(p.Until
 // Stops reports whether the pause keeps the lane of a connection from beginning anything.
 func (p Pause) Stops(connection string) bool {
 	return p.Target == PauseAll || p.Target == pauseConnection+":"+connection
+}
+
+// OfSource reports whether it is a source that is paused.
+func (p Pause) OfSource() bool { return strings.HasPrefix(p.Target, pauseSource+":") }
+
+// StopsAction reports whether the pause keeps actions of a playbook, for events of a source, from being begun by lanes
+// that go on with others.
+func (p Pause) StopsAction(playbook, source string) bool {
+	return p.Target == pausePlaybook+":"+playbook || source != "" && p.Target == pauseSource+":"+source
 }
 
 // stopsPlan reports whether the pause holds a plan.

@@ -1,11 +1,61 @@
 package worker
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"keyturn/internal/config"
+	"keyturn/internal/events"
+	"keyturn/internal/lane"
+	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
 )
+
+// paused says whether an operator lets the lane of an action's connection begin nothing, or lets this action not begin.
+// An action carries its playbook; the source stands in its plan, which is read while a source is paused.
+func (w *Worker) paused(ctx context.Context, a events.Action) (lane.Pause, error) {
+	list, err := planner.Pauses(ctx, w.runner.Ledger, time.Now())
+	if err != nil {
+		return lane.Pause{}, err
+	}
+	source := ""
+	if slices.ContainsFunc(list, planner.Pause.OfSource) {
+		if source, err = w.sourceOf(ctx, a.Case); err != nil {
+			return lane.Pause{}, err
+		}
+	}
+	var p lane.Pause
+	for _, said := range list {
+		switch {
+		case said.Stops(a.Connection):
+			return lane.Pause{Lane: said.String()}, nil
+		case said.StopsAction(a.Playbook, source):
+			p = lane.Pause{Action: said.String(), Until: said.Until}
+		}
+	}
+	return p, nil
+}
+
+// sourceOf is the source of a case's event, as its plan says.
+func (w *Worker) sourceOf(ctx context.Context, caseID string) (string, error) {
+	rec, err := w.runner.Ledger.Last(ctx, ledger.PlanSubject(caseID))
+	if err != nil || rec.Seq == 0 {
+		return "", err
+	}
+	var plan struct {
+		Event struct {
+			Scope string `json:"scope"`
+		} `json:"event"`
+	}
+	if err := json.Unmarshal(rec.Body, &plan); err != nil {
+		return "", fmt.Errorf("plan of case %s: %w", caseID, err)
+	}
+	return plan.Event.Scope, nil
+}
 
 // pausable says what a pause of a target is about here. as is the target by which it stops something: that of a source is
 // its dedup_scope. no says that there is no such thing, and what was probably meant; note what nobody here knows.

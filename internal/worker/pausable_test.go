@@ -1,12 +1,17 @@
 package worker
 
 import (
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"keyturn/internal/config"
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/playbook"
 	"keyturn/internal/sandbox"
 )
 
@@ -44,5 +49,43 @@ func TestPausable(t *testing.T) {
 	w.opts.Sources = func() (config.Sources, error) { return nil, errors.New("no such file") }
 	if as, no, note := w.pausable("source:seim"); as != "source:seim" || no != "" || note == "" {
 		t.Errorf("without sources.yaml: %q %q %q", as, no, note)
+	}
+}
+
+// TestWhatAPauseKeepsFromBeginning: an action stands still by its playbook, and by the source of its case's event.
+func TestWhatAPauseKeepsFromBeginning(t *testing.T) {
+	s := newSite(t, sandbox.Options{})
+	w, err := New(Options{Bus: s.bus(), Name: "worker-1", Connections: s.connections(), Playbooks: new(playbook.Set), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.bus().CreateTopology(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l := w.runner.Ledger
+	put := func(prev ledger.Record, subject string, state ledger.State, body string) ledger.Record {
+		t.Helper()
+		rec, err := l.Append(t.Context(), prev, ledger.Record{Subject: subject, State: state, Body: json.RawMessage(body), Attempt: body})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rec
+	}
+	put(ledger.Record{}, ledger.PlanSubject("c1"), ledger.Planned, `{"case":"c1","event":{"scope":"hr"}}`)
+	a := events.Action{ID: "c1:offboard:x", Case: "c1", Playbook: "offboard", Connection: "okta-prod"}
+	var rec ledger.Record
+	for _, c := range []struct {
+		target       string
+		lane, action bool
+	}{
+		{"all", true, false}, {"connection:okta-prod", true, false}, {"connection:asa-prod", false, false},
+		{"playbook:offboard", false, true}, {"playbook:onboard", false, false}, {"source:hr", false, true}, {"source:siem", false, false},
+	} {
+		until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		rec = put(rec, ledger.OrderSubject("pauses"), ledger.Kept, `{"pauses":[{"target":"`+c.target+`","by":"lee","reason":"x","until":"`+until+`"}]}`)
+		p, err := w.paused(t.Context(), a)
+		if err != nil || (p.Lane != "") != c.lane || (p.Action != "") != c.action || c.action && p.Until.IsZero() {
+			t.Errorf("%s: %+v, %v", c.target, p, err)
+		}
 	}
 }

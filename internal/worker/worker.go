@@ -174,7 +174,7 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 		census: census{ledger: w.runner.Ledger, wanted: func() []playbook.Count { return w.set.Load().Counts() }}}
 	d.lane = &lane.Lane{
 		Connection: c.Name, Holder: w.opts.Name, Concurrency: c.Concurrency, Budget: budgetOf(c.Budget), Bus: d, Probe: probe(made), Log: w.log,
-		Paused: func(ctx context.Context) (string, error) { return w.paused(ctx, c.Name) },
+		Paused: w.paused,
 		Runner: func(t *lane.Tenure) *actions.Runner {
 			r := w.runner
 			r.Epoch, r.Denied, r.Away = t.Epoch, t.Denied, t.Away
@@ -195,17 +195,6 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 func budgetOf(b config.Budget) lane.Budget {
 	normal, bulk := b.Reserve.Leaves()
 	return lane.Budget{Share: b.Share, Reserve: map[events.Class]int{events.Normal: normal, events.Bulk: bulk}}
-}
-
-// paused says why an operator lets the lane of a connection begin nothing; empty = it may.
-func (w *Worker) paused(ctx context.Context, connection string) (string, error) {
-	list, err := planner.Pauses(ctx, w.runner.Ledger, time.Now())
-	for _, p := range list {
-		if p.Stops(connection) {
-			return p.String(), nil
-		}
-	}
-	return "", err
 }
 
 // Run works until ctx ends; its error is then nil. It creates or updates the streams first.
