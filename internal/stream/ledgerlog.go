@@ -92,7 +92,7 @@ const (
 	// walkSingly is how many messages are read one by one from the leader, which is the fastest for one case, before a
 	// consumer is made for the rest.
 	walkSingly = 64
-	// walkPatience is how long the consumer may be silent before the leader is asked what comes next: its replica may
+	// walkPatience is how long a consumer may be silent before the leader is asked what comes next: its replica may
 	// lag, or the messages up to the end were removed meanwhile.
 	walkPatience = 2 * time.Second
 )
@@ -143,56 +143,72 @@ func singly(ctx context.Context, s jetstream.Stream, filter string, next, end ui
 	return next, nil
 }
 
-// inBulk reads the rest through an ordered consumer, which the server forgets by itself.
-func (b *Bus) inBulk(ctx context.Context, s jetstream.Stream, w walk, next, end uint64,
-	fn func(kept) error) error {
-	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{w.filter},
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: next}
-	if !w.since.IsZero() {
-		cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, 0, &w.since
-	}
-	cons, err := s.OrderedConsumer(ctx, cfg)
-	if err != nil {
-		return refusal("range "+w.filter, err)
-	}
-	iter, err := cons.Messages()
-	if err != nil {
-		return refusal("range "+w.filter, err)
-	}
-	defer iter.Stop()
+// inBulk reads the rest through ordered consumers, which the server forgets by themselves. One that falls silent is
+// replaced, and the leader asked meanwhile: on a cluster its first request may have found nobody who knows of it yet, and the
+// client does not repeat that while it is asked again and again for a short time.
+func (b *Bus) inBulk(ctx context.Context, s jetstream.Stream, w walk, next, end uint64, fn func(kept) error) error {
 	for next <= end {
-		if next, err = b.bulkStep(ctx, s, iter, w, next, end, fn); err != nil {
+		var silent bool
+		var err error
+		if next, silent, err = inOrder(ctx, s, w, next, end, fn); err != nil {
+			return err
+		}
+		if !silent || !w.since.IsZero() && next == 1 { // not begun: only a consumer knows where
+			continue
+		}
+		if next, err = singly(ctx, s, w.filter, next, end, walkSingly, fn); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// bulkStep takes one message from the consumer, or from the leader when the consumer is silent.
-func (b *Bus) bulkStep(ctx context.Context, s jetstream.Stream, iter jetstream.MessagesContext, w walk, next, end uint64,
-	fn func(kept) error) (uint64, error) {
+// inOrder reads through one ordered consumer, until it has all or is silent.
+func inOrder(ctx context.Context, s jetstream.Stream, w walk, next, end uint64, fn func(kept) error) (uint64, bool, error) {
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{w.filter},
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: next}
+	if !w.since.IsZero() && next == 1 {
+		cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, 0, &w.since
+	}
+	cons, err := s.OrderedConsumer(ctx, cfg)
+	if err != nil {
+		return next, false, refusal("range "+w.filter, err)
+	}
+	iter, err := cons.Messages()
+	if err != nil {
+		return next, false, refusal("range "+w.filter, err)
+	}
+	defer iter.Stop()
+	for next <= end {
+		var silent bool
+		if next, silent, err = bulkStep(ctx, iter, w, next, end, fn); err != nil || silent {
+			return next, silent, err
+		}
+	}
+	return next, false, nil
+}
+
+// bulkStep takes one message from the consumer, or says that it is silent.
+func bulkStep(ctx context.Context, iter jetstream.MessagesContext, w walk, next, end uint64, fn func(kept) error) (uint64, bool, error) {
 	waiting, cancel := context.WithTimeout(ctx, walkPatience)
 	defer cancel()
 	msg, err := iter.Next(jetstream.NextContext(waiting))
 	if err != nil {
 		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-			return next, refusal("range "+w.filter, err)
+			return next, false, refusal("range "+w.filter, err)
 		}
-		if !w.since.IsZero() && next == 1 {
-			return next, nil // not begun: only the consumer knows where
-		}
-		return singly(ctx, s, w.filter, next, end, 1, fn)
+		return next, true, nil
 	}
 	meta, err := msg.Metadata()
 	if err != nil {
-		return next, err
+		return next, false, err
 	}
 	seq := meta.Sequence.Stream
 	switch {
 	case seq > end:
-		return end + 1, nil
+		return end + 1, false, nil
 	case seq < next: // read from the leader already
-		return next, nil
+		return next, false, nil
 	}
-	return seq + 1, fn(kept{msg.Subject(), seq, msg.Data(), meta.Timestamp})
+	return seq + 1, false, fn(kept{msg.Subject(), seq, msg.Data(), meta.Timestamp})
 }
