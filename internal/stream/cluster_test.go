@@ -88,6 +88,14 @@ func TestAClusterKeepsThreeCopiesAndSurvivesTheLossOfOneServer(t *testing.T) {
 	}
 	servers[0].Shutdown()
 	servers[0].WaitForShutdown()
+	opts.URL = strings.Join(urls[1:], ",") // a process that starts now sees two of three, and most are enough
+	late, err := stream.Connect(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
 	until(t, "a publish after the loss", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()

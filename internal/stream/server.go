@@ -79,14 +79,17 @@ type seen struct {
 }
 
 // checkMonitors reads every monitoring URL: the connected server must be among them, each must sync always, and
-// together they must be the whole cluster.
+// together they must be the whole cluster. A server that is away may stay unseen while most of them are there: a process
+// that could not start then would make a second failure of the first.
 func (b *Bus) checkMonitors(ctx context.Context) error {
 	servers := map[string]bool{}
 	size := 1
+	var unseen []error
 	for _, url := range b.opts.Monitor {
 		s, err := look(ctx, strings.TrimSuffix(strings.TrimSpace(url), "/"))
 		if err != nil {
-			return fmt.Errorf("%w: its durability cannot be seen at KEYTURN_NATS_MONITOR: %w", ErrServer, err)
+			unseen = append(unseen, err)
+			continue
 		}
 		if !s.SyncAlways {
 			return fmt.Errorf("%w: the server at %s loses acknowledged messages in a power cut: set `sync_interval: always` "+
@@ -95,11 +98,16 @@ func (b *Bus) checkMonitors(ctx context.Context) error {
 		servers[s.ID] = true
 		size = max(size, s.Size)
 	}
+	if err := errors.Join(unseen...); err != nil && 2*len(servers) <= len(b.opts.Monitor) {
+		return fmt.Errorf("%w: its durability cannot be seen at KEYTURN_NATS_MONITOR: %w", ErrServer, err)
+	} else if err != nil {
+		b.log.WarnContext(ctx, "durability of a server not seen", "error", err)
+	}
 	if !servers[b.nc.ConnectedServerId()] {
 		return fmt.Errorf("%w: KEYTURN_NATS_MONITOR does not show the server that is connected (%s): name the monitoring "+
 			"URL of every server", ErrServer, b.nc.ConnectedServerName())
 	}
-	if len(servers) < size {
+	if len(servers)+len(unseen) < size {
 		return fmt.Errorf("%w: KEYTURN_NATS_MONITOR shows %d of the cluster's %d servers: name the monitoring URL of every "+
 			"server", ErrServer, len(servers), size)
 	}
