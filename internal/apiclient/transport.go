@@ -18,6 +18,7 @@ import (
 type Wiring struct {
 	Transport http.RoundTripper // nil = NewTransport()
 	Gate      Gate              // nil = never held back
+	Routes    Routes            // buckets that the client does not know of
 	Version   string            // of Keyturn, for User-Agent; empty = "dev"
 	Now       func() time.Time  // nil = time.Now
 	Rand      func() float64    // for jitter, in [0, 1); nil = math/rand/v2

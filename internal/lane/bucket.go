@@ -18,6 +18,7 @@ const (
 // or, for one that nobody answered, until the window ends.
 type bucket struct {
 	budget   Budget    // what of it is ours
+	known    *known    // a limit that holds beside it; nil = none
 	inFlight int       // calls admitted and not yet learned of
 	paused   time.Time // told to wait until then
 
@@ -38,6 +39,9 @@ type bucket struct {
 
 // free says whether a call of the rank may go, or how long it may certainly not; 0 = until another one returns.
 func (b *bucket) free(rank int, now time.Time) (wait time.Duration, ok bool) {
+	if wait, ok := b.known.free(rank, now); !ok {
+		return wait, false
+	}
 	b.turn(now)
 	rest := b.ends.Sub(now)
 	free, allowed := b.rest(), b.budget.allowed(b.limit)
@@ -56,6 +60,14 @@ func (b *bucket) free(rank int, now time.Time) (wait time.Duration, ok bool) {
 		return rest - lastCalls, false
 	}
 	return 0, true
+}
+
+// take counts a call that goes.
+func (b *bucket) take() {
+	b.known.take()
+	b.inFlight++
+	b.calls++
+	b.mine++
 }
 
 // rest is how many calls the lane may still make in the window.
@@ -78,6 +90,7 @@ func (b *bucket) turn(now time.Time) {
 
 // learn takes what came of one call.
 func (b *bucket) learn(said apiclient.Budget, now time.Time) {
+	b.known.learn(now)
 	b.turn(now)
 	straggler := b.before > 0
 	b.inFlight--

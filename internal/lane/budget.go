@@ -2,6 +2,7 @@ package lane
 
 import (
 	"fmt"
+	"time"
 
 	"keyturn/internal/events"
 )
@@ -14,6 +15,8 @@ type Budget struct {
 	// Reserve is the part of that, in per cent, that each class leaves to those above it, up to 95; nil = DefaultReserve.
 	// None may leave less than the class above it. The last seconds of a window serve whoever is left.
 	Reserve map[events.Class]int
+	// Known are limits of buckets that are known from elsewhere than replies. They hold beside what replies tell.
+	Known map[string]Limit
 }
 
 // DefaultReserve is what each class leaves to those above it, in per cent of a window. A stolen laptop is a few calls;
@@ -26,6 +29,11 @@ func DefaultReserve() map[events.Class]int {
 func (b Budget) check() error {
 	if b.Share < 0 || b.Share > 1 {
 		return fmt.Errorf("share %v: must be above 0 and at most 1", b.Share)
+	}
+	for name, l := range b.Known {
+		if l.Calls < 1 || l.Window < 2*time.Second {
+			return fmt.Errorf("bucket %s: limit of %d calls in %s: must be at least 1 call, in at least 2 s", name, l.Calls, l.Window)
+		}
 	}
 	above := 0
 	for _, class := range events.Classes() {

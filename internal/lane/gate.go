@@ -209,9 +209,7 @@ func (g *gate) take(w *waiter, now time.Time) (wait time.Duration, ok bool) {
 	if g.shut && !w.pass.asked || g.inFlight >= places {
 		return 0, false
 	}
-	b.inFlight++
-	b.calls++
-	b.mine++
+	b.take()
 	g.inFlight++
 	g.calls.add(now)
 	return 0, true
@@ -258,7 +256,7 @@ func (g *gate) finish() { g.change(func() { g.over = true }) }
 func (g *gate) bucket(name string) *bucket {
 	b := g.buckets[name]
 	if b == nil {
-		b = &bucket{budget: g.budget}
+		b = &bucket{budget: g.budget, known: newKnown(g.budget, name)}
 		g.buckets[name] = b
 	}
 	return b

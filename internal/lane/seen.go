@@ -35,10 +35,12 @@ func (g *gate) seen(now time.Time) (buckets []Seen, atOnce int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for name, b := range g.buckets {
+		pause := b.paused
+		b = b.tighter()
 		b.turn(now)
 		buckets = append(buckets, Seen{
 			Bucket: name, Known: b.open || b.window.IsZero() && b.blind > 0, Limit: b.limit,
-			Left: max(b.rest(), 0), Reset: b.ends, Pause: b.paused, Flying: b.inFlight,
+			Left: max(b.rest(), 0), Reset: b.ends, Pause: pause, Flying: b.inFlight,
 			Calls: b.calls, Allowed: b.budget.allowed(b.limit), Span: b.span,
 		})
 	}

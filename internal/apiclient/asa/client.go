@@ -59,7 +59,7 @@ func New(o Options) (*Client, error) {
 	return &Client{api: apiclient.Client{
 		Base: base, Transport: w.Transport, Auth: tokens(o, base, w), Gate: w.Gate, UserAgent: w.UserAgent(),
 		RequestID: []string{"X-Request-Id", "X-Okta-Request-Id"},
-		Bucket:    func(apiclient.Request) string { return "/v1" },
+		Bucket:    w.Routes.Or(func(apiclient.Request) string { return "/v1" }, "v1", "teams", o.Team),
 		Budget:    budget(w.Rand), Classify: classify, Probe: probe, Verdicts: apiclient.NewVerdicts(w.Now),
 	}}, nil
 }

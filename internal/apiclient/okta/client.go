@@ -64,7 +64,7 @@ func New(o Options) (*Client, error) {
 	return &Client{owner: &owner{none: o.SSWS.IsZero()}, api: apiclient.Client{
 		Base: base, Transport: w.Transport, Auth: auth, Gate: w.Gate, UserAgent: w.UserAgent(),
 		RequestID: []string{"X-Okta-Request-Id"},
-		Bucket:    bucket, Budget: budget(w.Rand), Classify: classify, Stale: stale,
+		Bucket:    w.Routes.Or(bucket), Budget: budget(w.Rand), Classify: classify, Stale: stale,
 		Probe: probe, Verdicts: apiclient.NewVerdicts(w.Now),
 	}}, nil
 }

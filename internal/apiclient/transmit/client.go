@@ -59,7 +59,7 @@ func New(o Options) (*Client, error) {
 	return &Client{own: o.ClientID, tokens: tokens, spread: newSpread(w.Now), api: apiclient.Client{
 		Base: base, Transport: w.Transport, Auth: tokens, Gate: w.Gate, UserAgent: w.UserAgent(),
 		RequestID: []string{"X-Request-Id", "Cf-Ray"},
-		Bucket:    func(apiclient.Request) string { return "/v1/clients" },
+		Bucket:    w.Routes.Or(func(apiclient.Request) string { return "/v1/clients" }),
 		Budget:    budget(w.Rand), Classify: classify, Probe: probe, Verdicts: apiclient.NewVerdicts(w.Now),
 	}}, nil
 }
