@@ -38,6 +38,9 @@ func Canonical(data []byte) (json.RawMessage, error) {
 	return appendCanonical(nil, tree), nil
 }
 
+// usualMembers are those of an event with its data beside them.
+const usualMembers = 12
+
 // Members reads the members of a JSON object, with the checks of Canonical on the object itself; the values are as
 // they stand, JSON but otherwise unchecked. The error is a Violation.
 func Members(data []byte) (map[string]json.RawMessage, error) {
@@ -45,7 +48,7 @@ func Members(data []byte) (map[string]json.RawMessage, error) {
 		return nil, Violation{Rule: "json: not UTF-8"}
 	}
 	p := parser{text: data}
-	members, err := p.split()
+	members, err := p.split(usualMembers)
 	switch {
 	case err != nil:
 		return nil, err
@@ -53,6 +56,16 @@ func Members(data []byte) (map[string]json.RawMessage, error) {
 		return nil, halfPairOf(members)
 	}
 	return members, nil
+}
+
+// Text reads a value of Members that is a string; the error says that it is none.
+func Text(value json.RawMessage) (string, error) {
+	if len(value) > 1 && value[0] == '"' && quoted(value, 1) == len(value)-1 {
+		return string(value[1 : len(value)-1]), nil
+	}
+	var s string
+	err := json.Unmarshal(value, &s)
+	return s, err
 }
 
 // halfPairOf names the member that holds half a pair; none when a name does.

@@ -61,6 +61,14 @@ func readsBack(wire []byte, e Event) error {
 // ignores attributes that Keyturn does not know. It does not check the data against its schema: that was done before
 // the event was stored.
 func Unmarshal(data []byte) (Event, error) {
+	if e, ok := written(data); ok {
+		return e, nil
+	}
+	return unmarshal(data)
+}
+
+// unmarshal is Unmarshal of whatever is a CloudEvent, by the SDK.
+func unmarshal(data []byte) (Event, error) {
 	if !json.Valid(data) {
 		return Event{}, errors.New("unmarshal event: not JSON")
 	}

@@ -210,3 +210,32 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 	})
 }
+
+// FuzzWritten: what is read without the SDK, the SDK reads the same; and it is what Marshal writes.
+func FuzzWritten(f *testing.F) {
+	for _, e := range []Event{
+		{ID: "e1", Source: "urn:acme:hr", Type: "dev.keyturn.user.terminated.v1", Subject: "user:maria@acme.example", Class: Normal, Scope: "hr", Data: json.RawMessage(`{"user":{"email":"m"}}`)},
+		{ID: "é", Source: "/x?a=b", Type: "dev.keyturn.user.rehired.v1", Subject: "user:jörg", Class: Urgent, Time: time.Unix(1795348800, 5), EffectiveAt: time.Unix(1795348801, 0), TraceParent: "00-1", Data: json.RawMessage(`{}`)},
+	} {
+		wire, err := Marshal(e)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if _, ok := written(wire); !ok {
+			f.Fatalf("%s is not known as written by Marshal", wire)
+		}
+		f.Add(wire)
+		for _, change := range [][2]string{{`"id":"`, `"id":" `}, {"urn:acme", "URN:acme"}, {`"1.0"`, `"0.3"`}, {`"class"`, `"CLASS"`}, {`"scope"`, `"other"`}, {`"hr"`, `""`}, {`{"user"`, `{ "user"`}, {".v1.json", ".v2.json"}, {"2026", "9999"}} {
+			f.Add(bytes.ReplaceAll(wire, []byte(change[0]), []byte(change[1])))
+		}
+	}
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		got, ok := written(wire)
+		if !ok {
+			return
+		}
+		if want, err := unmarshal(wire); err != nil || !cmp.Equal(want, got) {
+			t.Errorf("%s: %v, the SDK gives %v, %v", wire, got, want, err)
+		}
+	})
+}

@@ -63,7 +63,7 @@ func decodeFields(data []byte, extra *Extra, fields []field) error {
 // counts. Its errors are Violations.
 func Split(data []byte) (map[string]json.RawMessage, error) {
 	p := parser{text: data, lax: true}
-	return p.split()
+	return p.split(0)
 }
 
 // decodeInto reads one JSON value. What reads itself is not read a first time only to see whether it can be.

@@ -63,6 +63,9 @@ type parser struct {
 	whole   string // the text once more, of which strings are parts
 	literal bool   // numbers stay as they are written
 
+	open []Member // of the objects of a tree that have not ended
+	slab []Member // room for the members of those that have
+
 	// blind: only whether it is JSON counts. Nothing is kept, and the path stays where it was.
 	blind bool
 }
@@ -326,18 +329,15 @@ func (p *parser) end() error {
 	return nil
 }
 
-// usualMembers are those of an event with its data beside them.
-const usualMembers = 12
-
-// split reads the members of the object that is the text, their values as they stand.
-func (p *parser) split() (map[string]json.RawMessage, error) {
+// split reads the members of the object that is the text, about so many, their values as they stand.
+func (p *parser) split(room int) (map[string]json.RawMessage, error) {
 	if p.next() != '{' {
 		if !json.Valid(p.text) {
 			return nil, p.syntax()
 		}
 		return nil, Violation{Rule: "type: want object"}
 	}
-	members := make(map[string]json.RawMessage, usualMembers)
+	members := make(map[string]json.RawMessage, room)
 	err := p.members(func(name string) (err error) {
 		members[name], err = p.raw()
 		return err

@@ -232,16 +232,11 @@ func (p *parser) tree(keep Shape) (v any, kept bool, err error) {
 
 func (p *parser) treeObject(keep Shape) (any, error) {
 	p.at++
-	o := &Object{}
+	begin, lost := len(p.open), false
 	var seen names
-	lost := false
 	for first := true; ; first = false {
 		if more, err := p.more('}', first); err != nil || !more {
-			if lost {
-				o.loose = true
-				o.settle()
-			}
-			return o, err
+			return p.closed(begin, lost), err
 		}
 		name, err := p.name(&seen)
 		if err != nil {
@@ -262,9 +257,31 @@ func (p *parser) treeObject(keep Shape) (any, error) {
 		if !kept {
 			v, lost = nowhere{}, true
 		}
-		o.Add(name, v)
+		p.open = append(p.open, Member{name, v})
 		p.leave()
 	}
+}
+
+// slab is how many members are made room for at a time.
+const slab = 64
+
+// closed makes an object of the members that were read since begin; lost says that some of them are nowhere.
+func (p *parser) closed(begin int, lost bool) *Object {
+	came := p.open[begin:]
+	if len(p.slab) < len(came) {
+		p.slab = make([]Member, max(slab, len(came)))
+	}
+	o := &Object{members: p.slab[:len(came):len(came)], loose: lost}
+	p.slab = p.slab[len(came):]
+	copy(o.members, came)
+	for i := 1; i < len(came) && !o.loose; i++ {
+		o.loose = came[i].Name <= came[i-1].Name
+	}
+	p.open = p.open[:begin]
+	if lost {
+		o.settle()
+	}
+	return o
 }
 
 func (p *parser) treeList(keep Shape) (any, error) {

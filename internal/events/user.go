@@ -52,8 +52,7 @@ func (d *UserTerminated) effective() time.Time { return d.EffectiveAt }
 
 // UnmarshalJSON keeps the members that UserTerminated does not name.
 func (d *UserTerminated) UnmarshalJSON(b []byte) error {
-	type plain UserTerminated
-	return decodeKeeping(b, (*plain)(d), &d.Extra)
+	return decodeFields(b, &d.Extra, []field{{"user", &d.User}, {"effective_at", &d.EffectiveAt}, {"reason", &d.Reason}})
 }
 
 // MarshalJSON writes the kept members back.
@@ -75,8 +74,7 @@ func (d *UserChanged) effective() time.Time { return time.Time{} }
 
 // UnmarshalJSON keeps the members that UserChanged does not name.
 func (d *UserChanged) UnmarshalJSON(b []byte) error {
-	type plain UserChanged
-	return decodeKeeping(b, (*plain)(d), &d.Extra)
+	return decodeFields(b, &d.Extra, []field{{"user", &d.User}, {"reason", &d.Reason}})
 }
 
 // MarshalJSON writes the kept members back.

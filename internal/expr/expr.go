@@ -136,6 +136,10 @@ func (p *Program) Fault(what string) error {
 // At is where the expression stands.
 func (p *Program) At() config.Position { return p.expr.At }
 
+// Loops reports whether the expression goes through something. Only then Eval looks at its ctx, which may be nil
+// otherwise.
+func (p *Program) Loops() bool { return p.loops }
+
 // Tree is the expression as the compiler understands it.
 func (p *Program) Tree() *ast.AST { return p.ast }
 

@@ -11,22 +11,14 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"keyturn/internal/events"
 )
-
-// nowhere takes everything and keeps nothing.
-type nowhere struct{}
-
-func (nowhere) PublishEvents(context.Context, []events.Event) error { return nil }
-func (nowhere) PublishFault(context.Context, events.Fault) error    { return nil }
 
 func benchHandler(b *testing.B) *Handler {
 	s, err := NewSource(hrSpec())
 	if err != nil {
 		b.Fatal(err)
 	}
-	h, err := NewHandler(Options{Sources: []*Source{s}, Publisher: nowhere{}, Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Metrics: prometheus.NewRegistry()})
+	h, err := NewHandler(Options{Sources: []*Source{s}, Publisher: discard{}, Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -54,6 +46,7 @@ func benchmark(b *testing.B, signature string, want int) {
 	b.ReportAllocs()
 	for b.Loop() {
 		req := sample.Clone(context.Background())
+		req.ContentLength = int64(len(body))
 		req.Body = io.NopCloser(strings.NewReader(body))
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, req)

@@ -120,8 +120,8 @@ func (d *Draft) text(members map[string]json.RawMessage, name string) string {
 	if !ok || bytes.Equal(raw, []byte("null")) {
 		return ""
 	}
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
+	s, err := events.Text(raw)
+	if err != nil {
 		d.fault("/"+name, "type: want string")
 	} else if s == "" {
 		d.fault("/"+name, "length: at least 1")

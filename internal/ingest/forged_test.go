@@ -144,7 +144,7 @@ func BenchmarkForged(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h, err := NewHandler(Options{Sources: []*Source{s}, Publisher: nowhere{}, Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Metrics: prometheus.NewRegistry()})
+	h, err := NewHandler(Options{Sources: []*Source{s}, Publisher: discard{}, Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"time"
@@ -10,7 +9,6 @@ import (
 
 	"keyturn/internal/config"
 	"keyturn/internal/events"
-	"keyturn/internal/expr"
 )
 
 // Condition is an expression over a whole delivery, without items: for handshakes.
@@ -36,25 +34,24 @@ func (c *Condition) Headers() []string { return c.m.headers }
 
 // Holds evaluates it as a condition.
 func (c *Condition) Holds(in Input) (bool, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), expr.MaxTime)
-	defer cancel()
-	return newScope(ctx, c.m, in).holds(c.run)
+	s := newScope(c.m, in)
+	defer s.close()
+	return s.holds(c.run)
 }
 
 // Text evaluates it as a text.
 func (c *Condition) Text(in Input) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), expr.MaxTime)
-	defer cancel()
-	return newScope(ctx, c.m, in).text(c.run)
+	s := newScope(c.m, in)
+	defer s.close()
+	return s.text(c.run)
 }
 
 // Texts gives what one of the expressions handed to Compile as proofs gives for every item. What gives no text for an
 // item gives the empty one, which proves nothing.
 func (m *Mapping) Texts(in Input, source string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), expr.MaxTime)
-	defer cancel()
+	s := newScope(m, in)
+	defer s.close()
 	p := m.proofs[source]
-	s := newScope(ctx, m, in)
 	items, err := s.items()
 	if err != nil {
 		return nil, err

@@ -7,7 +7,6 @@
 package mapping
 
 import (
-	"context"
 	"time"
 
 	"cel.dev/cel-go/common/types/ref"
@@ -115,9 +114,8 @@ func (m *Mapping) Queries() []string { return m.queries }
 
 // Map maps every item of a delivery.
 func (m *Mapping) Map(in Input) Result {
-	ctx, cancel := context.WithTimeout(context.Background(), expr.MaxTime)
-	defer cancel()
-	s := newScope(ctx, m, in)
+	s := newScope(m, in)
+	defer s.close()
 	items, err := s.items()
 	if err != nil {
 		return Result{Faults: []Fault{{Item: -1, Err: err}}}

@@ -26,8 +26,8 @@ func FuzzPath(f *testing.F) {
 			return
 		}
 		for _, p := range programs {
-			s := newScope(context.Background(), programsOf(programs), Input{Body: tree})
-			want, err := p.Eval(s.ctx, s)
+			s := newScope(programsOf(programs), Input{Body: tree})
+			want, err := p.Eval(context.Background(), s)
 			got, ok := p.path.walk(s)
 			if !ok {
 				continue

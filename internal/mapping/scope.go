@@ -9,11 +9,14 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+
+	"keyturn/internal/expr"
 )
 
 // scope is what the names in an expression stand for: a cel activation for one item at a time.
 type scope struct {
-	ctx      context.Context
+	ctx      context.Context // nil until something loops
+	end      context.CancelFunc
 	m        *Mapping
 	body     ref.Val
 	header   ref.Val
@@ -27,7 +30,8 @@ type scope struct {
 	vars []ref.Val // nil = not asked for yet
 }
 
-func newScope(ctx context.Context, m *Mapping, in Input) *scope {
+// newScope makes the scope of a delivery, which must be closed.
+func newScope(m *Mapping, in Input) *scope {
 	native := inOrder{}.NativeToValue
 	if in.Header == nil {
 		in.Header = map[string]string{}
@@ -39,11 +43,17 @@ func newScope(ctx context.Context, m *Mapping, in Input) *scope {
 		in.Verified = map[string]any{}
 	}
 	s := &scope{
-		ctx: ctx, m: m, body: native(in.Body), header: native(in.Header), query: native(in.Query),
+		m: m, body: native(in.Body), header: native(in.Header), query: native(in.Query),
 		verified: native(in.Verified), received: types.Timestamp{Time: in.Received}, trace: in.Trace,
 	}
 	s.begin(-1, types.NullValue)
 	return s
+}
+
+func (s *scope) close() {
+	if s.end != nil {
+		s.end()
+	}
 }
 
 func (s *scope) begin(at int, item ref.Val) {
@@ -107,6 +117,9 @@ func (s *scope) eval(p *program) (ref.Val, error) {
 		out, _ = p.path.walk(s)
 	}
 	if out == nil && err == nil {
+		if p.Loops() && s.ctx == nil {
+			s.ctx, s.end = context.WithTimeout(context.Background(), expr.MaxTime)
+		}
 		out, err = p.Eval(s.ctx, s)
 	}
 	if s.trace != nil {
