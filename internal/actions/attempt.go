@@ -299,6 +299,11 @@ func unknown(err error) bool {
 func (at *attempt) achieved(ctx context.Context, obs Observation) error {
 	at.pin(obs)
 	at.ev.Needed, at.ev.Pending = nil, ""
+	if at.rec.State == "" { // it held at the first look
+		if err := at.append(ctx, ledger.Started, ""); err != nil {
+			return err
+		}
+	}
 	at.charged++
 	state := ledger.Verified
 	if obs.Unread || slices.ContainsFunc(at.ev.Applied, func(e ledger.Effect) bool { return e.Blind }) {

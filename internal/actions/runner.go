@@ -168,7 +168,9 @@ func (r *Runner) lookAgain(err error) events.Outcome {
 	return events.Outcome{Verdict: events.Retry, Delay: r.Limits.withDefaults().Conflict, Err: err}
 }
 
-// begin writes `started`. From here on every other attempt at the action fails at its next record.
+// begin makes ready for an attempt. Of an action that was begun before it writes `started`, and every other attempt at
+// it fails at its next record. The first attempt looks before it writes anything: its `started` says what it is about to
+// change, and is refused when another attempt began meanwhile.
 func (r *Runner) begin(ctx context.Context, a events.Action, last ledger.Record) (*attempt, error) {
 	at := &attempt{
 		Runner: r, limits: r.Limits.withDefaults(), action: a, id: r.NewID(), rec: last,
@@ -193,6 +195,9 @@ func (r *Runner) begin(ctx context.Context, a events.Action, last ledger.Record)
 	at.ev.Failure, at.ev.Seen, at.ev.Residual = nil, nil, nil
 	at.inFlight = last.State == ledger.Started && at.ev.Pending != ""
 	at.uncertain = at.ev.Pending != ""
+	if last.State == "" {
+		return at, nil
+	}
 	if err := at.append(ctx, ledger.Started, ""); err != nil {
 		return nil, err
 	}

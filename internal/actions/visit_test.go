@@ -130,7 +130,7 @@ func TestWhatCameBackIsTakenAwayAgain(t *testing.T) {
 	w.work()
 	w.sets["suspend"]["x"] = true
 	w.workOn()
-	if got := states(t, w, "suspend"); got != "started started verified regressed started started verified verified" {
+	if got := states(t, w, "suspend"); got != "started verified regressed started started verified verified" {
 		t.Error(got)
 	}
 	if got := states(t, w, "lifecycle"); got != "open closed open closed" || w.sets["suspend"]["x"] || len(w.dead) != 0 {
