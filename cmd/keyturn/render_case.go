@@ -254,10 +254,8 @@ func (s *screen) hopState(v view.CaseView) {
 	if !v.Rested.IsZero() {
 		text += "  " + s.at(v.Rested)
 	}
-	if v.VerifiedMS != nil {
-		text += ", accepted to verified in " + millis(v.VerifiedMS)
-	}
-	s.line("state", "%s%s", s.state(v.Standing()), text)
+	s.line("state", "%s%s%s", s.state(v.Standing()), text, s.proven(v))
+	s.clock(v)
 	s.sla(v)
 	if v.Standing() == ledger.NeedsPerson && v.Reason != "" {
 		s.line("", "%s", v.Reason)
@@ -274,20 +272,6 @@ func (s *screen) hopState(v view.CaseView) {
 		}
 		s.line("next", "keyturn holds approve %s --plan %s --reason … (or deny)", v.ID, short(v.Shown))
 	}
-}
-
-// sla tells in which time the case was to be verified, and whether it was.
-func (s *screen) sla(v view.CaseView) {
-	said := "verified in time"
-	switch {
-	case v.DueBy.IsZero() || v.Late == nil && v.Resting() && v.State != ledger.NeedsPerson:
-		return
-	case v.Late == nil:
-		said = "to be verified"
-	case *v.Late:
-		said = "LATE"
-	}
-	s.line("sla", "%s: within %s, by %s (%s)", said, millis(v.SLAMS), s.moment(v.DueBy), s.away(v.DueBy))
 }
 
 // chain tells whether the records are what was written.

@@ -58,7 +58,7 @@ func leaver() view.CaseView {
 	row := view.CaseRow{ID: sampleCase, Event: "user.terminated", Principal: "user:maria@acme.example", Class: events.Normal,
 		State: ledger.NeedsPerson, Plan: ledger.Planned, Reason: "asa-prod: asa.revoke_clients is dead",
 		Tally:    view.Tally{Total: 4, Done: 1, Open: 1, Waiting: 1, Dead: 1},
-		Happened: after(-time.Minute), Accepted: noon, Planned: after(40 * time.Millisecond), Rested: after(3 * time.Second)}
+		Happened: after(-time.Minute), Accepted: noon, Planned: after(40 * time.Millisecond), PlannedMS: ms(40), Rested: after(3 * time.Second)}
 	suspend := sampleCase + ":offboard:suspend"
 	return view.CaseView{
 		CaseRow:  row,
@@ -109,7 +109,15 @@ func closed() view.CaseView {
 	v := leaver()
 	v.State, v.Reason, v.Residual, v.Actions = ledger.Closed, "", nil, v.Actions[:1]
 	v.Tally = view.Tally{Total: 1, Done: 1}
-	v.Verified, v.VerifiedMS = after(2251*time.Millisecond), ms(2251)
+	v.Verified, v.PlannedMS, v.StartedMS, v.VerifiedMS = after(2251*time.Millisecond), ms(40), ms(51), ms(2251)
+	return v
+}
+
+// residual is a case that is verified, but for access that outlives it until then; zero = nobody knows when it ends.
+func residual(until time.Time) view.CaseView {
+	v := closed()
+	v.State, v.ResidualUntil = ledger.ClosedWithResidual, until
+	v.Residual = []view.Residual{{Action: v.Actions[0].ID, What: "access tokens of 00u1", Until: until}}
 	return v
 }
 
@@ -130,7 +138,8 @@ func unplanned() view.CaseView {
 }
 
 func TestCaseScreens(t *testing.T) {
-	for name, v := range map[string]view.CaseView{"case_unplanned": unplanned(), "case_needs_person": leaver(), "case_held": held(), "case_closed": closed(), "case_tried": tried()} {
+	for name, v := range map[string]view.CaseView{"case_unplanned": unplanned(), "case_needs_person": leaver(), "case_held": held(), "case_closed": closed(), "case_tried": tried(),
+		"case_residual": residual(after(time.Hour)), "case_residual_endless": residual(time.Time{})} {
 		golden(t, name, drawn(false, func(s *screen) { s.caseView(v) }))
 	}
 	golden(t, "case_timeline", drawn(false, func(s *screen) { s.moments(leaver(), leaver().Timeline) }))
