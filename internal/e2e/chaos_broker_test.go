@@ -25,6 +25,18 @@ func (c *chaos) nodeStopped() (string, func()) {
 	return n.Name, func() { n.start(c.t) }
 }
 
+// nodeAway kills a NATS server and a worker, and wants the worker to come back alone.
+func (c *chaos) nodeAway() (string, func()) {
+	what, end := c.nodeKilled()
+	p := c.one(c.site.workers[:])
+	p.kill()
+	p.start(c.t)
+	if c.single {
+		await(c.t, patience, p.name+" to be ready without "+what, func() bool { c.site.tend(c.t); return p.ready() })
+	}
+	return p.name + " without " + what, end
+}
+
 // nodesKilled kills them all: whoever needs them says so.
 func (c *chaos) nodesKilled() (string, func()) {
 	for _, n := range c.site.nodes {

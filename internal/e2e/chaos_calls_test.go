@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// lanes are the connections of the workers' configuration, by the path of their provider.
-var lanes = map[string]string{"okta": "okta-prod", "asa": "asa-prod", "mosaic": "mosaic-prod"}
+// laneOf are the connections of the workers' configuration, by the path of their provider.
+var laneOf = map[string]string{"okta": "okta-prod", "asa": "asa-prod", "mosaic": "mosaic-prod"}
 
 // called is one call of a worker to a provider.
 type called struct {
@@ -28,7 +28,7 @@ func (c *callers) from(worker int, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		provider, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		c.mu.Lock()
-		c.list = append(c.list, called{at: time.Now(), worker: worker, lane: lanes[provider]})
+		c.list = append(c.list, called{at: time.Now(), worker: worker, lane: laneOf[provider]})
 		c.mu.Unlock()
 		next.ServeHTTP(w, r)
 	})

@@ -25,6 +25,7 @@ var outside = []fault{
 var brokers = []fault{
 	{"a NATS server is killed", (*chaos).nodeKilled},
 	{"a NATS server is told to stop", (*chaos).nodeStopped},
+	{"a worker starts without a NATS server", (*chaos).nodeAway},
 	{"all NATS servers are killed", (*chaos).nodesKilled},
 	{"two NATS servers lose each other", (*chaos).parted},
 	{"a NATS server loses the others", (*chaos).isolated},

@@ -23,7 +23,7 @@ func (c *chaos) misbehave() (string, func()) {
 // misbehaviour is one fault of a provider.
 func (c *chaos) misbehaviour() sandbox.Fault {
 	f := sandbox.Fault{
-		Path:  []string{"/okta/**", "/asa/**", "/mosaic/**"}[c.rng.IntN(len(lanes))],
+		Path:  []string{"/okta/**", "/asa/**", "/mosaic/**"}[c.rng.IntN(len(laneOf))],
 		Skip:  c.rng.IntN(20),
 		Times: 1 + c.rng.IntN(4),
 	}

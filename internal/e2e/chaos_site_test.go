@@ -225,7 +225,7 @@ func (s *site) settled(t *testing.T) {
 	for _, p := range s.parts() {
 		await(t, 2*patience, p.name+" to be ready", func() bool { s.tend(t); return p.ready() })
 	}
-	await(t, 2*patience, "every lane to be held", func() bool { s.tend(t); return len(s.holders()) == len(lanes) })
+	await(t, 2*patience, "every lane to be held", func() bool { s.tend(t); return len(s.holders()) == len(laneOf) })
 }
 
 // says is what a process says of its readiness.

@@ -103,6 +103,11 @@ func (c *chaos) skew() (right func()) {
 		c.log("the clock of %s is off by %s s", p.name, p.skew)
 	}
 	c.site.settled(c.t)
+	for _, p := range wrong {
+		want := "this clock is 5m0s " + map[bool]string{true: "behind", false: "ahead of"}[strings.HasPrefix(p.skew, "-")]
+		await(c.t, patience, p.name+" to say "+want, func() bool { _, text := p.says(); return strings.Contains(text, want) })
+		c.said++
+	}
 	return func() {
 		for _, p := range wrong {
 			p.skew = ""
