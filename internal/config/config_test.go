@@ -60,7 +60,7 @@ connections:
     provider: okta
     base_url: https://acme.okta.example/
     auth: {service_app: {client_id: 0oa1, key_id: k1, private_key: "${file:/run/okta.pem}", scopes: [okta.users.manage]}}
-  okta-two: {provider: okta, base_url: "http://127.0.0.1:80", auth: {ssws: "${env:PLAIN}"}, concurrency: 9, budget: {share: 0.5, reserve: {bulk: 60}}}
+  okta-two: {provider: okta, base_url: "http://127.0.0.1:80", auth: {ssws: "${env:PLAIN}"}, concurrency: 9, budget: {share: 0.5, reserve: {bulk: 60}, buckets: {clients: {calls: [GET /api/v1/users/*/clients, /api/v1/users/*/clients/**]}, /api/v1: {limit: 90, window: 1m}}}}
   asa-prod: {provider: asa, base_url: https://asa.example, team: acme, auth: {service_user: {key_id: k, key_secret: "${env:PLAIN}"}}}
   mosaic-prod:
     provider: transmit
@@ -132,7 +132,9 @@ func TestConnections(t *testing.T) {
 		{Name: "okta-prod", Provider: "okta", BaseURL: "https://acme.okta.example", Concurrency: DefaultConcurrency, Auth: Auth{ServiceApp: &ServiceApp{
 			ClientID: "0oa1", KeyID: "k1", PrivateKey: secret.New("PEM"), Scopes: []string{"okta.users.manage"}}}},
 		{Name: "okta-two", Provider: "okta", BaseURL: "http://127.0.0.1:80", Concurrency: 9, Auth: Auth{SSWS: &SSWS{Token: plain}},
-			Budget: Budget{Share: 0.5, Reserve: Reserve{Bulk: new(60)}}},
+			Budget: Budget{Share: 0.5, Reserve: Reserve{Bulk: new(60)}, Buckets: []Bucket{
+				{Name: "clients", Calls: []Call{{Method: "GET", Path: []string{"api", "v1", "users", "*", "clients"}}, {Path: []string{"api", "v1", "users", "*", "clients", "**"}}}},
+				{Name: "/api/v1", Limit: 90, Window: time.Minute}}}},
 		{Name: "asa-prod", Provider: "asa", BaseURL: "https://asa.example", Team: "acme", Concurrency: DefaultConcurrency, Auth: Auth{ServiceUser: &ServiceUser{KeyID: "k", KeySecret: plain}}},
 		{Name: "mosaic-prod", Provider: "transmit", BaseURL: "https://mosaic.example/cis", TokenURL: "https://mosaic.example/oidc/token", Concurrency: DefaultConcurrency,
 			Auth: Auth{ClientCredentials: &ClientCredentials{ClientID: "c", ClientSecret: plain}}, SecretSink: SecretSink{Dir: "c/created"}},

@@ -24,6 +24,7 @@ type Connection struct {
 type Budget struct {
 	Share   float64 // the part of each window that is used at most; 0 = all of it
 	Reserve Reserve
+	Buckets []Bucket // what the client of the provider does not know of its rate limits, in the order of the file
 }
 
 // Reserve is what the classes leave of that to those above them, in per cent; nil = the default.
@@ -164,7 +165,8 @@ func readConnections(d *document) Connections {
 			BaseURL: d.url(at.to("base_url"), raw.BaseURL), TokenURL: d.url(at.to("token_url"), raw.TokenURL),
 			Auth: readAuth(d, at.to("auth"), raw.Auth),
 		}
-		c.Budget = Budget{Share: raw.Budget.Share, Reserve: Reserve(raw.Budget.Reserve)}
+		c.Budget = Budget{Share: raw.Budget.Share, Reserve: Reserve(raw.Budget.Reserve),
+			Buckets: readBuckets(d, at.to("budget", "buckets"), c.Provider)}
 		checkReserve(d, at.to("budget", "reserve"), c.Budget.Reserve)
 		if c.Concurrency == 0 {
 			c.Concurrency = DefaultConcurrency

@@ -81,6 +81,21 @@ func connectionCases() []faultCase {
   budget-b: {provider: okta, base_url: https://a.example, budget: {share: 1.5, reserve: {bulk: 96, urgent: 1}}, auth: {ssws: "${env:PLAIN}"}}
   budget-c: {provider: okta, base_url: https://a.example, budget: {}, auth: {ssws: "${env:PLAIN}"}}
   budget-d: {provider: okta, base_url: https://a.example, budget: {buckets: {}}, auth: {ssws: "${env:PLAIN}"}}
+  budget-f:
+    provider: okta
+    base_url: https://a.example
+    auth: {ssws: "${env:PLAIN}"}
+    budget:
+      buckets:
+        a b: {calls: [GET /api/v1/users]}
+        mine: {limit: 5, window: 1m}
+        /api/v1: {}
+        /api/v1/users: {calls: []}
+        half: {calls: [GET /api/v1/users/*], limit: 7}
+        other: {calls: [GET /api/v1/users/me, /api/v1/users/*/clients/**, PUT /api/v1/users/*, HEAD /x, users, /a//b, /**/x, 7], window: 1m}
+        again: {calls: [DELETE /api/v1/users/*/clients/*/tokens, DELETE /api/v1/users/**], limit: 0, window: 1s}
+        never: {calls: [DELETE /api/v1/users/*/sessions, GET /oauth2/v1/token], limit: 2000000, window: 2h, burst: 1}
+  budget-g: {provider: asa, team: t, base_url: https://a.example, budget: {buckets: {/v1: {window: soon, limit: 1}, /api: {calls: [/v1/clients]}}}, auth: {service_user: {key_id: k, key_secret: "${env:PLAIN}"}}}
   budget-e: {provider: okta, base_url: https://a.example, budget: {share: half, reserve: {bulk: 2.5, normal: 0}}, auth: {ssws: "${env:PLAIN}"}}
   g: {provider: okta, base_url: https://a.example, concurrency: 65, auth: {service_app: {client_id: "", key_id: k, private_key: "${file:none}", scopes: [a.b, a.b, "A"]}}}
   h: {provider: transmit, base_url: https://a.example, token_url: https://a.example, secret_sink: {}, auth: {client_credentials: {client_id: 0123, client_secret: ` + canary + `}}}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +16,50 @@ import (
 func TestReservesAgree(t *testing.T) {
 	if got, want := budgetOf(config.Budget{}).Reserve, lane.DefaultReserve(); !maps.Equal(got, want) {
 		t.Errorf("%v by configuration, %v of a lane", got, want)
+	}
+}
+
+// TestAConnectionNamesItsBuckets: a call is counted where the file says, for each provider, and a limit that is known
+// there is kept.
+func TestAConnectionNamesItsBuckets(t *testing.T) {
+	s := newSite(t, sandbox.Options{})
+	acme := s.sb.SeedAcme(1)
+	connections := s.connections()
+	for i, calls := range []config.Call{
+		{Method: "GET", Path: []string{"api", "v1", "users", "*", "clients"}},
+		{Path: []string{"v1", "teams", "*", "users", "**"}},
+		{Path: []string{"v1", "clients"}},
+	} {
+		connections[i].Budget = config.Budget{Share: 0.5, Buckets: []config.Bucket{
+			{Name: "mine", Calls: []config.Call{calls}, Limit: 6, Window: time.Minute}}}
+	}
+	var w *Worker
+	s.work("worker-1", connections, nil, func(made *Worker) {
+		w = made
+		for _, c := range connections {
+			w.fleet.find(c.Name).lane.Bus.(*desk).patience = 100 * time.Millisecond
+		}
+	})
+	for i, q := range []reads.Query{
+		{Resource: "user-clients", Filters: filters("user", acme.Leaver.OktaID)},
+		{Resource: "users"},
+		{Resource: "clients"},
+	} {
+		name, answered := connections[i].Name, 0
+		for {
+			if _, err := s.get(name, q); err != nil {
+				break
+			}
+			if answered++; answered > 3 {
+				break
+			}
+		}
+		state, held := w.fleet.find(name).lane.State()
+		at := slices.IndexFunc(state.Buckets, func(b lane.Seen) bool { return b.Bucket == "mine" })
+		if !held || at < 0 || answered != 3 || state.Buckets[at].Calls != 3 || state.Buckets[at].Left != 0 ||
+			state.Buckets[at].Limit != 6 || state.Buckets[at].Allowed != 3 || state.Buckets[at].Span != time.Minute {
+			t.Errorf("%s: %d answered: %+v", name, answered, state.Buckets)
+		}
 	}
 }
 

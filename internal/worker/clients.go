@@ -17,6 +17,7 @@ import (
 func clients(c config.Connection, w apiclient.Wiring) (actions.Clients, error) {
 	made := actions.Clients{Connection: c.Name, Sweeps: &actions.Sweeps{}}
 	var err error
+	w.Routes = routesOf(c.Budget)
 	switch c.Provider {
 	case config.ProviderOkta:
 		made.Okta, err = okta.New(oktaOptions(c, w))

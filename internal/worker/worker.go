@@ -191,12 +191,6 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 	return d.lane, nil
 }
 
-// budgetOf is a connection's budget as its lane takes it.
-func budgetOf(b config.Budget) lane.Budget {
-	normal, bulk := b.Reserve.Leaves()
-	return lane.Budget{Share: b.Share, Reserve: map[events.Class]int{events.Normal: normal, events.Bulk: bulk}}
-}
-
 // Run works until ctx ends; its error is then nil. It creates or updates the streams first.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := w.createStreams(ctx); err != nil {
