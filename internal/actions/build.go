@@ -32,6 +32,11 @@ type Clients struct {
 	// an identifier that the list does not.
 	Protected func(ids []events.Identifier) string
 
+	// LastAdmin reports whether the last administrator is protected at this connection; nil = not. Admins is what the
+	// actions of the connection know together of administrators.
+	LastAdmin func() bool
+	Admins    *Admins
+
 	class events.Class // of the action that a kind is built for
 }
 
@@ -72,9 +77,17 @@ func (c Clients) spareAny(what string, begun bool, names []events.Identifier) er
 	if begun {
 		changed = "nothing more is changed"
 	}
-	return advise(fmt.Errorf("the %s is the protected principal %s", what, principal),
+	return protectedError(what, "the protected principal "+principal,
 		"protected principal: "+changed+"; find out who is meant and why the event names it")
 }
+
+// protectedError refuses what must not be acted upon, and says what a person should do about it.
+func protectedError(what, is, advice string) error {
+	return advise(fmt.Errorf("the %s is %s: %w", what, is, errProtected), advice)
+}
+
+// errProtected lies beneath every refusal of a target that is protected.
+var errProtected = errors.New("refused")
 
 // contradicts refuses an account that has another identifier than the event says: the others may have been given to
 // someone else. What either of them leaves empty contradicts nothing. It names the kinds of identifiers only.

@@ -74,6 +74,9 @@ func (u *oktaUser) find(ctx context.Context) (foundUser, error) {
 	if err := u.spareOwner(ctx, f.ID); err != nil {
 		return f, err
 	}
+	if err := u.spareLastAdmin(ctx, f); err != nil {
+		return f, err
+	}
 	if f.TransitioningToStatus != "" {
 		return f, &apiclient.Error{Op: "okta.getUser", Err: errors.New("the user is on its way to another status")}
 	}
@@ -115,7 +118,7 @@ func (u *oktaUser) spareOwner(ctx context.Context, id string) error {
 	if err != nil || owner != id {
 		return err
 	}
-	return advise(fmt.Errorf("the user %s made the API token of this connection", id),
+	return protectedError("user "+id, "who made the API token of this connection",
 		"protected principal: nothing at this connection works without that account; have the connection sign in as a service app first, then redrive")
 }
 

@@ -58,6 +58,7 @@ func Read(dir string, refs Resolver) (Config, error) {
 		if known || len(c.Connections) > 0 {
 			checkConnections(doc, c.Playbooks, c.Connections)
 			checkCounts(doc, c.Playbooks.Guards, c.Connections)
+			checkAdmins(doc, c.Playbooks.Guards, c.Connections)
 		}
 	}
 	return c, r.err()

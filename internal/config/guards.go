@@ -10,6 +10,7 @@ import (
 type Guards struct {
 	Protected []Text           // principals that are never acted upon
 	Groups    []ProtectedGroup // who else is not, by expressions over the event
+	Admins    []Text           // connections at which the last administrator is not
 	Brakes    []Brake
 	Approve   []Approval
 	ConfirmBy []Confirmation
@@ -83,11 +84,19 @@ func readGuards(d *document, at path) Guards {
 	return g
 }
 
-// readProtected reads who is never acted upon: texts, and groups.
+// readProtected reads who is never acted upon: texts, groups, and the last administrators.
 func readProtected(d *document, at path, g *Guards) {
 	for _, here := range d.items(at...) {
 		if name, ok := d.value(here).(string); ok {
 			g.Protected = append(g.Protected, Text{Value: name, At: d.position(here)})
+			continue
+		}
+		if last := here.to("last_admin"); d.has(last) {
+			var raw struct {
+				At string `json:"at"`
+			}
+			d.decode(last, &raw)
+			g.Admins = append(g.Admins, Text{Value: raw.At, At: d.position(last.to("at"))})
 			continue
 		}
 		var raw struct {
@@ -183,6 +192,32 @@ func checkCounts(d *document, g Guards, c Connections) {
 		case connection.Provider == ProviderTransmit:
 			d.faultAt(b.Count.At.At, "connection %s is of provider %s, which has no users to count: name one of okta or asa",
 				quote(connection.Name), connection.Provider)
+		}
+	}
+}
+
+// rolesScope is what a service app of Okta must ask for to tell who is an administrator (vendor page oauth2-scopes).
+const rolesScope = "okta.roles.read"
+
+// checkAdmins reports connections at which nobody can say who is the last administrator.
+func checkAdmins(d *document, g Guards, c Connections) {
+	names := make([]string, len(c))
+	for i, connection := range c {
+		names[i] = connection.Name
+	}
+	for _, at := range g.Admins {
+		connection, ok := c.Find(at.Value)
+		app := connection.Auth.ServiceApp
+		switch {
+		case at.Value == "": // a fault of the file
+		case !ok:
+			d.faultAt(at.At, "no connection %s in %s%s", quote(at.Value), ConnectionsFile, suggest(at.Value, names))
+		case connection.Provider != ProviderOkta:
+			d.faultAt(at.At, "connection %s is of provider %s, which does not tell who is an administrator: name one of okta",
+				quote(connection.Name), connection.Provider)
+		case app != nil && count(app.Scopes, rolesScope) == 0 && count(app.Scopes, "okta.roles.manage") == 0:
+			d.faultAt(at.At, "connection %s may not read who is an administrator: add %s to its auth.service_app.scopes, and grant it to the app",
+				quote(connection.Name), rolesScope)
 		}
 	}
 }

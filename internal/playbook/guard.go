@@ -20,6 +20,7 @@ type guards struct {
 	shapes        map[string]shape // of the events that an expression is about
 	protected     []protected
 	groups        []group
+	admins        []string // connections at which the last administrator is protected
 	approvals     []approval
 	confirmations []confirmation
 	brakes        []eventBrake

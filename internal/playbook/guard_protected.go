@@ -37,6 +37,7 @@ func (c *compiler) protected(compiled *guards, g config.Guards) {
 		}
 		compiled.protected = append(compiled.protected, protected{principal: p.Value})
 	}
+	compiled.admins = texts(g.Admins)
 	for _, rule := range g.Groups {
 		if rule.When == nil {
 			continue // a fault of the file
@@ -45,6 +46,12 @@ func (c *compiler) protected(compiled *guards, g config.Guards) {
 			when: c.condition(rule.When, rule.On, (*environment).condition), why: cmp.Or(rule.Why, rule.When.Source),
 		})
 	}
+}
+
+// SparesLastAdmin reports whether the last administrator is protected at a connection. Who that is only its provider
+// can say.
+func (s *Set) SparesLastAdmin(connection string) bool {
+	return slices.Contains(s.guards.admins, connection)
 }
 
 // Sparing gives a copy of the set that protects these principals too, each for the same reason: what is not in the

@@ -110,6 +110,7 @@ func (r *Report) Judge() {
 type Rights struct {
 	Kind   string   // the key below auth: "service_app"
 	Scopes []string // that it asks for; nil where there are none to ask for
+	Admins bool     // the playbooks need to know who is an administrator
 }
 
 // Check tries every GET operation of a connection, one after the other, with whatever it finds there, and says of the

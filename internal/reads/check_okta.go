@@ -23,6 +23,7 @@ const (
 	manageUsers   = "okta.users.manage"
 	readServers   = "okta.authorizationServers.read"
 	manageServers = "okta.authorizationServers.manage"
+	readRoles     = "okta.roles.read"
 )
 
 // checkOkta tries the operations of package okta.
@@ -34,6 +35,9 @@ func checkOkta(ctx context.Context, t *trial, c *okta.Client) {
 	}
 	token := oktaServers(ctx, t, c)
 	oktaUsers(ctx, t, c, token)
+	if t.rights.Admins {
+		oktaAdmins(ctx, t, c)
+	}
 	t.oktaChanges(manageUsers, "okta.suspendUser", "okta.unsuspendUser", "okta.deactivateUser", "okta.revokeUserSessions",
 		"okta.revokeTokensForUserAndClient", "okta.revokeUserGrants")
 	t.oktaChanges(manageServers, "okta.revokeRefreshTokensForAuthorizationServerAndClient",
@@ -117,6 +121,22 @@ func oktaUsers(ctx context.Context, t *trial, c *okta.Client, token okta.Refresh
 	})
 	read("listGrantsForUserAndClient", func(ctx context.Context) error {
 		_, err := first(c.ListUserClientGrants(ctx, user, client, okta.GrantOptions{Limit: 1}))
+		return err
+	})
+}
+
+// oktaAdmins tries what tells who is the last administrator.
+func oktaAdmins(ctx context.Context, t *trial, c *okta.Client) {
+	user := noUser
+	t.try(ctx, t.oktaRead("listUsersWithRoleAssignments", readRoles), "", false, func(ctx context.Context) error {
+		ids, _, err := c.ListAdmins(ctx)
+		if len(ids) > 0 {
+			user = ids[0]
+		}
+		return err
+	})
+	t.try(ctx, t.oktaRead("listAssignedRolesForUser", readRoles), "", true, func(ctx context.Context) error {
+		_, err := c.ListUserRoles(ctx, user)
 		return err
 	})
 }

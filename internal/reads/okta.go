@@ -2,6 +2,7 @@ package reads
 
 import (
 	"context"
+	"slices"
 
 	"keyturn/internal/apiclient/okta"
 )
@@ -16,7 +17,9 @@ var (
 )
 
 // oktaResources is every GET operation of package okta.
-func oktaResources() []Resource { return append(oktaUserResources(), oktaServerResources()...) }
+func oktaResources() []Resource {
+	return slices.Concat(oktaUserResources(), oktaRoleResources(), oktaServerResources())
+}
 
 // oktaUserResources are those of a person.
 func oktaUserResources() []Resource {

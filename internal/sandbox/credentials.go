@@ -76,7 +76,7 @@ func (sb *Sandbox) Credentials() Credentials { return sb.creds }
 // oktaScopes are all scopes that the simulated operations ask for.
 var oktaScopes = [...]string{
 	"okta.users.read", "okta.users.manage",
-	"okta.authorizationServers.read", "okta.authorizationServers.manage",
+	"okta.authorizationServers.read", "okta.authorizationServers.manage", "okta.roles.read",
 }
 
 // enrol completes the credentials and makes the providers know them.

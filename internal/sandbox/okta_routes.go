@@ -11,7 +11,7 @@ import (
 func oktaRoutes() []*route {
 	token := oktaRoute(http.MethodPost, "/okta/oauth2/v1/token", BucketOktaToken, "", oktaIssueToken)
 	token.open = true
-	return slices.Concat([]*route{token}, oktaUserRoutes(), oktaServerRoutes())
+	return slices.Concat([]*route{token}, oktaUserRoutes(), oktaRoleRoutes(), oktaServerRoutes())
 }
 
 // oktaRoute is one operation with the rate bucket that it spends and the scope
@@ -51,6 +51,15 @@ func oktaUserRoutes() []*route {
 		manage(del, client+"/grants", oktaRevokeUserClientGrants),
 		get(user+"/grants", oktaUserGrants),
 		manage(del, user+"/grants", oktaRevokeUserGrants),
+	}
+}
+
+// oktaRoleRoutes tell who is an administrator.
+func oktaRoleRoutes() []*route {
+	const scope = "okta.roles.read"
+	return []*route{
+		oktaRoute(http.MethodGet, "/okta/api/v1/users/{userId}/roles", BucketOktaUsers, scope, oktaUserRoles),
+		oktaRoute(http.MethodGet, "/okta/api/v1/iam/assignees/users", BucketOktaOther, scope, oktaAssignees),
 	}
 }
 

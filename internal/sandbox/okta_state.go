@@ -118,6 +118,7 @@ type oktaState struct {
 	userGrants   map[string][]string
 	sessions     map[string]*Session
 	userSessions map[string][]string
+	roles        map[string][]string // user id → types of administrator roles
 }
 
 func newOktaState() *oktaState {
@@ -128,6 +129,7 @@ func newOktaState() *oktaState {
 		clientTokens: map[serverClient][]string{}, revoked: map[string]struct{}{},
 		grants: map[string]*Grant{}, userGrants: map[string][]string{},
 		sessions: map[string]*Session{}, userSessions: map[string][]string{},
+		roles: map[string][]string{},
 	}
 }
 
@@ -140,6 +142,7 @@ func (s *oktaState) clone() *oktaState {
 	c.clientTokens, c.revoked = maps.Clone(s.clientTokens), maps.Clone(s.revoked)
 	c.grants, c.userGrants = maps.Clone(s.grants), maps.Clone(s.userGrants)
 	c.sessions, c.userSessions = maps.Clone(s.sessions), maps.Clone(s.userSessions)
+	c.roles = maps.Clone(s.roles)
 	return &c
 }
 

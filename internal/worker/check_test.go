@@ -127,3 +127,28 @@ func (s *site) readsAgree(user string) {
 		s.t.Errorf("servers of an org without them: %v", err)
 	}
 }
+
+// TestCheckOfWhoIsAnAdministrator: where the playbooks protect the last one, a check tells whether that can be read.
+func TestCheckOfWhoIsAnAdministrator(t *testing.T) {
+	s := newSite(t, sandbox.Options{})
+	s.sb.SeedAcme(1)
+	set, err := Playbooks(config.Playbooks{Guards: config.Guards{Admins: []config.Text{{Value: "okta-prod"}, {Value: "few"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := s.connections()
+	few := all[0]
+	app := *few.Auth.ServiceApp
+	app.Scopes = []string{"okta.users.manage", "okta.authorizationServers.manage"}
+	few.Name, few.Auth = "few", config.Auth{ServiceApp: &app}
+	s.work("worker-1", append(all, few), nil, func(w *Worker) { w.set.Store(set) })
+	for connection, want := range map[string]reads.Result{"okta-prod": reads.Works, "few": reads.Refused} {
+		r := s.check(connection)
+		got := results(r)
+		for _, op := range []string{"okta.listUsersWithRoleAssignments", "okta.listAssignedRolesForUser"} {
+			if got[op] != want || want == reads.Refused && !strings.Contains(strings.Join(r.Problems, " "), "Add okta.roles.read") {
+				t.Errorf("%s: %s is %s, want %s: %q", connection, op, got[op], want, r.Problems)
+			}
+		}
+	}
+}

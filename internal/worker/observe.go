@@ -70,6 +70,7 @@ func (d *desk) observe(ctx context.Context, query []byte, send func([]byte) erro
 func (d *desk) look(ctx context.Context, a events.Action) (Observed, error) {
 	made := gated(d.made, d.gate(a.Class))
 	made.Sweeps = nil // a person waits, and not for company
+	made.Admins = nil // and nobody goes
 	kind, err := made.Build(a, nil)
 	if err != nil {
 		return Observed{}, err

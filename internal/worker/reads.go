@@ -143,6 +143,7 @@ func codeOf(f *reads.Fault) reads.Code {
 func (d *desk) check(ctx context.Context, holder string, epoch uint64, send func([]byte) error) error {
 	began := time.Now()
 	rights := rightsOf(d.connection.Auth)
+	rights.Admins = d.made.LastAdmin != nil && d.made.LastAdmin()
 	report := reads.Report{
 		Connection: d.connection.Name, Provider: d.connection.Provider, BaseURL: d.connection.BaseURL,
 		Credential: rights.Kind, Worker: holder, Epoch: epoch,

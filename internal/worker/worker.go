@@ -164,6 +164,7 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 	fresh := func() (actions.Clients, error) {
 		made, err := clients(c, apiclient.Wiring{Transport: w.opts.Transport, Version: w.opts.Version})
 		made.Protected = func(ids []events.Identifier) string { return w.set.Load().Protects(ids) }
+		made.LastAdmin = func() bool { return w.set.Load().SparesLastAdmin(c.Name) }
 		return made, err
 	}
 	made, err := fresh()

@@ -1,0 +1,123 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"keyturn/internal/apiclient"
+	"keyturn/internal/apiclient/okta"
+)
+
+// Admins knows which administrators of an org its actions are at work on: of two who are each other's only other one, no
+// more than one may go. It is what the actions of one lane share; whom an earlier holder of the lane let go shows at the
+// provider. A nil Admins knows nobody.
+type Admins struct {
+	mu     sync.Mutex
+	leaves map[string]time.Time // by user id: when it was let go
+}
+
+const (
+	// maxAdmins bounds how many other administrators are looked at, with two calls each. The first is mostly one.
+	maxAdmins = 25
+	// leavesFor is how long somebody who was let go counts as gone, whatever the provider says.
+	leavesFor = time.Hour
+)
+
+// spareLastAdmin refuses the last one who may do everything at the org, where the playbooks say so. Only who can still
+// sign in is asked about: it is asked before the first change, and not after a user was suspended. What cannot be read
+// is no answer, and the action does not go on without one.
+func (u *oktaUser) spareLastAdmin(ctx context.Context, f foundUser) error {
+	blocked := f.gone || f.Status == okta.UserSuspended || f.Status == okta.UserDeprovisioned
+	if blocked || u.all.LastAdmin == nil || !u.all.LastAdmin() {
+		return nil
+	}
+	super, err := isSuper(ctx, u.client, f.ID)
+	if err != nil || !super {
+		return err
+	}
+	return u.all.Admins.release(ctx, u.client, f.ID, u.all.now())
+}
+
+// isSuper reports whether a user may do everything.
+func isSuper(ctx context.Context, c *okta.Client, id string) (bool, error) {
+	roles, err := c.ListUserRoles(ctx, id)
+	return slices.ContainsFunc(roles, okta.Role.Super), rolesUnread(err)
+}
+
+// release lets an administrator go if another one stays. One looks at a time.
+func (a *Admins) release(ctx context.Context, c *okta.Client, id string, now time.Time) error {
+	if a == nil {
+		a = &Admins{}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ids, more, err := c.ListAdmins(ctx)
+	if err != nil {
+		return rolesUnread(err)
+	}
+	looked := 0
+	for _, other := range ids {
+		if other == id || now.Sub(a.leaves[other]) < leavesFor {
+			continue
+		}
+		if looked == maxAdmins {
+			more = true
+			break
+		}
+		looked++
+		stays, err := stays(ctx, c, other)
+		if err != nil {
+			return err
+		}
+		if stays {
+			a.note(id, now)
+			return nil
+		}
+	}
+	return lastAdmin(id, looked, more)
+}
+
+// note remembers who was let go.
+func (a *Admins) note(id string, now time.Time) {
+	if a.leaves == nil {
+		a.leaves = map[string]time.Time{}
+	}
+	a.leaves[id] = now
+}
+
+// stays reports whether a user is an administrator who can sign in and may do everything.
+func stays(ctx context.Context, c *okta.Client, id string) (bool, error) {
+	u, err := c.GetUser(ctx, id)
+	switch {
+	case missing(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	case u.Status != okta.UserActive:
+		return false, nil
+	}
+	return isSuper(ctx, c, id)
+}
+
+// lastAdmin is the refusal.
+func lastAdmin(id string, looked int, more bool) error {
+	what := "the last super administrator of the org"
+	if more {
+		what = fmt.Sprintf("a super administrator, and none of %d others who were looked at is an active one", looked)
+	}
+	return protectedError(fmt.Sprintf("user %s", id), what,
+		"protected principal: make another account a super administrator first, then redrive")
+}
+
+// rolesUnread says what to do when it cannot be read who is an administrator.
+func rolesUnread(err error) error {
+	if !apiclient.IsStatus(err, http.StatusForbidden) || apiclient.CauseOf(err) != apiclient.Permanent {
+		return err
+	}
+	return advise(fmt.Errorf("it cannot be read who is the last administrator: %w", err),
+		"grant the scope okta.roles.read, and a role that may see administrators, or take last_admin out of the playbooks; then redrive")
+}
