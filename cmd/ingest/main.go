@@ -11,9 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"keyturn/internal/admin"
@@ -57,62 +59,84 @@ func faults(list config.Sources, errs ...error) error {
 	return config.Join(append(errs, ingest.CheckMappings(list))...)
 }
 
-// serve connects to the broker and answers on both listeners. The order of stopping is the reverse: the public
-// listener answers what is under way, then the broker's connection ends.
-func serve(ctx context.Context, settings config.Ingest, reading *reload.Reading, list config.Sources, stderr io.Writer) (err error) {
-	log := process.Logger(settings.Log, stderr)
+// intake is what answers on both listeners.
+type intake struct {
+	settings        config.Ingest
+	log             *slog.Logger
+	metrics         *prometheus.Registry
+	bus             *stream.Bus
+	handler         *ingest.Handler
+	server          *ingest.Server
+	watcher         *reload.Watcher
+	public, private net.Listener
+}
+
+// serve connects to the broker and answers on both listeners until ctx ends. The order of stopping is the reverse: the
+// public listener answers what is under way, then the broker's connection ends.
+func serve(ctx context.Context, settings config.Ingest, reading *reload.Reading, list config.Sources, stderr io.Writer) error {
+	in := &intake{settings: settings, log: process.Logger(settings.Log, stderr), metrics: admin.NewRegistry()}
 	hangup := process.Hangup(ctx)
-	defer process.Deadline(ctx, settings.Shutdown, log)()
-	reg := admin.NewRegistry()
+	defer process.Deadline(ctx, settings.Shutdown, in.log)()
 	sources, err := ingest.NewSources(list)
 	secured, terr := ingest.ListenerTLS(settings.TLS)
 	if err := errors.Join(err, terr); err != nil {
 		return process.Misconfigured(err)
 	}
-	bus, err := stream.Connect(ctx, process.Broker(settings.NATS, "keyturn-ingest", log, reg))
-	if err != nil {
+	if in.bus, err = stream.Connect(ctx, process.Broker(settings.NATS, "keyturn-ingest", in.log, in.metrics)); err != nil {
 		return process.Unless(ctx, err)
 	}
-	defer func() { err = errors.Join(err, bus.Close(context.WithoutCancel(ctx))) }()
-	if err := bus.CheckTopology(ctx); err != nil {
-		log.WarnContext(ctx, "not ready: deliveries are answered 503", "error", err)
+	defer process.Close(ctx, in.bus, in.log)
+	if err := in.bus.CheckTopology(ctx); err != nil {
+		in.log.WarnContext(ctx, "not ready: deliveries are answered 503", "error", err)
 	}
-	handler, err := ingest.NewHandler(ingest.Options{
-		Sources: sources, Publisher: bus, Log: log, Metrics: reg, TooLarge: stream.IsTooLarge,
-	})
-	if err != nil {
+	if err := in.open(reading, hangup, sources); err != nil {
 		return err
 	}
-	watcher, err := reload.New(reload.Options{
-		First: reading, Every: settings.Reload, Hangup: hangup, Log: log, Metrics: reg,
-		Load: func(refs config.Resolver) (func(), error) { return load(settings, refs, handler) },
-	})
-	if err != nil {
+	in.server = ingest.NewServer(ingest.ServerOptions{Handler: in.handler, Log: in.log, TLS: secured, Drain: settings.Drain})
+	in.log.InfoContext(ctx, "ingest listens", "version", version, "public", in.public.Addr().String(),
+		"admin", in.private.Addr().String(), "sources", len(sources))
+	return in.run(ctx)
+}
+
+// open makes the handler and what watches its configuration, and opens the listeners.
+func (in *intake) open(reading *reload.Reading, hangup <-chan os.Signal, sources []*ingest.Source) (err error) {
+	if in.handler, err = ingest.NewHandler(ingest.Options{
+		Sources: sources, Publisher: in.bus, Log: in.log, Metrics: in.metrics, TooLarge: stream.IsTooLarge,
+	}); err != nil {
 		return err
 	}
-	public, err := net.Listen("tcp", settings.Listen)
-	if err != nil {
+	if in.watcher, err = reload.New(reload.Options{
+		First: reading, Every: in.settings.Reload, Hangup: hangup, Log: in.log, Metrics: in.metrics,
+		Load: func(refs config.Resolver) (func(), error) { return load(in.settings, refs, in.handler) },
+	}); err != nil {
+		return err
+	}
+	if in.public, err = net.Listen("tcp", in.settings.Listen); err != nil {
 		return fmt.Errorf("listen for webhooks: %w", err)
 	}
-	private, err := net.Listen("tcp", settings.AdminListen)
-	if err != nil {
-		return errors.Join(fmt.Errorf("listen for health and metrics: %w", err), public.Close())
+	if in.private, err = net.Listen("tcp", in.settings.AdminListen); err != nil {
+		return errors.Join(fmt.Errorf("listen for health and metrics: %w", err), in.public.Close())
 	}
-	server := ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: log, TLS: secured, Drain: settings.Drain})
-	log.InfoContext(ctx, "ingest listens", "version", version, "public", public.Addr().String(),
-		"admin", private.Addr().String(), "sources", len(sources))
-	// Probes are answered until the public listener has stopped: while it drains, they learn that it does.
+	return nil
+}
+
+// run answers until ctx ends. Probes are answered until the public listener has stopped: while it drains, they learn that
+// it does.
+func (in *intake) run(ctx context.Context) error {
 	probed, stopped := context.WithCancel(context.WithoutCancel(ctx))
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { defer stopped(); return server.Serve(ctx, public) })
-	g.Go(func() error { return watcher.Run(ctx) })
-	g.Go(func() error { return handler.Poll(ctx) })
+	g.Go(func() error { defer stopped(); return in.server.Serve(ctx, in.public) })
+	g.Go(func() error { return in.watcher.Run(ctx) })
+	g.Go(func() error { return in.handler.Poll(ctx) })
 	g.Go(func() error {
-		return admin.Serve(probed, private, handler.Admin(admin.Handler(reg, func() []admin.Check {
-			return []admin.Check{{Name: "listener", Run: server.Ready}, process.BrokerCheck(bus), watcher.Check(), sourcesCheck(handler)}
-		})))
+		return admin.Serve(probed, in.private, in.handler.Admin(admin.Handler(in.metrics, in.checks)))
 	})
 	return g.Wait()
+}
+
+// checks are what must hold for the intake to be ready.
+func (in *intake) checks() []admin.Check {
+	return []admin.Check{{Name: "listener", Run: in.server.Ready}, process.BrokerCheck(in.bus), in.watcher.Check(), sourcesCheck(in.handler)}
 }
 
 // sourcesCheck shows what the intake believes. It never keeps the process from being ready.

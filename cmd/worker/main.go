@@ -7,14 +7,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"keyturn/internal/admin"
@@ -55,54 +56,67 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	return work(ctx, settings, reading, files.Connections, set, stderr)
 }
 
-// work connects to the broker and runs the worker beside its admin listener.
+// site is a worker and what runs beside it.
+type site struct {
+	settings config.Worker
+	log      *slog.Logger
+	metrics  *prometheus.Registry
+	keyer    events.Keyer
+	bus      *stream.Bus
+	worker   *worker.Worker
+	teller   *outcome.Teller
+	watcher  *reload.Watcher
+}
+
+// work connects to the broker and runs the worker beside its admin listener until ctx ends.
 func work(ctx context.Context, settings config.Worker, reading *reload.Reading, list config.Connections, set *playbook.Set,
 	stderr io.Writer) (err error) {
-	log := process.Logger(settings.Log, stderr)
+	s := &site{settings: settings, log: process.Logger(settings.Log, stderr), metrics: admin.NewRegistry()}
 	hangup := process.Hangup(ctx)
-	defer process.Deadline(ctx, settings.Shutdown, log)()
-	reg := admin.NewRegistry()
-	keyer, err := events.NewKeyer([]byte(settings.DeploymentKey.Reveal()))
-	if err != nil {
+	defer process.Deadline(ctx, settings.Shutdown, s.log)()
+	if s.keyer, err = events.NewKeyer([]byte(settings.DeploymentKey.Reveal())); err != nil {
 		return process.Misconfigured(err)
 	}
-	options := process.Broker(settings.NATS, "keyturn-worker", log, reg)
+	options := process.Broker(settings.NATS, "keyturn-worker", s.log, s.metrics)
 	options.Replicas = settings.Replicas
-	bus, err := stream.Connect(ctx, options)
-	if err != nil {
+	if s.bus, err = stream.Connect(ctx, options); err != nil {
 		return process.Unless(ctx, err)
 	}
-	defer func() { err = errors.Join(err, bus.Close(context.WithoutCancel(ctx))) }()
-	w, err := worker.New(worker.Options{
-		Bus: bus, Name: name(), Version: version, Keyer: keyer, Connections: list, Playbooks: set, Log: log, Metrics: reg,
-		Remap: ingest.Remapper{Dir: settings.ConfigDir}.Remap,
-		Sources: func() (config.Sources, error) {
-			return config.ReadSources(settings.ConfigDir, config.Resolver{Unresolved: func(config.Fault) {}})
-		},
-	})
-	if err != nil {
-		return process.Misconfigured(err)
-	}
-	teller, err := outcome.New(bus, ledger.New(bus.Log(), time.Now), settings.Outcome)
-	if err != nil {
-		return process.Misconfigured(err)
-	}
-	watcher, err := reload.New(reload.Options{
-		First: reading, Every: settings.Reload, Hangup: hangup, Log: log, Metrics: reg,
-		Load: func(refs config.Resolver) (func(), error) { return load(settings.ConfigDir, refs, w) },
-	})
-	if err != nil {
+	defer process.Close(ctx, s.bus, s.log)
+	if err := s.make(reading, hangup, list, set); err != nil {
 		return err
 	}
 	private, err := net.Listen("tcp", settings.AdminListen)
 	if err != nil {
 		return fmt.Errorf("listen for health and metrics: %w", err)
 	}
-	log.InfoContext(ctx, "worker starts", "version", version, "admin", private.Addr().String(), "connections", len(list))
-	health := admin.Handler(reg, func() []admin.Check {
-		return append([]admin.Check{process.BrokerCheck(bus), watcher.Check()}, w.Checks()...)
+	s.log.InfoContext(ctx, "worker starts", "version", version, "admin", private.Addr().String(), "connections", len(list))
+	health := admin.Handler(s.metrics, func() []admin.Check {
+		return append([]admin.Check{process.BrokerCheck(s.bus), s.watcher.Check()}, s.worker.Checks()...)
 	})
-	return together(ctx, w.Run, teller.Run, watcher.Run, func(ctx context.Context) error { return admin.Serve(ctx, private, health) })
+	return together(ctx, s.worker.Run, s.teller.Run, s.watcher.Run,
+		func(ctx context.Context) error { return admin.Serve(ctx, private, health) })
+}
+
+// make makes the worker, what tells others of outcomes, and what watches the configuration. It makes no call.
+func (s *site) make(reading *reload.Reading, hangup <-chan os.Signal, list config.Connections, set *playbook.Set) (err error) {
+	if s.worker, err = worker.New(worker.Options{
+		Bus: s.bus, Name: name(), Version: version, Keyer: s.keyer, Connections: list, Playbooks: set, Log: s.log, Metrics: s.metrics,
+		Remap: ingest.Remapper{Dir: s.settings.ConfigDir}.Remap,
+		Sources: func() (config.Sources, error) {
+			return config.ReadSources(s.settings.ConfigDir, config.Resolver{Unresolved: func(config.Fault) {}})
+		},
+	}); err != nil {
+		return process.Misconfigured(err)
+	}
+	if s.teller, err = outcome.New(s.bus, ledger.New(s.bus.Log(), time.Now), s.settings.Outcome); err != nil {
+		return process.Misconfigured(err)
+	}
+	s.watcher, err = reload.New(reload.Options{
+		First: reading, Every: s.settings.Reload, Hangup: hangup, Log: s.log, Metrics: s.metrics,
+		Load: func(refs config.Resolver) (func(), error) { return load(s.settings.ConfigDir, refs, s.worker) },
+	})
+	return err
 }
 
 // together runs all parts until ctx ends or one of them fails.

@@ -160,6 +160,15 @@ func ExitCode(w io.Writer, name string, err error) int {
 	return exitFailed
 }
 
+// Close ends the connection to the broker at the end of a process. A broker that does not take the last of it in time is
+// told in the log and nothing else: whatever it did not hear is repeated by who comes next, and the stop is an orderly
+// one.
+func Close(ctx context.Context, bus *stream.Bus, log *slog.Logger) {
+	if err := bus.Close(context.WithoutCancel(ctx)); err != nil {
+		log.WarnContext(ctx, "stopped without the broker", "error", err)
+	}
+}
+
 // BrokerCheck is the readiness of the broker: connected, with room, streams there, disk trusted. A clock that differs from the
 // broker's is shown and keeps nobody from being ready: nobody knows which of the two is wrong.
 func BrokerCheck(bus *stream.Bus) admin.Check {

@@ -262,13 +262,17 @@ func (b *Bus) Durability() Durability {
 	return b.opts.Durability
 }
 
-// Close ends the connection after what was written to it has left. Messages in hand are delivered again.
+// closeTimeout is how long the end of a connection waits for a broker that does not answer.
+const closeTimeout = 2 * time.Second
+
+// Close ends the connection after what was written to it has left. Messages in hand are delivered again. The error says
+// that the broker did not take the last of it in time: nothing is lost by that, as what was not heard is repeated.
 func (b *Bus) Close(ctx context.Context) error {
 	defer b.nc.Close()
 	if b.nc.Status() != nats.CONNECTED {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
 	defer cancel()
 	if err := b.nc.FlushWithContext(ctx); err != nil {
 		return fmt.Errorf("close connection to NATS: %w", err)

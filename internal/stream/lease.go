@@ -19,6 +19,9 @@ const (
 	// clock from before the renewal was sent, the server counts leaseTTL from after it: the difference covers a step of
 	// the server's clock, and the calls that are being cancelled.
 	leaseSafe = 6 * time.Second
+	// leaseGiveBack is how long a release may take. A broker that does not answer by then keeps the next holder waiting
+	// until the lease ends by itself, and must not keep a process that stops.
+	leaseGiveBack = 2 * time.Second
 	// leaseAsk is how often a waiter asks for a lease: the end of a dead holder's lease wakes nobody.
 	leaseAsk = 500 * time.Millisecond
 )
@@ -232,7 +235,7 @@ func (l *lease) adopt(ctx context.Context) error {
 
 // release ends the lease, so that a waiter takes it at once. If it fails, the lease ends by itself.
 func (l *lease) release(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseGiveBack)
 	defer cancel()
 	err := l.bus.write(ctx, OpLease, l.key, func() error {
 		return l.kv.Delete(ctx, l.key, jetstream.LastRevision(l.rev))
