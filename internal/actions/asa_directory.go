@@ -36,25 +36,37 @@ func (s *Sweeps) known(now time.Time) (directory, bool) {
 	return s.people, !s.people.listed.IsZero() && age >= 0 && age < directoryFor
 }
 
-// list makes the directory anew, together with all others who want that, and keeps it.
-func (c Clients) list(ctx context.Context) (directory, error) {
-	return fresh(ctx, c.share(), "users", func(ctx context.Context) (directory, error) {
-		d := directory{listed: c.now(), mail: map[string][]asa.User{}}
-		all, err := apiclient.Collect(c.ASA.ListUsers(ctx, asa.ListUsersOptions{}))
-		if err != nil {
-			return d, err
-		}
-		d.users = len(all)
-		for _, u := range all {
-			if key := mailKey(u.Details.Email); key != "" {
-				d.mail[key] = append(d.mail[key], u)
-			}
-		}
-		if c.Sweeps != nil {
-			c.Sweeps.mu.Lock()
-			c.Sweeps.people = d
-			c.Sweeps.mu.Unlock()
-		}
+// lately gives the directory of the connection, listed anew if it is not good any more, together with all others who
+// want that.
+func (c Clients) lately(ctx context.Context) (directory, error) {
+	if d, ok := c.Sweeps.known(c.now()); ok {
 		return d, nil
-	})
+	}
+	return latest(ctx, c.share(), "users", c.listUsers)
+}
+
+// anew lists the directory as it is from now on, together with all others who want that.
+func (c Clients) anew(ctx context.Context) (directory, error) {
+	return fresh(ctx, c.share(), "users", c.listUsers)
+}
+
+// listUsers lists a directory, and keeps it.
+func (c Clients) listUsers(ctx context.Context) (directory, error) {
+	d := directory{listed: c.now(), mail: map[string][]asa.User{}}
+	all, err := apiclient.Collect(c.ASA.ListUsers(ctx, asa.ListUsersOptions{}))
+	if err != nil {
+		return d, err
+	}
+	d.users = len(all)
+	for _, u := range all {
+		if key := mailKey(u.Details.Email); key != "" {
+			d.mail[key] = append(d.mail[key], u)
+		}
+	}
+	if c.Sweeps != nil {
+		c.Sweeps.mu.Lock()
+		c.Sweeps.people = d
+		c.Sweeps.mu.Unlock()
+	}
+	return d, nil
 }

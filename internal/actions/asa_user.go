@@ -115,7 +115,12 @@ func asaNames(u asa.User) events.UserRef {
 // A listing that is some minutes old says whom to read, and no more: unless that user is there and still has the
 // e-mail, everybody is listed anew.
 func (u *asaUser) byEmail(ctx context.Context) (foundASAUser, error) {
-	if d, ok := u.all.Sweeps.known(u.all.now()); ok {
+	came := u.all.now()
+	d, err := u.all.lately(ctx)
+	if err != nil {
+		return foundASAUser{}, err
+	}
+	if d.listed.Before(came) {
 		if same := livingASA(d.of(u.email)); len(same) == 1 {
 			now, err := u.client.GetUser(ctx, same[0].Name)
 			if err != nil && !missing(err) {
@@ -125,10 +130,9 @@ func (u *asaUser) byEmail(ctx context.Context) (foundASAUser, error) {
 				return foundASAUser{User: now, seen: listedWith(1, d)}, nil
 			}
 		}
-	}
-	d, err := u.all.list(ctx)
-	if err != nil {
-		return foundASAUser{}, err
+		if d, err = u.all.anew(ctx); err != nil {
+			return foundASAUser{}, err
+		}
 	}
 	same := livingASA(d.of(u.email))
 	switch {

@@ -63,6 +63,7 @@ func TestSomebodyElsesStepIsNotInherited(t *testing.T) {
 func TestATeamIsListedOnce(t *testing.T) {
 	o := newOrg(t, 12, sandbox.Options{})
 	revoke := func(i int, email string) ledger.Record {
+		o.now = o.now.Add(time.Second)
 		one := org{world: newWorld(t), sb: o.sb, acme: o.acme, clients: o.clients}
 		one.builder, one.now = o.builder, o.now
 		one.run(act(fmt.Sprint("s", i), "asa.revoke_clients", map[string]any{"user": events.UserRef{Email: email}}))

@@ -15,7 +15,9 @@ import (
 	"strings"
 	"time"
 
+	"keyturn/internal/bench/burst"
 	"keyturn/internal/bench/intake"
+	"keyturn/internal/bench/size"
 	"keyturn/internal/bench/unlimited"
 	"keyturn/internal/stream"
 )
@@ -47,7 +49,10 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"intake", func(ctx context.Context, w io.Writer, s settings) error { return intake.Run(ctx, w, s.Settings) }},
+		{"burst", func(ctx context.Context, w io.Writer, s settings) error { return burst.Run(ctx, w, s.Count) }},
 		{"unlimited", func(ctx context.Context, w io.Writer, s settings) error { return unlimited.Run(ctx, w, s.Count) }},
+		{"latency", func(ctx context.Context, w io.Writer, s settings) error { return size.Latency(ctx, w, s.Count) }},
+		{"size", func(ctx context.Context, w io.Writer, s settings) error { return size.Run(ctx, w, s.Count) }},
 	}
 }
 
