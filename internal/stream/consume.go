@@ -106,8 +106,10 @@ func keep(ctx context.Context, m *Message, every time.Duration) (stop func()) {
 // Pull settings. One message is asked for at a time, when somebody is there to work on it: a message that lies in a
 // client's buffer runs into its ackWait.
 const (
-	pullExpiry    = 30 * time.Second
-	pullHeartbeat = 5 * time.Second
+	pullExpiry = 30 * time.Second
+	// pullHeartbeat is half of how long a request that found nobody is waited for: after the lease of a worker that died, of
+	// up to 10 s, it must not take the rest of the 15 s in which its lanes move.
+	pullHeartbeat = 2 * time.Second
 	// pullNudge is how long the first wait for a message is, and pullPatience how many times it is doubled before one
 	// without end (try).
 	pullNudge    = 5 * time.Millisecond
@@ -189,7 +191,7 @@ func (p *Puller) try(ctx context.Context) (*Message, error) {
 
 // next waits for one message, at first for short times only: whoever begins to wait asks the server, unless the
 // client's goroutine is still busy with having asked for the message before. A server that is near has answered by
-// then, and nobody would ask again before the heartbeat was missed, ten seconds later (nats.go v1.55,
+// then, and nobody would ask again before the heartbeat was missed, four seconds later (nats.go v1.55,
 // jetstream/pull.go, checkPending; nats.go #1622).
 func (p *Puller) next(ctx context.Context) (jetstream.Msg, error) {
 	for i := range pullPatience {
