@@ -178,7 +178,7 @@ func (c *chaos) serverLost() (string, func()) {
 	p := c.one(c.site.parts())
 	l := p.connected()
 	l.cut()
-	c.recovers(p)
+	c.recovers(p, l)
 	return l.name, l.heal
 }
 
@@ -187,7 +187,7 @@ func (c *chaos) serverSilent() (string, func()) {
 	p := c.one(c.site.parts())
 	l := p.connected()
 	l.stall(there, back)
-	c.recovers(p)
+	c.recovers(p, l)
 	return l.name, l.heal
 }
 
@@ -201,16 +201,15 @@ func (p *part) connected() *link {
 	return p.brokers[0]
 }
 
-// recovers waits until a process is ready again while its fault lasts.
-func (c *chaos) recovers(p *part) {
+// recovers waits until a process is ready again, by another link than the one that is lost.
+func (c *chaos) recovers(p *part, lost *link) {
 	c.t.Helper()
 	if !c.single {
 		return
 	}
-	l := p.connected()
 	await(c.t, patience, p.name+" to find another NATS server", func() bool {
 		c.site.tend(c.t)
-		return p.connected() != l && p.ready() || !l.busy() && p.ready()
+		return slices.ContainsFunc(p.brokers, func(l *link) bool { return l != lost && l.busy() }) && p.ready()
 	})
 }
 
