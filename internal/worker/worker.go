@@ -65,6 +65,7 @@ type Worker struct {
 	runner  actions.Runner // what the runners of all lanes have in common
 	planner *planner.Planner
 	set     atomic.Pointer[playbook.Set] // the playbooks in force
+	begun   atomic.Bool                  // its streams are made, and it works
 	fleet   fleet
 	strays  strays
 	holds   holds
@@ -200,6 +201,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("create streams: %w", err)
 	}
+	w.begun.Store(true)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.planner.Run(ctx, w.bus) })
 	g.Go(func() error { w.bus.Janitor(ctx, sweepEvery); return nil })
@@ -211,6 +213,14 @@ func (w *Worker) Run(ctx context.Context) error {
 		g.Go(func() error { w.gauges.run(ctx); return nil })
 	}
 	return g.Wait()
+}
+
+// working says why the worker does not work yet: streams that an earlier version made may be there before its own are.
+func (w *Worker) working(context.Context) error {
+	if !w.begun.Load() {
+		return errors.New("the streams are not made or brought up to date yet: is the broker there, with a leader?")
+	}
+	return nil
 }
 
 // createStreams creates or updates the streams. A broker that goes away meanwhile, or that has no leader yet, is waited
@@ -229,10 +239,10 @@ func (w *Worker) createStreams(ctx context.Context) error {
 	})
 }
 
-// Checks are the worker's part of /readyz at the moment: a lane that stands still because its credential was refused or
-// its provider is away, and work that nobody does.
+// Checks are the worker's part of /readyz at the moment: whether it has begun, a lane that stands still because its
+// credential was refused or its provider is away, and work that nobody does.
 func (w *Worker) Checks() []admin.Check {
-	checks := []admin.Check{w.strayCheck(), w.holdCheck()}
+	checks := []admin.Check{{Name: "worker", Run: w.working}, w.strayCheck(), w.holdCheck()}
 	for _, l := range w.fleet.lanes() {
 		checks = append(checks, admin.Check{
 			Name: "lane " + l.Connection,
