@@ -174,10 +174,10 @@ func (s *screen) queues(list []reads.Queue) {
 		if !q.Oldest.IsZero() {
 			oldest = human(s.now.Sub(q.Oldest))
 		}
-		rows = append(rows, []any{q.Class, q.Waiting, q.InHand, q.AtGate, q.Later, oldest})
+		rows = append(rows, []any{q.Class, q.Waiting, q.InHand, q.AtGate, q.Later, oldest, q.Visits})
 	}
 	s.WriteString("\n")
-	s.table([]string{"CLASS", "WAITING", "IN HAND", "AT GATE", "LATER", "OLDEST"}, rows)
+	s.table([]string{"CLASS", "WAITING", "IN HAND", "AT GATE", "LATER", "OLDEST", "VISITS"}, rows)
 }
 
 // windows draws what is known of the rate limits.

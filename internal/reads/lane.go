@@ -59,6 +59,7 @@ type Queue struct {
 	InHand  int       `json:"in_hand"`         // with the holder
 	AtGate  int       `json:"at_gate"`         // of these, before a call that waits for budget or a place
 	Later   int       `json:"later"`           // to come again later than within a minute
+	Visits  int       `json:"visits"`          // looks to come at what is done: no work that waits
 	Oldest  time.Time `json:"oldest,omitzero"` // since when the oldest of waiting and in hand is there
 }
 
@@ -68,7 +69,7 @@ type Rate struct {
 	Actions int `json:"actions"` // settled for good
 }
 
-// Forecast is when what waits and is in hand will be done.
+// Forecast is when what waits, now or until later, and is in hand will be done.
 type Forecast struct {
 	Actions int     `json:"actions"`             // that it is about
 	Seconds float64 `json:"done_in_s,omitempty"` // 0 = now, or nobody can say
@@ -76,11 +77,11 @@ type Forecast struct {
 	Unknown string  `json:"unknown,omitempty"`   // why nobody can say
 }
 
-// ToDo is how many actions wait and are in hand, in all classes.
+// ToDo is how many actions wait, now or until later, and are in hand, in all classes.
 func (l Lane) ToDo() int {
 	n := 0
 	for _, q := range l.Queues {
-		n += q.Waiting + q.InHand
+		n += q.Waiting + q.InHand + q.Later
 	}
 	return n
 }

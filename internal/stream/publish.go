@@ -104,8 +104,8 @@ func (b *Bus) PublishAction(ctx context.Context, a events.Action) error {
 }
 
 // PublishLater has the lane of an action get it at a time to come, or soon after one that is past. It is on disk after
-// the next Barrier. Each action waits once: whatever waited under its id before, a long delay of settle's too, is
-// replaced.
+// the next Barrier. Each action waits once for a visit and once for anything else, a long delay of settle's too: whatever
+// waited under its id before is replaced.
 func (b *Bus) PublishLater(ctx context.Context, a events.Action, at time.Time) error {
 	subj, err := actionSubject(a)
 	if err != nil {
@@ -115,7 +115,11 @@ func (b *Bus) PublishLater(ctx context.Context, a events.Action, at time.Time) e
 	if err != nil {
 		return fmt.Errorf("encode for %s: %w", subj, err)
 	}
-	return b.later(ctx, subj, data, a.ID, at)
+	waits := prefixLater
+	if a.Visit != nil {
+		waits = prefixVisit
+	}
+	return b.later(ctx, waits, subj, data, a.ID, at)
 }
 
 // actionSubject is where the lane of an action finds it.

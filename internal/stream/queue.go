@@ -19,6 +19,7 @@ type Queue struct {
 	Waiting    uint64    // never delivered yet
 	Taken      int       // delivered and not settled: in somebody's hands, or given back to come again within a minute
 	Later      uint64    // to come again later than within a minute
+	Visits     uint64    // looks to come at what is done: no work that waits
 	Oldest     time.Time // when the oldest of Waiting and Taken was stored there; zero = there is none
 }
 
@@ -76,15 +77,17 @@ func (b *Bus) queue(ctx context.Context, s jetstream.Stream, info *jetstream.Con
 		}
 	}
 	var err error
-	q.Later, err = b.countLater(ctx, s, q.Connection, q.Class)
+	if q.Later, err = b.countLater(ctx, s, prefixLater, q); err == nil {
+		q.Visits, err = b.countLater(ctx, s, prefixVisit, q)
+	}
 	return q, err
 }
 
-// countLater counts the actions of a class that are to come again later: the server counts for a new reader what is
-// before it, and nothing is read.
-func (b *Bus) countLater(ctx context.Context, s jetstream.Stream, connection string, class events.Class) (uint64, error) {
+// countLater counts the actions of a queue that are to come later, as work or for a visit: the server counts for a new
+// reader what is before it, and nothing is read.
+func (b *Bus) countLater(ctx context.Context, s jetstream.Stream, waits string, q Queue) (uint64, error) {
 	reader, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{
-		FilterSubject: strings.Join([]string{prefixLater, connection, string(class), "*"}, "."),
+		FilterSubject: strings.Join([]string{waits, q.Connection, string(q.Class), "*"}, "."),
 		AckPolicy:     jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: queueEnds,
 	})
 	if err != nil {

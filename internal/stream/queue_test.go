@@ -11,7 +11,8 @@ import (
 	"keyturn/internal/stream/embedded"
 )
 
-// TestQueuesTellWhatWaits: never delivered, in hand, given back, and away until later; what is done counts nowhere.
+// TestQueuesTellWhatWaits: never delivered, in hand, given back, and away until later; what is done counts nowhere, and a
+// look to come at it apart.
 func TestQueuesTellWhatWaits(t *testing.T) {
 	bus := connect(t, start(t, embedded.Options{}))
 	c := stream.ActionsOf("okta-prod", events.Normal)
@@ -30,6 +31,13 @@ func TestQueuesTellWhatWaits(t *testing.T) {
 		n++
 		return outcomes[n-1]
 	})
+	for i := range 3 { // two of actions that are done, one of an action that waits as well
+		a := action(fmt.Sprint("case", []int{0, 2, 20}[i]))
+		a.Visit = &events.Visit{At: time.Now().Add(7 * 24 * time.Hour), Kind: events.VisitRecheck}
+		if err := bus.PublishLater(t.Context(), a, a.Visit.At); err != nil {
+			t.Fatal(err)
+		}
+	}
 	until(t, "the acknowledgements", func() bool { return inHand(t, bus, c) == 1 })
 	queues, err := bus.Queues(t.Context(), "okta-prod")
 	if err != nil || len(queues) != 3 {
@@ -38,7 +46,7 @@ func TestQueuesTellWhatWaits(t *testing.T) {
 	for i, class := range events.Classes() {
 		want := stream.Queue{Connection: "okta-prod", Class: class}
 		if class == events.Normal {
-			want.Waiting, want.Taken, want.Later, want.Oldest = 6, 1, 2, queues[i].Oldest
+			want.Waiting, want.Taken, want.Later, want.Visits, want.Oldest = 6, 1, 2, 3, queues[i].Oldest
 			if want.Oldest.Before(began) || want.Oldest.After(time.Now().Add(time.Second)) {
 				t.Errorf("oldest from %s", want.Oldest)
 			}

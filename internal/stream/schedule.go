@@ -66,9 +66,9 @@ func (b *Bus) purge(ctx context.Context, stream, subj string) error {
 	})
 }
 
-// later stores an action that the lane which reads target gets at the given time.
-func (b *Bus) later(ctx context.Context, target string, data []byte, action string, at time.Time) error {
-	msg := nats.NewMsg(prefixLater + strings.TrimPrefix(target, prefixActions))
+// later stores an action, among those with the prefix waits, that the lane which reads target gets at the given time.
+func (b *Bus) later(ctx context.Context, waits, target string, data []byte, action string, at time.Time) error {
+	msg := nats.NewMsg(waits + strings.TrimPrefix(target, prefixActions))
 	msg.Data = data
 	msg.Header.Set(headerContent, contentJSON)
 	schedule(msg, at, target)

@@ -33,6 +33,7 @@ const (
 	prefixFaults     = "events.fault"
 	prefixActions    = "actions"
 	prefixLater      = "later"
+	prefixVisit      = "visit"
 	prefixScheduleAt = "schedule.at"
 	prefixDue        = "schedule.due"
 	prefixCommands   = "commands"
@@ -59,9 +60,12 @@ const (
 // topology is every stream, with what it keeps and for how long.
 func (o Options) topology() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
-		// What waits for later has the subject later.<connection>.<class>.<action>, and later.<action> of old. Purged below the consumers' ack floors by the janitor; schedules forbid discard new.
+		// What waits for later has the subject later.<connection>.<class>.<action>, and later.<action> of old; looks to come at
+		// what is done have visit.<connection>.<class>.<action>: they are no work that waits. Purged below the consumers' ack
+		// floors by the janitor; schedules forbid discard new.
 		{Name: streamActions, Description: "actions to bring about, and those that wait for later",
-			Subjects: []string{prefixActions + ".*.*.*", prefixLater + ".*", prefixLater + ".*.*.*"}, Duplicates: dedupWindow,
+			Subjects: []string{prefixActions + ".*.*.*", prefixLater + ".*", prefixLater + ".*.*.*", prefixVisit + ".*.*.*"},
+			Duplicates: dedupWindow,
 			AllowMsgSchedules: true, AllowRollup: true},
 		{Name: streamSchedule, Description: "events that take effect in the future",
 			Subjects:          []string{prefixScheduleAt + ".*", prefixDue + ".*"},

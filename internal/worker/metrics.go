@@ -57,7 +57,7 @@ var (
 	descPaused = prometheus.NewDesc("keyturn_lane_bucket_paused_seconds",
 		"How much longer the provider wants to be left alone; 0 = it does not.", []string{"connection", "bucket"}, nil)
 	descQueue = prometheus.NewDesc("keyturn_lane_queue",
-		"Actions at the broker, of the lanes that this worker holds: waiting (never taken), taken (in hand, or given back for less than a minute), later.",
+		"Actions at the broker, of the lanes that this worker holds: waiting (never taken), taken (in hand, or given back for less than a minute), later, and visits: looks to come at what is done, which are no work that waits.",
 		[]string{"connection", "class", "state"}, nil)
 	descOldest = prometheus.NewDesc("keyturn_lane_oldest_seconds",
 		"How long the oldest action that waits or is taken is at the broker; 0 = there is none.", []string{"connection", "class"}, nil)
@@ -135,7 +135,8 @@ func (g *gauges) collectQueues(to chan<- prometheus.Metric, now time.Time) {
 		connection, class := q.Connection, string(q.Class)
 		gauge(to, descQueue, int(q.Waiting), connection, class, "waiting") //nolint:gosec // a count of messages
 		gauge(to, descQueue, q.Taken, connection, class, "taken")
-		gauge(to, descQueue, int(q.Later), connection, class, "later") //nolint:gosec // as above
+		gauge(to, descQueue, int(q.Later), connection, class, "later")   //nolint:gosec // as above
+		gauge(to, descQueue, int(q.Visits), connection, class, "visits") //nolint:gosec // as above
 		age := time.Duration(0)
 		if !q.Oldest.IsZero() {
 			age = max(now.Sub(q.Oldest), 0)

@@ -61,6 +61,7 @@ func TestMetricsOfLanes(t *testing.T) {
 		"keyturn_lane_bucket_paused_seconds{bucket=/api/v1/users,connection=okta-prod}": 0,
 		"keyturn_lane_queue{class=normal,connection=okta-prod,state=waiting}":           0,
 		"keyturn_lane_queue{class=normal,connection=okta-prod,state=later}":             0,
+		"keyturn_lane_queue{class=normal,connection=okta-prod,state=visits}":            0,
 		"keyturn_lane_oldest_seconds{class=normal,connection=okta-prod}":                0,
 		"keyturn_consumer_lag{consumer=events_urgent,state=waiting,stream=EVENTS}":      0,
 		"keyturn_consumer_lag{consumer=due_bulk,state=in_hand,stream=SCHEDULE}":         0,

@@ -54,8 +54,8 @@ func standing(l *lane.Lane, holder string, queues []stream.Queue, now time.Time)
 
 // QueueOf is a queue as it is shown, when so many of its actions are in the hands of the lane's holder.
 func QueueOf(q stream.Queue, inHand, atGate int) reads.Queue {
-	told := reads.Queue{Class: string(q.Class), InHand: inHand, AtGate: atGate, Later: int(q.Later), Oldest: q.Oldest.UTC()} //nolint:gosec // counts of messages
-	told.Waiting = int(q.Waiting) + max(q.Taken-inHand, 0)                                                                   //nolint:gosec // as above
+	told := reads.Queue{Class: string(q.Class), InHand: inHand, AtGate: atGate, Later: int(q.Later), Visits: int(q.Visits), Oldest: q.Oldest.UTC()} //nolint:gosec // counts of messages
+	told.Waiting = int(q.Waiting) + max(q.Taken-inHand, 0)                                                                                          //nolint:gosec // as above
 	if q.Oldest.IsZero() {
 		told.Oldest = time.Time{}
 	}
