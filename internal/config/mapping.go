@@ -68,6 +68,7 @@ type Handshake struct {
 	QueryEcho       string   // the parameter
 	Origins         []string // of a CloudEvents web hook
 	SSFVerification bool
+	SSFState        string // what was asked to be sent back; empty = nobody asked, or nobody wrote it down
 	Ping            *Ping
 	Capture         *Capture
 }
@@ -231,11 +232,13 @@ func readHandshakes(d *document, at path) []Handshake {
 			QueryEcho     struct{ Parameter string }  `json:"query_echo"`
 			WebHookOrigin struct{ Origins []string }  `json:"web_hook_origin"`
 			AcceptPing    struct{ Unverified string } `json:"accept_ping"`
+			SSF           struct{ State string }      `json:"ssf_verification"`
 		}
 		d.decode(here, &raw)
 		if raw.HeaderEcho != nil {
 			h.HeaderEcho = &HeaderEcho{Header: raw.HeaderEcho.Header, Key: raw.HeaderEcho.Key}
 		}
+		h.SSFState = raw.SSF.State
 		h.QueryEcho, h.Origins = raw.QueryEcho.Parameter, raw.WebHookOrigin.Origins
 		if p := here.to("accept_ping"); d.has(p) {
 			h.Ping = &Ping{When: d.required(p.to("when")), Unverified: raw.AcceptPing.Unverified}

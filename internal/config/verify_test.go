@@ -51,7 +51,7 @@ all_of: [{hmac: {header: X, secrets: ["${env:PLAIN}"]}}, {}]
 	for range 4 {
 		deep = "any_of: [{" + deep + "}, {" + token + "}]"
 	}
-	poll := "sources:\n  a: {preset: cloudevents, verify: {hmac: {header: X, secrets: [\"${env:PLAIN}\"]}}, insecure: true, poll: {url: \"http://idp.acme.example\", token: x, interval: 1ms}}\n" +
+	poll := "sources:\n  a: {preset: cloudevents, verify: {hmac: {header: X, secrets: [\"${env:PLAIN}\"]}}, insecure: true, poll: {url: \"http://idp.acme.example\", token: x, interval: 1ms, wait: 6m}}\n" +
 		"  b: {preset: cloudevents, verify: {set_jws: {issuer: i, audience: [a], jwks: k}}, poll: {}}\n"
 	return []faultCase{
 		{name: "kinds of proof", sources: text},

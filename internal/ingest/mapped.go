@@ -167,6 +167,10 @@ func (h *Handler) shaken(ctx context.Context, s *Source, d Delivery, v Verified,
 		return s.accepted(nil, ""), true
 	}
 	shook, err := s.settled(in, v)
+	if errors.Is(err, errState) {
+		rec.err = err
+		return s.refusal(err), true
+	}
 	if err != nil {
 		return h.keepFault(ctx, s, d, in, []mapping.Fault{{Item: -1, Err: err}}, nil, rec), true
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -70,7 +71,8 @@ type poller struct {
 	set    *setJWS
 	config.Poll
 	client *http.Client
-	failed int // requests in a row
+	failed int  // requests in a row
+	held   bool // the last request was held as long as it may be, and nothing came
 
 	// What the issuer is told in the next request. It is forgotten only when an answer came: until then the issuer may
 	// not have heard it, and hearing it twice does no harm.
@@ -80,7 +82,7 @@ type poller struct {
 }
 
 func newPoller(s *Source, spec config.Poll) *poller {
-	return &poller{source: s, set: findSet(s.verifier), Poll: spec, client: outgoing(pollTimeout), refuse: map[string]*SETError{}}
+	return &poller{source: s, set: findSet(s.verifier), Poll: spec, client: outgoing(spec.Wait + pollTimeout), refuse: map[string]*SETError{}}
 }
 
 // findSet gives the verifier of tokens among those of a source. What else a push must prove (a header, an address) says
@@ -113,20 +115,34 @@ func (p *poller) run(ctx context.Context, h *Handler) {
 
 // round asks once, takes what came, and tells how long to wait before the next.
 func (p *poller) round(ctx context.Context, h *Handler) time.Duration {
-	got, retry, err := p.ask(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return 0
-		}
-		p.failed++
-		h.metrics.polls.WithLabelValues(p.source.name, pollFailed).Inc()
-		wait := p.backoff(retry)
-		h.log.LogAttrs(ctx, slog.LevelError, "poll", slog.String("source", p.source.name), slog.Int("attempt", p.failed),
-			slog.Duration("again_in", wait), slog.String("error", err.Error()))
-		return wait
+	wait := p.Wait
+	if p.held {
+		wait = 0 // whether somebody is there at all is seen by a request that is not held
 	}
+	begun := time.Now()
+	got, retry, err := p.ask(ctx, wait)
+	switch {
+	case err == nil:
+		return p.heard(ctx, h, got, begun)
+	case errors.Is(err, errHeld):
+		p.held = true
+		return 0
+	case ctx.Err() != nil:
+		return 0
+	}
+	p.failed++
+	h.metrics.polls.WithLabelValues(p.source.name, pollFailed).Inc()
+	again := p.backoff(retry)
+	h.log.LogAttrs(ctx, slog.LevelError, "poll", slog.String("source", p.source.name), slog.Int("attempt", p.failed),
+		slog.Duration("again_in", again), slog.String("error", err.Error()))
+	return again
+}
+
+// heard takes what an answer holds, to a request that began then.
+func (p *poller) heard(ctx context.Context, h *Handler, got pollReply, begun time.Time) time.Duration {
 	h.metrics.polls.WithLabelValues(p.source.name, pollOK).Inc()
-	p.failed, p.acks = 0, nil
+	probed := p.held
+	p.failed, p.held, p.acks = 0, false, nil
 	clear(p.refuse)
 	open, ids := 0, slices.Sorted(maps.Keys(got.Sets))
 	again := slices.Equal(ids, p.last)
@@ -140,8 +156,10 @@ func (p *poller) round(ctx context.Context, h *Handler) time.Duration {
 	switch {
 	case open > 0:
 		return p.Interval // the broker was away: the issuer is asked for them again
+	case probed && len(ids) == 0:
+		return 0 // it is there, and has nothing: it may hold the next one
 	case again:
-		return p.Interval // it has not heard what became of them, or has nothing in spite of what it says
+		return max(0, p.Interval-time.Since(begun)) // it has not heard what became of them, or has nothing in spite of what it says
 	case len(ids) > 0 || got.More:
 		return 0
 	}
@@ -216,13 +234,19 @@ type pollReply struct {
 	More bool              `json:"moreAvailable"`
 }
 
-// ask makes one request. The error holds nothing of the answer's body; retry is how long the issuer wants to be left
-// alone.
-func (p *poller) ask(ctx context.Context) (got pollReply, retry time.Duration, err error) {
-	body, err := json.Marshal(pollRequest{MaxEvents: pollEvents, Immediately: true, Ack: p.acks, Errors: p.refuse})
+// errHeld says that the transmitter held a request for as long as it may, without an answer.
+var errHeld = errors.New("held without an answer")
+
+// ask makes one request, which the transmitter may hold for so long (RFC 8936, section 2.4: returnImmediately); then it
+// is given up with errHeld, unless an answer has begun. The error holds nothing of the answer's body; retry is how long
+// the issuer wants to be left alone.
+func (p *poller) ask(ctx context.Context, held time.Duration) (got pollReply, retry time.Duration, err error) {
+	body, err := json.Marshal(pollRequest{MaxEvents: pollEvents, Immediately: held == 0, Ack: p.acks, Errors: p.refuse})
 	if err != nil {
 		return got, 0, err
 	}
+	ctx, give := context.WithCancelCause(ctx)
+	defer give(nil)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL, bytes.NewReader(body))
 	if err != nil {
 		return got, 0, err
@@ -230,9 +254,9 @@ func (p *poller) ask(ctx context.Context) (got pollReply, retry time.Duration, e
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set(authorization, "Bearer "+p.Token.Reveal())
-	resp, err := p.client.Do(req)
+	resp, err := p.send(req, held, give)
 	if err != nil {
-		return got, 0, unaddressed(err)
+		return got, 0, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -247,6 +271,24 @@ func (p *poller) ask(ctx context.Context) (got pollReply, retry time.Duration, e
 		return got, 0, fmt.Errorf("the answer is not that of RFC 8936, or larger than %d bytes", pollAnswer)
 	}
 	return got, 0, nil
+}
+
+// send sends a request and waits for the begin of its answer, for so long if it may be held.
+func (p *poller) send(req *http.Request, held time.Duration, give context.CancelCauseFunc) (*http.Response, error) {
+	if held == 0 {
+		resp, err := p.client.Do(req)
+		return resp, unaddressed(err)
+	}
+	clock := time.AfterFunc(held, func() { give(errHeld) })
+	resp, err := p.client.Do(req)
+	switch inTime := clock.Stop(); {
+	case err == nil && !inTime:
+		_ = resp.Body.Close() // of an answer that can no longer be read
+		return nil, errHeld
+	case errors.Is(context.Cause(req.Context()), errHeld):
+		return nil, errHeld
+	}
+	return resp, unaddressed(err)
 }
 
 // pollAdvice says what to do about a status.

@@ -84,7 +84,7 @@ func pulled(t testing.TB, url string) SourceSpec {
   idp:
     preset: ssf
     verify: {set_jws: {issuer: %q, audience: [%q], jwks: %q, algs: [ES256]}}
-    poll: {url: %q, token: "${env:TOKEN}", interval: 1s}
+    poll: {url: %q, token: "${env:TOKEN}", interval: 1s, wait: none}
 `, sampleIssuer, sampleAudience, keyFile(t), url)
 	if err := os.WriteFile(filepath.Join(dir, config.SourcesFile), []byte(text), 0o600); err != nil {
 		t.Fatal(err)

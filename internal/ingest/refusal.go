@@ -43,6 +43,7 @@ func setError(err error) *SETError {
 		{"invalid_issuer", []error{errIssuer}},
 		{"invalid_audience", []error{errAudience}},
 		{"invalid_key", []error{errUnknownKey}},
+		{"invalid_state", []error{errState}},
 		{"invalid_request", []error{errMalformed, errClaims, errTime}},
 	} {
 		for _, e := range row.errs {

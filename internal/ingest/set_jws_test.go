@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"encoding/base64"
@@ -8,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -262,6 +265,31 @@ func TestSSFVerification(t *testing.T) {
 	} {
 		if state, ok := ssfVerification([]byte(text)); ok != want || ok && state != "s" {
 			t.Errorf("%s: %q %v", text, state, ok)
+		}
+	}
+}
+
+// TestSSFState: a verification event that answers another request than the operator's is refused as SSF wants it; one that
+// answers none is the transmitter's own.
+func TestSSFState(t *testing.T) {
+	for _, c := range []struct {
+		asked, state string
+		status       int
+	}{{"", "any", http.StatusAccepted}, {"mine", "mine", http.StatusAccepted}, {"mine", "", http.StatusAccepted}, {"mine", "other", http.StatusBadRequest}} {
+		spec := pulled(t, "https://idp.example/poll")
+		spec.Handshakes[0].SSFState = c.asked
+		f := open(t, Options{}, spec)
+		event := map[string]any{}
+		if c.state != "" {
+			event["state"] = c.state
+		}
+		d := setDelivery(token(t, "ES256", "ES256", "secevent+jwt", signers()["p256"], setClaims(map[string]any{"events": map[string]any{ssfVerificationEvent: event}})))
+		req := httptest.NewRequest(http.MethodPost, pathPrefix+spec.Name, bytes.NewReader(d.Body))
+		req.Header = d.Header
+		w := httptest.NewRecorder()
+		f.handle.ServeHTTP(w, req)
+		if refused := strings.Contains(w.Body.String(), `"err":"invalid_state"`); w.Code != c.status || refused != (c.status == http.StatusBadRequest) {
+			t.Errorf("asked %q, got %q: %d %s", c.asked, c.state, w.Code, w.Body)
 		}
 	}
 }

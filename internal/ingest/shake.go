@@ -24,6 +24,7 @@ type handshakes struct {
 	queries  []string // parameters that are given back
 	origins  []string // nil = no CloudEvents web hook
 	ssf      bool
+	ssfState string               // that a verification event must bring, if it brings one; empty = any
 	pings    []*mapping.Condition // of verified deliveries
 	strays   []*mapping.Condition // of deliveries that prove nothing
 	captures []capture
@@ -52,7 +53,7 @@ func newHandshakes(list []config.Handshake, secret []string) (handshakes, config
 		case len(one.Origins) > 0:
 			h.origins = append(h.origins, one.Origins...)
 		case one.SSFVerification:
-			h.ssf = true
+			h.ssf, h.ssfState = true, one.SSFState
 		case one.Ping != nil && one.Ping.Unverified != "":
 			h.strays = append(h.strays, condition(one.Ping.When))
 		case one.Ping != nil:
@@ -181,10 +182,16 @@ func (s *Source) hands(in mapping.Input) bool {
 	})
 }
 
+// errState refuses a verification event that answers another request than the operator's (SSF 1.0, section 8.1.4.2).
+var errState = errors.New("the state of the verification event is not the one that was asked for")
+
 // settled reports whether a verified delivery only tries the connection.
 func (s *Source) settled(in mapping.Input, v Verified) (bool, error) {
 	if s.shakes.ssf && v.Body != nil {
-		if _, ok := ssfVerification(v.Body); ok {
+		if state, ok := ssfVerification(v.Body); ok {
+			if s.shakes.ssfState != "" && state != "" && state != s.shakes.ssfState {
+				return false, errState
+			}
 			return true, nil
 		}
 	}
