@@ -173,7 +173,8 @@ func callsOf(provider string) []string {
 			"GET /api/v1/users", "GET /api/v1/users/*", "DELETE /api/v1/users/*/sessions",
 			"GET /api/v1/users/*/clients", "GET,DELETE /api/v1/users/*/clients/*/tokens",
 			"GET,DELETE /api/v1/users/*/clients/*/tokens/*", "GET,DELETE /api/v1/users/*/clients/*/grants",
-			"GET,DELETE /api/v1/users/*/grants", "POST /api/v1/users/*/lifecycle/suspend",
+			"GET,DELETE /api/v1/users/*/grants", "GET /api/v1/users/*/roles", "GET /api/v1/iam/assignees/users",
+			"POST /api/v1/users/*/lifecycle/suspend",
 			"POST /api/v1/users/*/lifecycle/unsuspend", "POST /api/v1/users/*/lifecycle/deactivate",
 		}
 	case ProviderASA:
