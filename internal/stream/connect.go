@@ -30,7 +30,7 @@ type Bus struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	metrics *metrics
-	room    room
+	newest  newest
 
 	clockOff atomic.Int64 // nanoseconds (clock.go)
 
@@ -234,12 +234,13 @@ func (b *Bus) ready() error {
 	return nil
 }
 
-// Ready says why nothing can be stored now: broker away or full, streams missing, or barrier failed. Nil: it can.
+// Ready says why nothing can be stored now: broker away, full or without a majority, streams missing, or barrier failed.
+// Nil: it can.
 func (b *Bus) Ready(ctx context.Context) error {
 	if err := b.ready(); err != nil {
 		return err
 	}
-	if err := b.room.err(time.Now()); err != nil {
+	if err := b.newest.err(time.Now()); err != nil {
 		return err
 	}
 	return b.CheckTopology(ctx)

@@ -34,7 +34,7 @@ func (r records) Append(ctx context.Context, subj string, after uint64, data []b
 		}
 		return err
 	})
-	r.bus.room.note(OpAppend, err, time.Now())
+	r.bus.newest.note(OpAppend, err, time.Now())
 	switch {
 	case err == nil:
 		r.bus.metrics.wrote(OpAppend, "stored")

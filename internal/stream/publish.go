@@ -220,6 +220,7 @@ func (b *Bus) begin(ctx context.Context, op Op, stream string, m *nats.Msg) (jet
 	f, err := b.js.PublishMsgAsync(m, jetstream.WithExpectStream(stream), jetstream.WithStallWait(stallWait))
 	if err != nil {
 		b.metrics.wrote(op, "error")
+		b.newest.note(op, err, time.Now())
 		return nil, refusal("publish "+string(op), err)
 	}
 	return f, nil
@@ -234,7 +235,7 @@ func (b *Bus) await(ctx context.Context, op Op, f jetstream.PubAckFuture) (*jets
 			result = "duplicate"
 		}
 		b.metrics.wrote(op, result)
-		b.room.note(op, nil, time.Now())
+		b.newest.note(op, nil, time.Now())
 		if b.opts.Fault != nil {
 			if err := b.opts.Fault(ctx, op, f.Msg().Subject, true); err != nil {
 				return nil, refusal(string(op), err)
@@ -243,10 +244,11 @@ func (b *Bus) await(ctx context.Context, op Op, f jetstream.PubAckFuture) (*jets
 		return ack, nil
 	case err := <-f.Err():
 		b.metrics.wrote(op, "error")
-		b.room.note(op, err, time.Now())
+		b.newest.note(op, err, time.Now())
 		return nil, refusal("publish "+string(op), err)
 	case <-ctx.Done():
 		b.metrics.wrote(op, "error")
+		b.newest.note(op, ctx.Err(), time.Now())
 		return nil, refusal("publish "+string(op), ctx.Err())
 	}
 }
