@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -194,6 +195,20 @@ func TestTheDeploymentKeyIsMadeOnceAndStays(t *testing.T) {
 	}
 	if _, err := embedded.DeploymentKey(dir); err == nil || strings.Contains(err.Error(), "short") && strings.Contains(err.Error(), `"short"`) {
 		t.Errorf("a damaged key: %v", err)
+	}
+}
+
+func TestNoKeyIsMadeOverALedger(t *testing.T) {
+	dir := filled(t)
+	path := filepath.Join(dir, "deployment.key")
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if _, err := embedded.DeploymentKey(dir); !errors.Is(err, embedded.ErrNoKey) || !strings.Contains(err.Error(), path) {
+		t.Errorf("a key of a store that lost it: %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a key was made: %v", err)
 	}
 }
 

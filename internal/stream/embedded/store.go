@@ -116,13 +116,21 @@ func put(root *os.File, dir, name string, data []byte) error {
 // random is a new secret of 130 bits or more.
 func random() string { return rand.Text() }
 
+// ErrNoKey: a store holds streams, and not the key that they were made with.
+var ErrNoKey = errors.New("the store has a ledger, and not the key that it was made with")
+
 // DeploymentKey reads the key under which principals are hashed, making it in a new store: without it nobody can tell
 // whom a subject is about, and a new one would lose every person's history. It is owner-only and on disk when it is
-// returned. It may be called before Start, and while the server runs.
+// returned. It may be called before Start, and while the server runs, but before the first streams are made: over
+// streams no key is made, and the error is ErrNoKey.
 func DeploymentKey(dir string) (secret.Value, error) {
 	path := filepath.Join(dir, fileKey)
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if made, _ := filepath.Glob(filepath.Join(dir, server.JetStreamStoreDir, "*", "streams", "*")); len(made) > 0 {
+			return secret.Value{}, fmt.Errorf("deployment key: %w: put %s back from the backup, or set KEYTURN_DEPLOYMENT_KEY "+
+				"or KEYTURN_DEPLOYMENT_KEY_FILE to that key", ErrNoKey, path)
+		}
 		data, err = makeKey(dir)
 	}
 	if err != nil {
