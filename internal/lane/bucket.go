@@ -4,12 +4,16 @@ import (
 	"time"
 
 	"keyturn/internal/apiclient"
+	"keyturn/internal/events"
 )
 
 const (
-	// lastCalls is the end of a window in which nothing is left to the classes above: whoever comes later than that
-	// and finds nothing is served by the next window, this soon. A window of Okta is a minute ("Rate limits").
+	// lastCalls is the end of a window in which little is left to the classes above: whoever comes later than that and
+	// finds nothing is served by the next window, this soon. A window of Okta is a minute ("Rate limits").
 	lastCalls = 6 * time.Second
+	// lastLeaves is what is left to the classes above even then, in per cent of a window, unless less is left to them at
+	// any time: a stolen laptop or two. Without it one that is reported in a window's last seconds waits for the next.
+	lastLeaves = 4
 	// sameWindow is how far the ends of one window may lie apart in two replies: servers count in whole seconds.
 	sameWindow = time.Second
 )
@@ -58,6 +62,8 @@ func (b *bucket) free(rank int, now time.Time) (wait time.Duration, ok bool) {
 		return rest, false
 	case rest > lastCalls && free <= b.budget.leaves(rank, allowed):
 		return rest - lastCalls, false
+	case free <= b.budget.leavesLast(rank, allowed):
+		return rest, false
 	}
 	return 0, true
 }
@@ -129,4 +135,15 @@ func (b *bucket) trust(said apiclient.Budget) {
 	if !b.open && said.Wait == 0 {
 		b.blind++
 	}
+}
+
+// leavesLast is what of so many calls a rank leaves to those above it until the window ends.
+func (b Budget) leavesLast(rank, calls int) int {
+	return min(b.leaves(rank, calls), calls*lastLeaves/100)
+}
+
+// Most is how many calls of a window's limit a class makes at most, those in its last seconds included.
+func (b Budget) Most(class events.Class, limit int) int {
+	allowed := b.allowed(limit)
+	return allowed - b.leavesLast(rank(class), allowed)
 }

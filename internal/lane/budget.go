@@ -13,7 +13,7 @@ type Budget struct {
 	// which it is less than one call it uses one. What others leave of the rest is not touched.
 	Share float64
 	// Reserve is the part of that, in per cent, that each class leaves to those above it, up to 95; nil = DefaultReserve.
-	// None may leave less than the class above it. The last seconds of a window serve whoever is left.
+	// None may leave less than the class above it. The last seconds of a window serve whoever is left, but for 4 per cent.
 	Reserve map[events.Class]int
 	// Known are limits of buckets that are known from elsewhere than replies. They hold beside what replies tell.
 	Known map[string]Limit

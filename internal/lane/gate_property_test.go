@@ -127,9 +127,10 @@ func TestGateWastesNothing(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := &provider{limit: 300, window: time.Minute, adjacent: c.adjacent, slow: c.slow}
-				took, err := crowd{seed: 7, actions: 32, each: 60, in: 8, classes: []events.Class{c.class}}.run(t, p)
-				// 1920 calls: six windows are spent, and those in the seventh take as long as calls do.
-				least := 6*p.window + 120*c.slow/2/8
+				took, err := crowd{seed: 7, actions: 32, each: 58, in: 8, classes: []events.Class{c.class}}.run(t, p)
+				// 1856 calls, at most 288 a window: six are spent, and the calls in the seventh take as long as calls do.
+				windows := 1856 / Budget{}.Most(c.class, p.limit)
+				least := time.Duration(windows)*p.window + 128*c.slow/2/8
 				if err != nil || took > least*105/100 || p.refusals > 0 || p.away > 0 {
 					t.Errorf("it took %s, at least %s are needed; %d calls refused, %d sent away: %v", took, least, p.refusals, p.away, err)
 				}

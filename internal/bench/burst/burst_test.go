@@ -2,8 +2,8 @@ package burst
 
 import "testing"
 
-// TestCallsOfALeaver holds what can be held exactly: each leaver costs what the proof needs, and no call is refused. The
-// least is what is spent; what is read for all is a few calls, whoever they are.
+// TestCallsOfALeaver holds what can be held exactly: each leaver costs what the proof needs and little more for what is
+// read for all, and no call is refused.
 func TestCallsOfALeaver(t *testing.T) {
 	const leavers = 40
 	o, err := burst(t.Context(), leavers, 1)

@@ -3,6 +3,8 @@ package burst
 import (
 	"time"
 
+	"keyturn/internal/events"
+	"keyturn/internal/lane"
 	"keyturn/internal/sandbox"
 )
 
@@ -56,7 +58,7 @@ func needs() (by map[string]int, all int) {
 func bound(leavers int) (least time.Duration, by string) {
 	need, _ := needs()
 	for bucket, limit := range sandbox.DefaultLimits() {
-		windows := max(leavers*need[bucket]-1, 0) / limit.Requests
+		windows := max(leavers*need[bucket]-1, 0) / lane.Budget{}.Most(events.Normal, limit.Requests)
 		if took := time.Duration(windows) * limit.Window; took > least {
 			least, by = took, bucket
 		}
