@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -16,12 +17,17 @@ import (
 	"keyturn/schemas"
 )
 
+// files are the schemas of the files that are read.
+func files() []string {
+	return []string{"sources.json", "verify.json", "preset.json", "connections.json", "playbooks.json", "playbooks_test.json"}
+}
+
 // compiler loads the schemas of the files. It never opens anything else: the default loader would follow a
 // reference to any file of the machine.
 func compiler() (*jsonschema.Compiler, error) {
 	c := jsonschema.NewCompiler()
 	c.UseLoader(closed{})
-	for _, name := range []string{"sources.json", "verify.json", "preset.json", "connections.json", "playbooks.json", "playbooks_test.json"} {
+	for _, name := range files() {
 		b, err := schemas.FS.ReadFile("config/" + name)
 		if err != nil {
 			return nil, fmt.Errorf("schema %s: %w", name, err)
@@ -46,20 +52,35 @@ type closed struct{}
 
 func (closed) Load(url string) (any, error) { return nil, fmt.Errorf("schema %s: not embedded", url) }
 
-// checkSchema reports everything in the document that its schema refuses.
-func checkSchema(d *document, name string) {
+// compiled are the schemas of all files by their names, compiled once: files are read again whenever they change.
+var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
 	c, err := compiler()
 	if err != nil {
-		d.reader.fault(Position{File: d.file}, "cannot be checked: %v", err)
-		return
+		return nil, err
 	}
-	schema, err := c.Compile(schemaURL(name))
+	set := map[string]*jsonschema.Schema{}
+	for _, name := range files() {
+		if set[name], err = c.Compile(schemaURL(name)); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+})
+
+// checkSchema reports everything in the document that its schema refuses.
+func checkSchema(d *document, name string) {
+	set, err := compiled()
 	if err != nil {
 		d.reader.fault(Position{File: d.file}, "cannot be checked: %v", err)
 		return
 	}
 	var invalid *jsonschema.ValidationError
-	if errors.As(schema.Validate(d.tree), &invalid) {
+	if errors.As(set[name].Validate(d.tree), &invalid) {
+		c, err := compiler() // which the checker compiles more with, and is not for several goroutines
+		if err != nil {
+			d.reader.fault(Position{File: d.file}, "cannot be checked: %v", err)
+			return
+		}
 		k := checker{doc: d, compiler: c}
 		k.walk(invalid)
 		for _, at := range k.bad {

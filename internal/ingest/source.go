@@ -86,8 +86,7 @@ func NewSource(spec SourceSpec) (*Source, error) {
 	if s.preset = newPreset(spec); s.preset == nil && spec.Mapping == nil {
 		faults.add("preset", "is not one of: cloudevents, standard-webhooks; give a mapping")
 	}
-	s.sets, s.insecure, s.challenge = takesSET(spec.Verify), spec.Verify.None != nil, challenge(spec.Verify)
-	s.verifier, s.keys = newVerifier(spec, &faults)
+	s.proven(spec, &faults)
 	if spec.Poll != nil && !s.sets {
 		faults.add("poll", "fetches security event tokens, which this source cannot verify: verify by set_jws, or remove it")
 	}
@@ -102,6 +101,25 @@ func NewSource(spec SourceSpec) (*Source, error) {
 		s.poller = newPoller(s, *spec.Poll)
 	}
 	return s, nil
+}
+
+// proven says how deliveries prove themselves.
+func (s *Source) proven(spec SourceSpec, faults *SpecFaults) {
+	s.sets, s.insecure, s.challenge = takesSET(spec.Verify), spec.Verify.None != nil, challenge(spec.Verify)
+	s.verifier, s.keys = newVerifier(spec, faults)
+}
+
+// Rekeyed gives the source of a spec that differs from this one's in the keys of its proof alone: what is expressions is
+// compiled already, and of what was learned about keys nothing is left. The error is SpecFaults.
+func (s *Source) Rekeyed(spec SourceSpec) (*Source, error) {
+	other := &Source{
+		name: s.name, scope: s.scope, preset: s.preset, mapping: s.mapping, shakes: s.shakes, response: s.response, onFault: s.onFault, headers: s.headers,
+	}
+	var faults SpecFaults
+	if other.proven(spec, &faults); len(faults) > 0 {
+		return nil, faults
+	}
+	return other, nil
 }
 
 // compile makes what of a source is expressions. The error is config.Faults.

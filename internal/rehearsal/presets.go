@@ -73,14 +73,11 @@ func (s Suite) Run(c Case) (Outcome, error) {
 	if !ok {
 		return Outcome{}, fmt.Errorf("case: sources.yaml has no source %s, there are %s", c.Name(), strings.Join(slices.Sorted(maps.Keys(s.Sources)), ", "))
 	}
-	if takesSET(spec.Verify) {
-		return runSET(spec, c)
-	}
 	source, err := s.made[spec.Name]()
 	if err != nil {
 		return Outcome{}, err
 	}
-	return run(source, spec, c)
+	return play(source, spec, c)
 }
 
 // LoadSource reads the cases of a configured source, DIR/testdata/NAME/*.txt; there may be none.

@@ -46,17 +46,22 @@ func (k *kept) PublishFault(_ context.Context, f events.Fault) error {
 
 // Run plays a case through a source.
 func Run(spec ingest.SourceSpec, c Case) (Outcome, error) {
-	if takesSET(spec.Verify) {
-		return runSET(spec, c)
-	}
 	source, err := ingest.NewSource(spec)
 	if err != nil {
 		return Outcome{}, err
 	}
+	return play(source, spec, c)
+}
+
+// play plays a case through a source that was made of a spec.
+func play(source *ingest.Source, spec ingest.SourceSpec, c Case) (Outcome, error) {
+	if takesSET(spec.Verify) {
+		return runSET(source, spec, c)
+	}
 	return run(source, spec, c)
 }
 
-// run plays a case through a source that was made of a spec.
+// run plays a case through a source, whose deliveries are signed as a spec says.
 func run(source *ingest.Source, spec ingest.SourceSpec, c Case) (Outcome, error) {
 	var k kept
 	reg := prometheus.NewRegistry()

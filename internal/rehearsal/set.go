@@ -19,15 +19,16 @@ func takesSET(v config.Verify) bool {
 	return v.SetJWS != nil || slices.ContainsFunc(v.AllOf, takesSET)
 }
 
-// runSET plays a case through a source of security event tokens.
-func runSET(spec ingest.SourceSpec, c Case) (Outcome, error) {
+// runSET plays a case through a source of security event tokens, which has keys of its own for every case: what was
+// learned about keys in one is not known in another.
+func runSET(made *ingest.Source, spec ingest.SourceSpec, c Case) (Outcome, error) {
 	issuer, err := newSampleIssuer()
 	if err != nil {
 		return Outcome{}, err
 	}
 	defer issuer.close()
 	spec.Verify = issuer.verify(spec.Verify)
-	source, err := ingest.NewSource(spec)
+	source, err := made.Rekeyed(spec)
 	if err != nil {
 		return Outcome{}, err
 	}

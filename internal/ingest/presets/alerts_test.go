@@ -2,10 +2,12 @@ package presets_test
 
 import (
 	"maps"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ingest/presets"
 	"keyturn/internal/rehearsal"
@@ -70,13 +72,27 @@ func cases(list []events.Event) map[string]string {
 	return said
 }
 
-func load(t *testing.T, preset string) rehearsal.Suite {
+// suites are the cases of all presets. They are loaded once, and each of their sources is compiled once, for all tests:
+// a case has a handler of its own, whatever plays it.
+var suites = sync.OnceValues(func() (map[string]rehearsal.Suite, error) {
+	all := map[string]rehearsal.Suite{}
+	for _, name := range config.Presets() {
+		suite, err := rehearsal.Load(presets.FS, "testdata/"+name)
+		if err != nil {
+			return nil, err
+		}
+		all[name] = suite
+	}
+	return all, nil
+})
+
+func load(t testing.TB, preset string) rehearsal.Suite {
 	t.Helper()
-	suite, err := rehearsal.Load(presets.FS, "testdata/"+preset)
+	all, err := suites()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return suite
+	return all[preset]
 }
 
 // give plays a case of a suite, and gives its events.

@@ -4,21 +4,15 @@ import (
 	"testing"
 
 	"keyturn/internal/config"
-	"keyturn/internal/ingest/presets"
 	"keyturn/internal/rehearsal"
 )
 
 // FuzzPresets: whatever a sender signs, its preset neither fails nor says two things about it, and what it makes of it
 // is an answer that the sender can do something with. One case of every source is where it begins.
 func FuzzPresets(f *testing.F) {
-	suites := map[string]rehearsal.Suite{}
 	heads := map[string]rehearsal.Case{}
 	for _, name := range config.Presets() {
-		suite, err := rehearsal.Load(presets.FS, "testdata/"+name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		suites[name] = suite
+		suite := load(f, name)
 		for _, file := range suite.Files() {
 			c, err := rehearsal.Parse(suite.Cases[file])
 			if err != nil {
@@ -39,7 +33,7 @@ func FuzzPresets(f *testing.F) {
 			return
 		}
 		c.Body = body
-		first, err := suites[name].Run(c)
+		first, err := load(t, name).Run(c)
 		if err != nil {
 			t.Skip(err) // what cannot be signed
 		}
@@ -51,7 +45,7 @@ func FuzzPresets(f *testing.F) {
 		if len(first.Events) > 0 && first.Status >= 300 && first.Fault == nil {
 			t.Errorf("answers %d and stores %d events", first.Status, len(first.Events))
 		}
-		again, err := suites[name].Run(c)
+		again, err := load(t, name).Run(c)
 		if err != nil || first.String() != again.String() {
 			t.Errorf("the same delivery gives, error %v:\n%s\nand then:\n%s", err, first, again)
 		}

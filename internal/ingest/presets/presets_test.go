@@ -21,10 +21,7 @@ func TestPresets(t *testing.T) {
 	for _, name := range config.Presets() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			suite, err := rehearsal.Load(presets.FS, "testdata/"+name)
-			if err != nil {
-				t.Fatal(err)
-			}
+			suite := load(t, name)
 			if len(suite.Cases) == 0 {
 				t.Error("has no case")
 			}

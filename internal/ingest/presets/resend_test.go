@@ -11,7 +11,6 @@ import (
 
 	"keyturn/internal/config"
 	"keyturn/internal/events"
-	"keyturn/internal/ingest/presets"
 	"keyturn/internal/rehearsal"
 )
 
@@ -24,10 +23,7 @@ var batches = []string{"", "alerts", "data.events", "data.resource", "employees"
 func TestResends(t *testing.T) {
 	several := 0
 	for _, name := range config.Presets() {
-		suite, err := rehearsal.Load(presets.FS, "testdata/"+name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		suite := load(t, name)
 		for file, text := range suite.Cases {
 			c, err := rehearsal.Parse(text)
 			if err != nil {
