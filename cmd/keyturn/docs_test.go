@@ -12,9 +12,16 @@ import (
 // consoleLines finds what documents tell people to type.
 var consoleLines = regexp.MustCompile(`(?m)^\$ keyturn (.*)$`)
 
-// TestDocumentedCommands: every command line of docs/PLAYBOOKS.md is one that the tool takes.
+// TestDocumentedCommands: every command line of the guides is one that the tool takes.
 func TestDocumentedCommands(t *testing.T) {
-	text, err := os.ReadFile("../../docs/PLAYBOOKS.md")
+	for _, name := range []string{"PLAYBOOKS.md", "OPERATIONS.md"} {
+		t.Run(name, func(t *testing.T) { checkCommands(t, "../../docs/"+name) })
+	}
+}
+
+func checkCommands(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
