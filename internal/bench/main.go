@@ -51,6 +51,7 @@ func parts() []part {
 		{"intake", func(ctx context.Context, w io.Writer, s settings) error { return intake.Run(ctx, w, s.Settings) }},
 		{"burst", func(ctx context.Context, w io.Writer, s settings) error { return burst.Run(ctx, w, s.Count) }},
 		{"laptop", func(ctx context.Context, w io.Writer, s settings) error { return burst.Laptop(ctx, w, s.Count) }},
+		{"neighbour", func(ctx context.Context, w io.Writer, s settings) error { return burst.Neighbour(ctx, w, s.Count) }},
 		{"unlimited", func(ctx context.Context, w io.Writer, s settings) error { return unlimited.Run(ctx, w, s.Count) }},
 		{"latency", func(ctx context.Context, w io.Writer, s settings) error { return size.Latency(ctx, w, s.Count) }},
 		{"size", func(ctx context.Context, w io.Writer, s settings) error { return size.Run(ctx, w, s.Count) }},

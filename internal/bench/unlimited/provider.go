@@ -11,40 +11,53 @@ import (
 	"time"
 )
 
-// provider answers as an Okta org does, with a budget that nobody can spend: users who are active until they are
+// Provider answers as an Okta org does, with a budget that nobody can spend: users who are active until they are
 // suspended. What it costs is the least that HTTP costs, so that it hides nothing of what it is compared with.
-type provider struct {
+type Provider struct {
 	URL string
 
 	server    *http.Server
+	seen      func(id string) // told of each call; nil = nobody is
 	calls     atomic.Int64
+	spent     atomic.Bool
 	suspended sync.Map // ids
 }
 
-// startProvider listens on loopback.
-func startProvider() (*provider, error) {
+// StartProvider listens on loopback. seen, when not nil, is told of each call by the user's id.
+func StartProvider(seen func(id string)) (*Provider, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	p := &provider{URL: "http://" + l.Addr().String()}
+	p := &Provider{URL: "http://" + l.Addr().String(), seen: seen}
 	p.server = &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
 	go func() { _ = p.server.Serve(l) }() // ends with Close
 	return p, nil
 }
 
-func (p *provider) close() error { return p.server.Close() }
+// Spend has it say from now on that its budget is spent until the end of the minute, and answer all the same.
+func (p *Provider) Spend() { p.spent.Store(true) }
+
+// Close ends it.
+func (p *Provider) Close() error { return p.server.Close() }
 
 // ServeHTTP implements http.Handler.
-func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.calls.Add(1)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("X-Rate-Limit-Limit", "100000000")
-	h.Set("X-Rate-Limit-Remaining", "99999999")
+	limit, left := "100000000", "99999999"
+	if p.spent.Load() {
+		limit, left = "600", "0"
+	}
+	h.Set("X-Rate-Limit-Limit", limit)
+	h.Set("X-Rate-Limit-Remaining", left)
 	h.Set("X-Rate-Limit-Reset", strconv.FormatInt(time.Now().Unix()/60*60+60, 10))
 	h.Set("X-Okta-Request-Id", "sample")
 	id, verb, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, usersPath), "/")
+	if p.seen != nil {
+		p.seen(id)
+	}
 	if r.Method == http.MethodPost && verb == suspendVerb {
 		p.suspended.Store(id, true)
 		_, _ = w.Write([]byte("{}"))

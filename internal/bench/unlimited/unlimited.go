@@ -34,7 +34,7 @@ const actionsPerRun = 6000
 // bench is what the sides share.
 type bench struct {
 	dir      string
-	provider *provider
+	provider *Provider
 	postgres *postgres // nil = not here
 }
 
@@ -83,10 +83,10 @@ func Run(ctx context.Context, w io.Writer, count int) (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	if b.provider, err = startProvider(); err != nil {
+	if b.provider, err = StartProvider(nil); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.provider.close()) }()
+	defer func() { err = errors.Join(err, b.provider.Close()) }()
 	b.postgres, err = startPostgres(ctx, b.dir)
 	if errors.Is(err, errNoPostgres) {
 		_, err = fmt.Fprintf(w, "the queue on PostgreSQL is left out: %v\n", err)
@@ -127,7 +127,7 @@ func median(runs []float64) float64 {
 
 // measure runs every side on both kinds of work.
 func (b *bench) measure(ctx context.Context, w io.Writer, count int) error {
-	cost, err := syncCost(b.dir)
+	cost, err := SyncCost(b.dir)
 	if err != nil {
 		return err
 	}
@@ -213,8 +213,8 @@ func processor() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// syncCost is what one append of 1 KiB and its fsync cost here: the mean of a hundred.
-func syncCost(dir string) (time.Duration, error) {
+// SyncCost is what one append of 1 KiB and its fsync cost here: the mean of a hundred.
+func SyncCost(dir string) (time.Duration, error) {
 	f, err := os.CreateTemp(dir, "sync-*")
 	if err != nil {
 		return 0, err

@@ -1,0 +1,160 @@
+// Package size measures what `keyturn serve` costs as it is shipped, in a process of its own: how long a webhook takes to
+// the first call at the provider, how long a start takes with a large ledger and how much memory it needs, and whether
+// the intake minds a long queue.
+package size
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"keyturn/internal/bench/unlimited"
+)
+
+// The bounds.
+const (
+	boundStart = 3 * time.Second
+	boundSize  = 350.0 // MiB
+	boundRatio = 0.95  // of the intake's rate without a queue: what a run differs from the next
+)
+
+const (
+	ledgerKeys     = 1_000_000
+	pendingActions = 100_000
+	floodFor       = 2 * time.Second
+	floodOver      = 64 // connections
+	// settleFor is how long after the start the memory is looked at: the worker reads every plan once meanwhile.
+	settleFor = 10 * time.Second
+)
+
+// Run measures count times and prints the medians.
+func Run(ctx context.Context, w io.Writer, count int) (err error) {
+	dir, err := os.MkdirTemp("", "keyturn-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	bin, err := build(ctx, dir)
+	if err != nil {
+		return err
+	}
+	p, err := unlimited.StartProvider(nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	p.Spend() // whatever is in the queue waits for its budget
+	b := &bench{bin: bin, dir: dir, conf: filepath.Join(dir, "config"), count: count}
+	if err := configure(b.conf, p.URL); err != nil {
+		return err
+	}
+	return errors.Join(b.starts(ctx, w), b.floods(ctx, w))
+}
+
+// bench is what both measurements share.
+type bench struct {
+	bin, dir, conf string
+	count          int
+}
+
+// start is what one start measured.
+type start struct {
+	ready     time.Duration
+	rss, most float64
+}
+
+// starts measures starts over a large ledger: after a clean stop, and after a kill.
+func (b *bench) starts(ctx context.Context, w io.Writer) error {
+	store := filepath.Join(b.dir, "large")
+	began := time.Now()
+	if err := fill(ctx, store, ledgerKeys); err != nil {
+		return fmt.Errorf("fill the ledger: %w", err)
+	}
+	fmt.Fprintf(w, "a ledger of %d keys, made in %s; medians of %d starts\n", ledgerKeys, time.Since(began).Round(time.Second), b.count)
+	var clean, killed []start
+	for range b.count {
+		s, err := b.start(ctx, store, syscall.SIGKILL) // it began after a clean stop
+		if err != nil {
+			return err
+		}
+		clean = append(clean, s)
+		if s, err = b.start(ctx, store, syscall.SIGTERM); err != nil {
+			return err
+		}
+		killed = append(killed, s)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "start\tuntil ready\tbound\tholds\tmemory (RSS)\tbound\tholds\tmost of it")
+	for _, row := range []struct {
+		name string
+		runs []start
+	}{{"after a clean stop", clean}, {"after a kill", killed}} {
+		ready := median(row.runs, func(s start) time.Duration { return s.ready }).Round(10 * time.Millisecond)
+		rss := median(row.runs, func(s start) float64 { return s.rss })
+		fmt.Fprintf(t, "%s\t%s\t<= %s\t%s\t%.0f MiB\t<= %.0f MiB\t%s\t%.0f MiB\n", row.name, ready, boundStart, yes(ready <= boundStart),
+			rss, boundSize, yes(rss <= boundSize), median(row.runs, func(s start) float64 { return s.most }))
+	}
+	return t.Flush()
+}
+
+// start starts once, looks at the memory when the start is worked off, and ends it with a signal.
+func (b *bench) start(ctx context.Context, store string, sig syscall.Signal) (start, error) {
+	s, err := serve(ctx, b.bin, store, b.conf)
+	if err != nil {
+		return start{}, err
+	}
+	got := start{ready: s.ready}
+	select {
+	case <-time.After(settleFor):
+	case <-ctx.Done():
+	}
+	var errs [2]error
+	got.rss, errs[0] = s.memory("VmRSS")
+	got.most, errs[1] = s.memory("VmHWM")
+	return got, errors.Join(errs[0], errs[1], s.end(sig))
+}
+
+// floods measures the intake with and without a long queue, in turn.
+func (b *bench) floods(ctx context.Context, w io.Writer) error {
+	with, without := filepath.Join(b.dir, "queue"), filepath.Join(b.dir, "none")
+	if err := queue(ctx, with, pendingActions); err != nil {
+		return fmt.Errorf("fill the queue: %w", err)
+	}
+	if err := queue(ctx, without, 0); err != nil {
+		return err
+	}
+	rates := map[string][]float64{}
+	for n := range b.count {
+		for _, store := range []string{without, with} {
+			rate, err := b.flood(ctx, store, n)
+			if err != nil {
+				return err
+			}
+			rates[store] = append(rates[store], rate)
+		}
+	}
+	same := func(r float64) float64 { return r }
+	ours, bare := median(rates[with], same), median(rates[without], same)
+	fmt.Fprintf(w, "\nintake over %d connections, medians of %d runs of %s\n", floodOver, b.count, floodFor)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "queue\t202/s\tof that without\tbound\tholds")
+	fmt.Fprintf(t, "empty\t%.0f\t\t\t\n", bare)
+	fmt.Fprintf(t, "%d actions wait for their provider\t%.0f\t%.0f %%\t>= %.0f %%\t%s\n", pendingActions, ours, 100*ours/bare, 100*boundRatio, yes(ours/bare >= boundRatio))
+	return t.Flush()
+}
+
+// flood measures the intake over a store once.
+func (b *bench) flood(ctx context.Context, store string, n int) (float64, error) {
+	s, err := serve(ctx, b.bin, store, b.conf)
+	if err != nil {
+		return 0, err
+	}
+	rate, err := flood(ctx, s.URL, fmt.Sprintf("f%02d", n), floodOver, floodFor)
+	return rate, errors.Join(err, s.stop())
+}
