@@ -83,11 +83,11 @@ func (c Clients) spareAny(what string, begun bool, names []events.Identifier) er
 
 // protectedError refuses what must not be acted upon, and says what a person should do about it.
 func protectedError(what, is, advice string) error {
-	return advise(fmt.Errorf("the %s is %s: %w", what, is, errProtected), advice)
+	return advise(spared{fmt.Errorf("the %s is %s", what, is)}, advice)
 }
 
-// errProtected lies beneath every refusal of a target that is protected.
-var errProtected = errors.New("refused")
+// spared lies beneath every refusal of a target that is protected.
+type spared struct{ error }
 
 // contradicts refuses an account that has another identifier than the event says: the others may have been given to
 // someone else. What either of them leaves empty contradicts nothing. It names the kinds of identifiers only.

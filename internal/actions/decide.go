@@ -77,6 +77,9 @@ func (at *attempt) fail(ctx context.Context, err error) (ledger.Record, events.O
 		return at.rec, at.lookAgain(lerr)
 	}
 	err = named(err, at.action.Do)
+	if s, ok := errors.AsType[spared](err); ok && at.untouched() {
+		return at.refuse(ctx, err, s)
+	}
 	f := failureOf(err)
 	away := at.Away != nil && at.Away()
 	d := decide(apiclient.CauseOf(err), away, retryAfterOf(err), at.charged, first, at.now(), at.limits)

@@ -26,10 +26,13 @@ func (r *Runner) finish(ctx context.Context, a events.Action, rec ledger.Record)
 	if err := r.mark(ctx, plan, a, rec); err != nil {
 		return r.lookAgain(err)
 	}
-	if len(plan.Actions) > 0 {
-		if err := r.follow(ctx, plan, a.ID); err != nil {
+	if refusal(rec) {
+		if err := r.refuseCase(ctx, a, rec); err != nil {
 			return r.lookAgain(err)
 		}
+	}
+	if err := r.proceed(ctx, a.Case, a.ID); err != nil {
+		return r.lookAgain(err)
 	}
 	if err := r.again(ctx, a, rec); err != nil {
 		return r.lookAgain(err)
@@ -40,23 +43,45 @@ func (r *Runner) finish(ctx context.Context, a events.Action, rec ledger.Record)
 // Follow publishes the actions of a case that may go now and moves its lifecycle, as after an action's terminal
 // record. It is for whoever ends an action without running it, such as an operator who drops a dead one; it may be
 // repeated.
-func (r *Runner) Follow(ctx context.Context, caseID string) error {
-	plan, err := r.plan(ctx, caseID)
+func (r *Runner) Follow(ctx context.Context, caseID string) error { return r.proceed(ctx, caseID, "") }
+
+// proceed publishes what may go after an action, or after any, and moves the lifecycle. Of a plan that was refused
+// meanwhile nothing goes any more.
+func (r *Runner) proceed(ctx context.Context, caseID, after string) error {
+	rec, err := r.Ledger.Last(ctx, ledger.PlanSubject(caseID))
+	if err != nil {
+		return err
+	}
+	if plan, refused, err := refusedPlan(rec); err != nil || refused {
+		if err == nil && len(plan.Actions) > 0 {
+			err = r.stop(ctx, plan, rec.Reason)
+		}
+		return err
+	}
+	plan, err := planned(rec)
 	if err != nil || len(plan.Actions) == 0 {
 		return err
 	}
-	return r.follow(ctx, plan, "")
+	return r.follow(ctx, plan, after)
 }
 
 // plan reads the plan of a case. One that is not in state planned has no actions that could follow.
 func (r *Runner) plan(ctx context.Context, caseID string) (events.Plan, error) {
 	rec, err := r.Ledger.Last(ctx, ledger.PlanSubject(caseID))
-	if err != nil || rec.State != ledger.Planned {
+	if err != nil {
 		return events.Plan{}, err
 	}
+	return planned(rec)
+}
+
+// planned reads a plan that goes on.
+func planned(rec ledger.Record) (events.Plan, error) {
 	var p events.Plan
+	if rec.State != ledger.Planned {
+		return p, nil
+	}
 	if err := json.Unmarshal(rec.Body, &p); err != nil {
-		return p, fmt.Errorf("plan of case %s: %w", caseID, err)
+		return p, fmt.Errorf("plan %s: %w", rec.Subject, err)
 	}
 	return p, nil
 }

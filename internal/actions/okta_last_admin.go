@@ -110,7 +110,7 @@ func lastAdmin(id string, looked int, more bool) error {
 		what = fmt.Sprintf("a super administrator, and none of %d others who were looked at is an active one", looked)
 	}
 	return protectedError(fmt.Sprintf("user %s", id), what,
-		"protected principal: make another account a super administrator first, then redrive")
+		"protected principal: make another account a super administrator first, then send the event anew")
 }
 
 // rolesUnread says what to do when it cannot be read who is an administrator.

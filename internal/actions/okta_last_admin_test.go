@@ -64,7 +64,7 @@ func TestTheLastAdminIsSpared(t *testing.T) {
 				c.change(o, ids)
 				o.run(act("s", do, map[string]any{"user": events.UserRef{Login: o.acme.Leaver.Login}}))
 				rec := o.last("s")
-				spared := rec.State == ledger.Dead && strings.Contains(rec.Reason, "the last super administrator")
+				spared := rec.State == ledger.Cancelled && strings.Contains(rec.Reason, "the last super administrator")
 				if spared != c.spared || !spared && !rec.State.Achieved() {
 					t.Errorf("%s: %s", rec.State, rec.Reason)
 				}
@@ -87,7 +87,7 @@ func TestTwoLastAdmins(t *testing.T) {
 	}
 	o.run(list...)
 	o.ends("s0", ledger.Verified)
-	o.ends("s1", ledger.Dead)
+	o.ends("s1", ledger.Cancelled)
 }
 
 // TestManyAdmins: the search for another one is bounded, and what was not looked at is not taken for an answer.
@@ -98,7 +98,7 @@ func TestManyAdmins(t *testing.T) {
 	}
 	before := o.calls
 	o.run(act("s", "okta.suspend_user", map[string]any{"user": events.UserRef{OktaID: ids[0]}}))
-	f := o.ends("s", ledger.Dead).Evidence.Failure
+	f := o.ends("s", ledger.Cancelled).Evidence.Failure
 	if !strings.Contains(f.Error, "none of 25 others") || o.calls-before > 80 {
 		t.Errorf("after %d calls: %s", o.calls-before, f.Error)
 	}

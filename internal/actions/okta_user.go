@@ -119,7 +119,7 @@ func (u *oktaUser) spareOwner(ctx context.Context, id string) error {
 		return err
 	}
 	return protectedError("user "+id, "who made the API token of this connection",
-		"protected principal: nothing at this connection works without that account; have the connection sign in as a service app first, then redrive")
+		"protected principal: nothing at this connection works without that account; have the connection sign in as a service app first, then send the event anew")
 }
 
 // resolve finds the user by the identifiers of the event, the surest first, and refuses one that contradicts them.

@@ -56,8 +56,8 @@ func TestProtectedUnderAnotherName(t *testing.T) {
 						with["client_id"] = o.acme.Unassigned
 					}
 					o.run(act("s", k.Name, with))
-					f := o.ends("s", ledger.Dead).Evidence.Failure
-					if !strings.HasPrefix(f.Suggestion, "protected principal: nothing was changed") || f.Cause != "permanent" {
+					f := o.ends("s", ledger.Cancelled).Evidence.Failure
+					if !strings.HasPrefix(f.Suggestion, "protected principal: nothing was changed") || f.Cause != "protected" {
 						t.Errorf("%+v with %s: %+v", u, name, f)
 					}
 					if e := o.once(); len(e) != 0 {
@@ -179,7 +179,7 @@ func TestProtectedClientIsSpared(t *testing.T) {
 			}
 			before := o.sb.Snapshot()
 			o.run(act("s", k.Name, with))
-			f := o.ends("s", ledger.Dead).Evidence.Failure
+			f := o.ends("s", ledger.Cancelled).Evidence.Failure
 			if !strings.HasPrefix(f.Suggestion, "protected principal: nothing was changed") {
 				t.Errorf("%+v", f)
 			}
@@ -202,7 +202,7 @@ func TestProtectedDeviceIsSpared(t *testing.T) {
 	}
 	o.clients.Protected = protecting(t, "device:"+strings.ToUpper(host))
 	o.run(act("s", "asa.revoke_clients", map[string]any{"user": ref(o.acme.Leaver)}))
-	if f := o.ends("s", ledger.Dead).Evidence.Failure; !strings.HasPrefix(f.Suggestion, "protected principal: nothing was changed") {
+	if f := o.ends("s", ledger.Cancelled).Evidence.Failure; !strings.HasPrefix(f.Suggestion, "protected principal: nothing was changed") {
 		t.Errorf("%+v", f)
 	}
 	o.onlyDeleted(before)
@@ -218,9 +218,9 @@ func TestMakerOfTheTokenIsSpared(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.clients.Okta = client
-	o.run(act("s", "okta.suspend_user", map[string]any{"user": ref(o.acme.Leaver)}),
-		act("t", "okta.suspend_user", map[string]any{"user": ref(o.acme.NextDay)}))
-	if f := o.ends("s", ledger.Dead).Evidence.Failure; !strings.HasPrefix(f.Suggestion, "protected principal: nothing at this connection works") {
+	o.run(act("t", "okta.suspend_user", map[string]any{"user": ref(o.acme.NextDay)}),
+		act("s", "okta.suspend_user", map[string]any{"user": ref(o.acme.Leaver)}))
+	if f := o.ends("s", ledger.Cancelled).Evidence.Failure; !strings.HasPrefix(f.Suggestion, "protected principal: nothing at this connection works") {
 		t.Errorf("%+v", f)
 	}
 	o.ends("t", ledger.Verified)

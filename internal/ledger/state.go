@@ -50,7 +50,8 @@ func next(kind string) map[State][]State {
 			Scheduled: {Planned, Held, Refused, Superseded, Cancelled},
 			Held:      {Held, Planned, Refused, Cancelled, Superseded, Scheduled},
 			Conflict:  {Planned, Held, Refused, Superseded, Scheduled, Cancelled},
-			Planned:   {Cancelled}, // only without actions
+			// Cancelled only without actions; refused when a lane found at the provider that somebody is protected.
+			Planned: {Cancelled, Refused},
 			// By a redrive alone, when what overtook it was withdrawn.
 			Superseded: {Scheduled, Planned, Held, Refused, Superseded},
 			Cancelled:  {Scheduled, Planned, Held, Refused, Superseded},

@@ -120,17 +120,13 @@ func (t *turn) onPlan(ctx context.Context, c events.Command) (string, error) {
 	return t.cancel(ctx, c, rec, d)
 }
 
-// cancel ends what a case has not begun.
+// cancel ends what a case has not begun, and closes one that waits for nothing but a person's look.
 func (t *turn) cancel(ctx context.Context, c events.Command, rec ledger.Record, d Decision) (string, error) {
 	by := "cancelled by " + c.Actor + reason(c)
 	idle := rec.State == ledger.Planned && len(d.Actions) == 0
-	if idle {
-		life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(d.Case))
-		if err != nil {
-			return "", err
-		}
-		if life.State != ledger.Closed || life.Attempt == c.ID { // what it lists was looked at; it stands
-			return "closed: what it lists was seen to", t.moveTo(ctx, d.Case, ledger.Closed, by)
+	if idle || rec.State == ledger.Refused {
+		if said, err := t.seenTo(ctx, c, rec, by); said != "" || err != nil {
+			return said, err
 		}
 	}
 	switch state := rec.State; {
@@ -144,16 +140,35 @@ func (t *turn) cancel(ctx context.Context, c events.Command, rec ledger.Record, 
 		// Dying here: cancelled; what was published for it is taken back when the command comes again.
 		return t.cancelled(ctx, rec, d)
 	case state == ledger.Planned:
-		begun, err := t.recall(ctx, d, by)
-		lost := ""
-		if err == nil && len(begun) == 0 { // what has begun keeps its place
-			lost, err = t.withdraw(ctx, d)
-		}
-		return fmt.Sprintf("what had not begun is cancelled; begun or done before: %d%s", len(begun), lost), err
+		return t.cancelUnbegun(ctx, d, by)
 	case state == ledger.Cancelled && d.deniedBy(c):
 		return t.cancelled(ctx, rec, d)
 	}
 	return "the case is " + string(rec.State) + " already", nil
+}
+
+// seenTo closes a case that lists what a person had to look at, and says so; empty = there is nothing to look at. What it
+// lists stands: that of a plan without actions, and what was done before a lane refused the rest.
+func (t *turn) seenTo(ctx context.Context, c events.Command, rec ledger.Record, by string) (string, error) {
+	caseID := ledger.CaseOf(rec.Subject)
+	life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(caseID))
+	if err != nil || life.State == ledger.Closed && life.Attempt != c.ID {
+		return "", err
+	}
+	if rec.State == ledger.Refused && life.State == ledger.Open {
+		return "", nil // its lanes are still at it
+	}
+	return "closed: what it lists was seen to", t.moveTo(ctx, caseID, ledger.Closed, by)
+}
+
+// cancelUnbegun ends what has not begun of a plan that goes on.
+func (t *turn) cancelUnbegun(ctx context.Context, d Decision, by string) (string, error) {
+	begun, err := t.recall(ctx, d, by)
+	lost := ""
+	if err == nil && len(begun) == 0 { // what has begun keeps its place
+		lost, err = t.withdraw(ctx, d)
+	}
+	return fmt.Sprintf("what had not begun is cancelled; begun or done before: %d%s", len(begun), lost), err
 }
 
 // deniedBy reports whether it was this command that cancelled the plan.

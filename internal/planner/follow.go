@@ -263,8 +263,24 @@ func (t *turn) standing(ctx context.Context, life ledger.State, rec ledger.Recor
 		return ledger.NeedsPerson, nil
 	case ledger.Planned:
 		return t.progress(ctx, life, d)
+	case ledger.Refused:
+		// One that a lane refused, it moves as well: something may have been done before.
+		if begun, err := t.begun(ctx, d); err != nil || begun && life != "" {
+			return "", err
+		}
 	}
 	return ledger.Closed, nil
+}
+
+// begun reports whether any action of a plan has a record.
+func (t *turn) begun(ctx context.Context, d Decision) (bool, error) {
+	for _, a := range d.Actions {
+		rec, err := t.Ledger.Last(ctx, ledger.ActionSubject(d.Case, a.ID))
+		if err != nil || rec.State != "" {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // progress says where the case of a plan that goes on should stand. Once an action has begun, those who run actions
@@ -274,11 +290,8 @@ func (t *turn) progress(ctx context.Context, life ledger.State, d Decision) (led
 	case len(d.Actions) > 0 && life == "":
 		return ledger.Open, nil
 	case len(d.Actions) > 0 && life == ledger.NeedsPerson:
-		for _, a := range d.Actions {
-			rec, err := t.Ledger.Last(ctx, ledger.ActionSubject(d.Case, a.ID))
-			if err != nil || rec.State != "" {
-				return "", err
-			}
+		if begun, err := t.begun(ctx, d); err != nil || begun {
+			return "", err
 		}
 		return ledger.Open, nil
 	case len(d.Actions) > 0:

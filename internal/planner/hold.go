@@ -227,27 +227,44 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 	case d.Hold.Then == LapseAgain:
 		return t.again(ctx, rec, d)
 	}
-	state, why := ledger.Cancelled, "nobody approved it in time: denied"
 	if d.Hold.Then == LapseProceed {
-		paused, err := t.pausedBy(ctx, d)
-		if err != nil {
-			return err
-		}
-		if len(paused) > 0 {
-			return t.again(ctx, rec, d)
-		}
-		why = "nobody denied it in time: goes on"
-		if no, err := t.recheck(ctx, rec, d, why); err != nil {
-			return err
-		} else if no != "" {
-			return t.later(ctx, d, no)
-		}
-		var more string
-		if state, more, err = t.enter(ctx, &d); err != nil {
-			return err
-		}
-		why += more
+		return t.lapseInto(ctx, rec, d)
 	}
+	if err := t.end(ctx, rec, d, ledger.Cancelled, "nobody approved it in time: denied"); err != nil {
+		return err
+	}
+	_, err := t.withdraw(ctx, d)
+	return err
+}
+
+// lapseInto lets a plan go on that nobody denied in time, if pauses and guards let it.
+func (t *turn) lapseInto(ctx context.Context, rec ledger.Record, d Decision) error {
+	paused, err := t.pausedBy(ctx, d)
+	if err != nil {
+		return err
+	}
+	if len(paused) > 0 {
+		return t.again(ctx, rec, d)
+	}
+	why := "nobody denied it in time: goes on"
+	if no, err := t.recheck(ctx, rec, d, why); err != nil {
+		return err
+	} else if no != "" {
+		return t.later(ctx, d, no)
+	}
+	state, more, err := t.enter(ctx, &d)
+	if err != nil {
+		return err
+	}
+	if err := t.end(ctx, rec, d, state, why+more); err != nil || state != ledger.Cancelled {
+		return err
+	}
+	_, err = t.withdraw(ctx, d)
+	return err
+}
+
+// end writes what became of a hold that ended by itself, and does what follows.
+func (t *turn) end(ctx context.Context, rec ledger.Record, d Decision, state ledger.State, why string) error {
 	t.warn(why)
 	rec, err := t.write(ctx, rec, d, state, why)
 	if err != nil {
@@ -255,11 +272,7 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 	}
 	t.tell(rec, d)
 	// Dying here: decided; what comes back finds it so and does what follows.
-	if err := t.follow(ctx, rec, d); err != nil || state != ledger.Cancelled {
-		return err
-	}
-	_, err = t.withdraw(ctx, d)
-	return err
+	return t.follow(ctx, rec, d)
 }
 
 // How often, and for how long, a plan whose hold is over is looked at again while its guards cannot be applied.

@@ -1,0 +1,51 @@
+package planner_test
+
+import (
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
+)
+
+// TestRefusedByALane: what a lane found out stands, also when the event comes again, and a person's word closes what was
+// done before.
+func TestRefusedByALane(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.send(e)
+	w.plan()
+	plan := w.last(ledger.PlanSubject(e.Case()))
+	life := w.last(ledger.LifecycleSubject(e.Case()))
+	put := func(prev, rec ledger.Record) {
+		t.Helper()
+		rec.By, rec.Attempt = "worker-1", w.newID()
+		if _, err := w.ledger().Append(t.Context(), prev, rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(plan, ledger.Record{Subject: plan.Subject, State: ledger.Refused, Reason: "refused: protected", Body: plan.Body})
+	d, err := planner.Decode(plan)
+	if err != nil || len(d.Actions) == 0 {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	put(ledger.Record{}, ledger.Record{Subject: ledger.ActionSubject(e.Case(), d.Actions[0].ID), State: ledger.Cancelled})
+	put(life, ledger.Record{Subject: life.Subject, State: ledger.NeedsPerson, Body: life.Body})
+	w.send(e)
+	w.plan()
+	if s := w.state(life.Subject); s != ledger.NeedsPerson {
+		t.Errorf("after the event came again the case is %s", s)
+	}
+	w.send(events.Command{ID: "c1", Verb: events.Cancel, Target: e.Case(), Actor: "lee@acme.example", Reason: "seen to", Time: w.clock})
+	w.plan()
+	if s, p := w.state(life.Subject), w.state(plan.Subject); s != ledger.Closed || p != ledger.Refused {
+		t.Errorf("after the word of a person the case is %s, its plan %s", s, p)
+	}
+	w.send(events.Command{ID: "c2", Verb: events.Cancel, Target: e.Case(), Actor: "lee@acme.example", Reason: "again", Time: w.clock})
+	w.plan()
+	if s := w.state(plan.Subject); s != ledger.Refused {
+		t.Errorf("the plan is %s", s)
+	}
+}
