@@ -20,6 +20,9 @@ const (
 	againSoon = time.Second
 	// urgentPlaces are how many calls of the urgent may be in flight beside the others: none waits for a leaver's call.
 	urgentPlaces = 2
+	// wallFor is how long a number of calls in flight that was too many is not tried again: the limit is the org's
+	// (Okta, vendor page rl2-concurrency), and others who come and go meet it too.
+	wallFor = time.Minute
 )
 
 // gate spends one connection's budget during one tenure: it lets a call go only when the provider's own figures say
@@ -45,6 +48,8 @@ type gate struct {
 	most    int // what the ceiling creeps up to
 	good    int // calls that went well since the ceiling last changed
 	echoes  int // calls still out of those in flight when it last sank: that they were too many is known
+	wall    int // so many in flight were too many; 0 = nobody knows
+	walled  time.Time
 
 	outage *outage // hears of each call whether it failed
 }
@@ -141,7 +146,7 @@ func (p *pass) Learn(bucket string, said apiclient.Budget) {
 	g.change(func() {
 		g.inFlight--
 		g.bucket(bucket).learn(said, time.Now())
-		g.adapt(said)
+		g.adapt(said, time.Now())
 	})
 	g.outage.learn(said.Failed, time.Now())
 }
@@ -206,6 +211,9 @@ func (g *gate) take(w *waiter, now time.Time) (wait time.Duration, ok bool) {
 	if w.pass.rank == 0 {
 		places += min(urgentPlaces, g.ceiling)
 	}
+	if g.wall > 0 {
+		places = min(places, g.wall-1)
+	}
 	if g.shut && !w.pass.asked || g.inFlight >= places {
 		return 0, false
 	}
@@ -216,18 +224,25 @@ func (g *gate) take(w *waiter, now time.Time) (wait time.Duration, ok bool) {
 }
 
 // adapt halves the ceiling when the provider says that too many calls are in flight, once for all that were, and
-// raises it by one after as many good calls as it is high.
-func (g *gate) adapt(said apiclient.Budget) {
+// raises it by one after as many good calls as it is high; up to what was too many only when that is a while ago.
+func (g *gate) adapt(said apiclient.Budget, now time.Time) {
 	echo := g.echoes > 0
 	g.echoes = max(g.echoes-1, 0)
 	switch {
 	case said.Crowded && echo:
 	case said.Crowded:
+		g.walled = now
+		if g.wall = g.inFlight + 1; g.wall == 1 {
+			g.wall = 0 // it was alone: others are the many
+		}
 		g.ceiling = max(min(g.ceiling, g.inFlight+1)/2, 1)
 		g.echoes, g.good = g.inFlight, 0
 	case said.Wait > 0 || g.ceiling >= g.most:
 	default:
-		if g.good++; g.good >= g.ceiling {
+		if now.Sub(g.walled) >= wallFor {
+			g.wall = 0
+		}
+		if g.good++; g.good >= g.ceiling && g.ceiling+1 != g.wall {
 			g.ceiling, g.good = g.ceiling+1, 0
 		}
 	}

@@ -203,6 +203,52 @@ func TestTheCeilingHalvesAndCreepsBack(t *testing.T) {
 	})
 }
 
+// TestWhatWasTooManyIsNotTriedAgainForAWhile: neither by creeping up nor by the places of the urgent.
+func TestWhatWasTooManyIsNotTriedAgainForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(8)
+		p, urgent := g.pass(events.Normal), g.pass(events.Urgent)
+		good := func(n int) {
+			for range n {
+				admit(t, p, "b")
+				p.Learn("b", nothing)
+			}
+		}
+		good(8)
+		for range 4 {
+			admit(t, p, "b")
+		}
+		p.Learn("b", apiclient.Budget{Crowded: true, Wait: time.Second})
+		for range 3 {
+			p.Learn("b", nothing)
+		}
+		time.Sleep(time.Second)
+		good(100)
+		if g.ceiling != 3 {
+			t.Errorf("ceiling %d, and four in flight were too many", g.ceiling)
+		}
+		for range 3 {
+			admit(t, urgent, "b")
+		}
+		fourth := ask(t.Context(), urgent, "b")
+		if !fourth.waits() {
+			t.Error("the urgent are four in flight")
+		}
+		for range 3 {
+			urgent.Learn("b", nothing)
+		}
+		if fourth.waits() {
+			t.Error("the fourth waits on")
+		}
+		urgent.Learn("b", nothing)
+		time.Sleep(wallFor)
+		good(100)
+		if g.ceiling != 8 {
+			t.Errorf("ceiling %d long after", g.ceiling)
+		}
+	})
+}
+
 func TestAGateThatIsShutHoldsAndOneThatIsOverSendsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(4)
