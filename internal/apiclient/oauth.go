@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"keyturn/internal/secret"
@@ -30,15 +31,42 @@ type ClientCredentials struct {
 	DPoP     *DPoP                 // nil = a server that demands DPoP cannot be used
 	Budget   func(Response) Budget // how the provider's waits are read
 	Wiring   Wiring                // filled
+
+	ahead atomic.Int64 // how far the server's clock is ahead of ours, in nanoseconds
 }
+
+// clockSlack is how far the server's clock may seem to be off before it is followed: a Date has whole seconds, and a reply
+// takes its time.
+const clockSlack = 10 * time.Second
 
 // Tokens makes the source that shares the tokens.
 func (cc *ClientCredentials) Tokens() *Tokens {
 	t := &Tokens{Fetch: cc.Fetch, Now: cc.Wiring.Now}
 	if cc.DPoP != nil {
+		cc.DPoP.now = cc.now
 		t.Prove, t.Nonce = cc.DPoP.Prove, cc.DPoP.Learn
 	}
 	return t
+}
+
+// now is the time by the server's clock, as its newest reply told it. Assertions and proofs are judged by that clock: a
+// machine whose own is minutes off would be refused like one with a wrong key, and hold its lane without being of any use.
+func (cc *ClientCredentials) now() time.Time {
+	return cc.Wiring.Now().Add(time.Duration(cc.ahead.Load()))
+}
+
+// learn follows the server's clock, and reports whether what was signed before the reply was dated by another.
+func (cc *ClientCredentials) learn(r Response) bool {
+	date, ok := Date(r.Header)
+	if !ok {
+		return false
+	}
+	ahead := date.Sub(cc.Wiring.Now())
+	if ahead.Abs() < clockSlack {
+		ahead = 0
+	}
+	before := time.Duration(cc.ahead.Swap(int64(ahead)))
+	return (ahead - before).Abs() >= clockSlack
 }
 
 // grant is the reply of a token endpoint (RFC 6749 section 5.1).
@@ -49,10 +77,14 @@ type grant struct {
 }
 
 // Fetch gets one token. A server that demands DPoP says so in two steps, and each of them is a new call with a new
-// assertion and a new proof: invalid_dpop_proof without one, then use_dpop_nonce (RFC 9449 section 8).
+// assertion and a new proof: invalid_dpop_proof without one, then use_dpop_nonce (RFC 9449 section 8). A server that refuses
+// what was dated by another clock than its own is asked once more, by its own.
 func (cc *ClientCredentials) Fetch(ctx context.Context) (Token, error) {
 	asked := cc.Wiring.Now()
 	r, err := cc.call(ctx)
+	if cc.learn(r) && CauseOf(err) == Denied && cc.Key != nil {
+		r, err = cc.call(ctx)
+	}
 	for step := 0; step < 2 && err != nil && cc.DPoP != nil && cc.DPoP.wanted(r, err); step++ {
 		r, err = cc.call(ctx)
 	}
@@ -87,7 +119,7 @@ func (cc *ClientCredentials) call(ctx context.Context) (Response, error) {
 		form.Set("scope", strings.Join(cc.Scopes, " "))
 	}
 	if cc.Key != nil {
-		assertion, err := cc.Key.Assert(cc.ClientID, cc.TokenURL.String(), cc.Wiring.Now())
+		assertion, err := cc.Key.Assert(cc.ClientID, cc.TokenURL.String(), cc.now())
 		if err != nil {
 			return Response{}, &Error{Op: cc.Op, Cause: Denied, Err: err}
 		}
