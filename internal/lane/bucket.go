@@ -25,6 +25,7 @@ type bucket struct {
 	known    *known    // a limit that holds beside it; nil = none
 	inFlight int       // calls admitted and not yet learned of
 	paused   time.Time // told to wait until then
+	refused  int       // replies in a row that refused a call without a word on when the next one may come
 
 	limit  int       // calls a window
 	left   int       // the least that a reply of the window told: replies come out of order
@@ -101,7 +102,7 @@ func (b *bucket) learn(said apiclient.Budget, now time.Time) {
 	straggler := b.before > 0
 	b.inFlight--
 	b.before = max(b.before-1, 0)
-	if until := now.Add(said.Wait); said.Wait > 0 && until.After(b.paused) {
+	if until := now.Add(b.patience(said)); said.Wait > 0 && until.After(b.paused) {
 		b.paused = until
 	}
 	ends, newer := now.Add(said.Reset), said.Ends.Sub(b.window)
@@ -127,6 +128,22 @@ func (b *bucket) learn(said apiclient.Budget, now time.Time) {
 		}
 		b.trust(said)
 	}
+}
+
+// patience is how long a reply lets the bucket wait. One that refuses and does not say until when is believed longer each
+// time in a row: nothing else says when it is worth a call.
+func (b *bucket) patience(said apiclient.Budget) time.Duration {
+	if said.Wait == 0 {
+		b.refused = 0
+		return 0
+	}
+	if !said.Ends.IsZero() || said.Crowded {
+		return said.Wait
+	}
+	b.blind = 0
+	wait := min(said.Wait<<min(b.refused, 8), holdAtMost)
+	b.refused++
+	return max(wait, said.Wait)
 }
 
 // trust lets one more call out where replies come and tell of no window that runs: the provider may have no limit, or

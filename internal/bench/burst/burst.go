@@ -16,6 +16,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"keyturn/internal/actions"
+	"keyturn/internal/events"
 )
 
 // outcome is what one burst came to.
@@ -23,8 +26,7 @@ type outcome struct {
 	leavers  int
 	took     time.Duration // from the first action that was sent to the last case that closed
 	calls    map[string]int
-	waits    map[string]int // calls answered 429
-	heap     []uint64       // bytes in use after each tenth of the leavers
+	heap     []uint64 // bytes in use after each tenth of the leavers
 	dead     int
 	left     string // what the leavers still have
 	sum, bad int
@@ -32,37 +34,62 @@ type outcome struct {
 
 // burst lets so many leavers leave at once.
 func burst(ctx context.Context, leavers int, seed uint64) (o outcome, err error) {
-	bubble(func() { o, err = burstNow(ctx, leavers, seed) })
+	bubble(func() {
+		o, err = leave(leavers, seed, false, func(to map[string]actions.Clients, plans [][]events.Action, o *outcome) error {
+			s := newSite(to)
+			defer s.close()
+			tenth := tenths(leavers, func() { o.heap = append(o.heap, inUse()) })
+			for _, list := range plans {
+				if err := errors.Join(ctx.Err(), s.accept(context.Background(), list[0].Case, list, tenth)); err != nil {
+					return err
+				}
+			}
+			s.open.Wait()
+			o.dead = int(s.buried.Load())
+			return nil
+		})
+	})
 	return o, err
 }
 
-func burstNow(ctx context.Context, leavers int, seed uint64) (outcome, error) {
+// burstAsTheField lets them leave by the common design. It sweeps no authorization server: nothing is shared there, and
+// each leaver would read the tokens of all.
+func burstAsTheField(leavers int, seed uint64) (o outcome, err error) {
+	bubble(func() {
+		o, err = leave(leavers, seed, true, func(to map[string]actions.Clients, plans [][]events.Action, _ *outcome) error {
+			n := newNaive(to, seed)
+			for _, list := range plans {
+				n.add(list, nil)
+			}
+			n.run(concurrency * len(to))
+			return nil
+		})
+	})
+	return o, err
+}
+
+// leave makes a company, has do bring its leavers' plans about, and says what came of it.
+func leave(leavers int, seed uint64, unswept bool, do func(map[string]actions.Clients, [][]events.Action, *outcome) error) (outcome, error) {
 	o := outcome{leavers: leavers}
-	c := newCompany(leavers, 0)
+	c := newCompany(leavers, 0, nil)
 	w := newWire(c.Transport(), seed)
-	to, err := connect(c.Sandbox, w)
+	to, err := connect(c.Sandbox, w, w)
 	if err != nil {
 		return o, err
 	}
-	s := newSite(to)
-	defer s.close()
-	began := time.Now()
-	tenth := tenths(leavers, func() { o.heap = append(o.heap, inUse()) })
+	var plans [][]events.Action
 	for i, p := range c.leavers {
-		if err := ctx.Err(); err != nil {
-			return o, err
-		}
-		id := fmt.Sprintf("leaver%d", i)
-		list, err := offboard(id, p)
-		if err == nil {
-			err = s.accept(context.Background(), id, list, tenth)
-		}
+		list, err := offboard(fmt.Sprintf("leaver%d", i), p, unswept)
 		if err != nil {
 			return o, err
 		}
+		plans = append(plans, list)
 	}
-	s.open.Wait()
-	o.took, o.calls, o.waits, o.dead, o.left = time.Since(began), w.calls, w.waits, int(s.buried.Load()), c.left()
+	began := time.Now()
+	if err := do(to, plans, &o); err != nil {
+		return o, err
+	}
+	o.took, o.calls, o.left = time.Since(began), w.calls, c.left()
 	o.sum, o.bad = w.sum()
 	return o, nil
 }
@@ -123,25 +150,40 @@ func Run(ctx context.Context, w io.Writer, count int) error {
 		runs = append(runs, o)
 	}
 	slices.SortFunc(runs, func(a, b outcome) int { return int(a.took - b.took) })
-	if err := runs[len(runs)/2].print(w, fmt.Sprintf("median of %d", len(runs))); err != nil {
+	field, err := burstAsTheField(small, 0)
+	if err := errors.Join(err, field.fault()); err != nil {
+		return err
+	}
+	if err := runs[len(runs)/2].print(w, fmt.Sprintf("median of %d", len(runs)), &field); err != nil {
 		return err
 	}
 	big, err := burst(ctx, large, 0)
 	if err := errors.Join(err, big.fault()); err != nil {
 		return err
 	}
-	return big.print(w, "one run")
+	return big.print(w, "one run", nil)
 }
 
-// print prints one burst beside its bounds.
-func (o outcome) print(w io.Writer, runs string) error {
+// print prints one burst beside its bounds, and beside the same by the common design, if that was measured.
+func (o outcome) print(w io.Writer, runs string, field *outcome) error {
 	least, by := bound(o.leavers)
 	_, need := needs()
 	first, most := o.heap[0], slices.Max(o.heap)
-	return table(w, fmt.Sprintf("%d leavers at once, each with %d OAuth clients and %d devices, class normal (%s)", o.leavers, clientsEach, devicesEach, runs), "", []row{
+	rows := []row{
 		{what: "all verified after", bound: "1.05 x " + short(least) + " (" + by + ")", ours: short(o.took), ratio: float64(o.took) / float64(least), holds: o.took <= least*105/100},
-		{what: "calls answered 429", bound: "0.5 %", ours: fmt.Sprintf("%.3f %% (%d of %d)", 100*o.share429(), o.bad, o.sum), holds: o.share429() <= 0.005},
+		{what: "calls answered 429", bound: "0.5 %", ours: o.refused(), holds: o.share429() <= 0.005},
 		{what: "calls a leaver", bound: fmt.Sprintf("1.1 x %d", need), ours: fmt.Sprintf("%.2f", o.each()), ratio: o.each() / float64(need), holds: o.each() <= 1.1*float64(need)},
 		{what: "heap in use, tenth by tenth", bound: "1.1 x " + megabytes(first), ours: megabytes(most) + " at most", ratio: float64(most) / float64(first), holds: float64(most) <= 1.1*float64(first)},
-	})
+	}
+	column := ""
+	if field != nil {
+		column = "one queue, doubling delays"
+		rows[0].field, rows[1].field, rows[2].field = short(field.took), field.refused(), fmt.Sprintf("%.2f", field.each())
+	}
+	return table(w, fmt.Sprintf("%d leavers at once, each with %d OAuth clients and %d devices, class normal (%s)", o.leavers, clientsEach, devicesEach, runs), column, rows)
+}
+
+// refused says how many calls were answered 429.
+func (o outcome) refused() string {
+	return fmt.Sprintf("%.3f %% (%d of %d)", 100*o.share429(), o.bad, o.sum)
 }

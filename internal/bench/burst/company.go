@@ -27,9 +27,10 @@ type company struct {
 }
 
 // newCompany makes a company with so many leavers, each with a token and a consent at five OAuth clients and three
-// devices, and so many travellers with one device.
-func newCompany(leavers, travellers int) company {
-	c := company{Sandbox: sandbox.New(sandbox.Options{JournalSize: 1})}
+// devices, and so many travellers with one device. Without limits it has those that
+// the vendors publish.
+func newCompany(leavers, travellers int, limits map[string]sandbox.Limit) company {
+	c := company{Sandbox: sandbox.New(sandbox.Options{JournalSize: 1, Limits: limits})}
 	var apps []string
 	for i := range clientsEach {
 		apps = append(apps, c.AddOAuthClient(sandbox.OAuthClientSpec{Name: fmt.Sprintf("App %d", i+1)}))

@@ -39,8 +39,9 @@ func steal(ctx context.Context, leaving int, seed uint64) (took thefts, err erro
 }
 
 func stealNow(ctx context.Context, leaving int, seed uint64) (thefts, error) {
-	c := newCompany(busyLeavers, stolenLaptops)
-	to, err := connect(c.Sandbox, newWire(c.Transport(), seed))
+	c := newCompany(busyLeavers, stolenLaptops, nil)
+	w := newWire(c.Transport(), seed)
+	to, err := connect(c.Sandbox, w, w)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func stealNow(ctx context.Context, leaving int, seed uint64) (thefts, error) {
 	defer s.close()
 	for i, p := range c.leavers[:leaving] {
 		id := fmt.Sprintf("leaver%d", i)
-		list, err := offboard(id, p)
+		list, err := offboard(id, p, false)
 		if err == nil {
 			err = s.accept(context.Background(), id, list, nil)
 		}

@@ -19,8 +19,9 @@ func step(caseID, name, do, at string, class events.Class, target string, with a
 	return a, err
 }
 
-// offboard is the plan of a leaver by the default playbook, who is known by e-mail alone.
-func offboard(caseID string, p person) ([]events.Action, error) {
+// offboard is the plan of a leaver by the default playbook, who is known by e-mail alone. unswept leaves the sweep of the
+// authorization servers out.
+func offboard(caseID string, p person, unswept bool) ([]events.Action, error) {
 	var list []events.Action
 	for _, s := range []struct{ name, do, at, after string }{
 		{"suspend", "okta.suspend_user", atOkta, ""},
@@ -32,7 +33,11 @@ func offboard(caseID string, p person) ([]events.Action, error) {
 		if s.after != "" {
 			after = []string{s.after}
 		}
-		a, err := step(caseID, s.name, s.do, s.at, events.Normal, "user:"+p.Email, map[string]any{"user": p.UserRef}, after...)
+		with := map[string]any{"user": p.UserRef}
+		if unswept && s.name == "tokens" {
+			with["sweep"] = "none"
+		}
+		a, err := step(caseID, s.name, s.do, s.at, events.Normal, "user:"+p.Email, with, after...)
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -233,15 +234,16 @@ func (s *site) settled(a events.Action) {
 	}
 }
 
-// connect makes the clients of both providers over a wire.
-func connect(sb *sandbox.Sandbox, w *wire) (map[string]actions.Clients, error) {
-	cred, wiring := sb.Credentials(), apiclient.Wiring{Transport: w}
-	o, err := okta.New(okta.Options{BaseURL: sandbox.OktaURL(sandbox.InProcessURL), SSWS: secret.New(cred.OktaAPIToken), Wiring: wiring})
+// connect makes the clients of both providers over their wires.
+func connect(sb *sandbox.Sandbox, toOkta, toASA http.RoundTripper) (map[string]actions.Clients, error) {
+	cred := sb.Credentials()
+	o, err := okta.New(okta.Options{BaseURL: sandbox.OktaURL(sandbox.InProcessURL), SSWS: secret.New(cred.OktaAPIToken),
+		Wiring: apiclient.Wiring{Transport: toOkta}})
 	if err != nil {
 		return nil, err
 	}
 	a, err := asa.New(asa.Options{
-		BaseURL: sandbox.ASAURL(sandbox.InProcessURL), Team: "acme", Wiring: wiring,
+		BaseURL: sandbox.ASAURL(sandbox.InProcessURL), Team: "acme", Wiring: apiclient.Wiring{Transport: toASA},
 		ServiceUser: asa.ServiceUser{KeyID: cred.ASAAdmin.KeyID, KeySecret: secret.New(cred.ASAAdmin.KeySecret)},
 	})
 	if err != nil {

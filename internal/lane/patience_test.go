@@ -1,0 +1,55 @@
+package lane
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"keyturn/internal/apiclient"
+	"keyturn/internal/events"
+)
+
+// TestRefusedWithoutAWord: a provider that refuses everything and does not say until when is asked a few times, and
+// served as soon as it serves again.
+func TestRefusedWithoutAWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(8)
+		refused, again := 0, time.Now().Add(10*time.Minute)
+		done := make(chan time.Time, 50)
+		for range cap(done) {
+			go func() {
+				p := g.pass(events.Normal)
+				for {
+					if err := p.Admit(t.Context(), "b"); err != nil {
+						e, _ := errors.AsType[*apiclient.Error](err)
+						time.Sleep(e.RetryAfter)
+						continue
+					}
+					time.Sleep(100 * time.Millisecond)
+					said := nothing
+					if time.Now().Before(again) {
+						refused++
+						said.Wait = 5 * time.Second
+					}
+					p.Learn("b", said)
+					if said.Wait == 0 {
+						done <- time.Now()
+						return
+					}
+				}
+			}()
+		}
+		for range cap(done) {
+			if late := (<-done).Sub(again); late > 2*holdAtMost {
+				t.Errorf("served %s after the provider was there again", late)
+			}
+		}
+		if refused > 12 {
+			t.Errorf("%d calls were refused", refused)
+		}
+		if n := g.bucket("b").refused; n != 0 {
+			t.Errorf("%d refusals are remembered", n)
+		}
+	})
+}
