@@ -229,7 +229,10 @@ func (g *gate) adapt(said apiclient.Budget, now time.Time) {
 	echo := g.echoes > 0
 	g.echoes = max(g.echoes-1, 0)
 	switch {
-	case said.Crowded && echo:
+	case said.Crowded && echo: // those that are taken up take longer than a refusal: the last of these knows best
+		if g.wall > 0 {
+			g.wall = max(min(g.wall, g.inFlight+1), g.ceiling+1)
+		}
 	case said.Crowded:
 		g.walled = now
 		if g.wall = g.inFlight + 1; g.wall == 1 {

@@ -261,6 +261,7 @@ func TestNoPlaceIsLost(t *testing.T) {
 			}
 			g.stop(false)
 			p := g.pass(events.Normal)
+			time.Sleep(wallFor)
 			for range 100 { // the ceiling may have sunk
 				admit(t, p, "fresh")
 				p.Learn("fresh", nothing)
