@@ -108,14 +108,14 @@ func (c *chaos) long(limit time.Duration) {
 		}
 	}()
 	defer func() { <-building }()
+	began := time.Now()
 	var deck []fault
-	for n := 1; time.Since(c.began) < limit && !c.t.Failed(); n++ {
+	for n := 1; time.Since(began) < limit && !c.t.Failed(); n++ {
 		c.round = newRound(c.t, c.site, c.rng, n)
 		right := func() {}
-		select {
-		case <-building:
+		if n > 1 {
+			<-building
 			right = c.skew()
-		default:
 		}
 		for range 6 {
 			if len(deck) < 3 {
@@ -123,7 +123,7 @@ func (c *chaos) long(limit time.Duration) {
 				c.rng.Shuffle(len(more), func(i, j int) { more[i], more[j] = more[j], more[i] })
 				deck = append(deck, more...)
 			}
-			if time.Since(c.began) > limit || c.t.Failed() {
+			if time.Since(began) > limit || c.t.Failed() {
 				break
 			}
 			if c.rng.IntN(4) == 0 {
