@@ -56,14 +56,27 @@ func (h *halt) wait(ctx context.Context, a events.Action) (Pause, error) {
 	}
 }
 
-// clear asks whether the lane may begin, unless somebody was just told to wait.
+// clear asks whether the lane may begin, unless somebody was just told to wait. While nobody is, all ask at once.
 func (h *halt) clear(ctx context.Context, a events.Action) (Pause, bool) {
 	h.mu.Lock()
+	if h.halted == "" {
+		h.mu.Unlock()
+		p, err := h.ask(ctx, a)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.told(ctx, p, err)
+	}
 	defer h.mu.Unlock()
-	if h.halted != "" && time.Since(h.asked) < haltLook/2 {
+	if time.Since(h.asked) < haltLook/2 {
 		return Pause{}, false
 	}
 	p, err := h.ask(ctx, a)
+	return h.told(ctx, p, err)
+}
+
+// told takes an answer. Of two that come out of order the older one may stand until the next: it is for show, and for
+// when to ask again.
+func (h *halt) told(ctx context.Context, p Pause, err error) (Pause, bool) {
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return p, false

@@ -30,6 +30,7 @@ type Bus struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	metrics *metrics
+	reads   shared // of the ledger
 	newest  newest
 
 	clockOff atomic.Int64 // nanoseconds (clock.go)

@@ -47,8 +47,14 @@ func (r records) Append(ctx context.Context, subj string, after uint64, data []b
 	return 0, refusal("append "+subj, err)
 }
 
-// Last implements ledger.Log. The stream has no direct reads, so that its leader answers.
+// Last implements ledger.Log: the stream's leader answers. Who asks for a subject while others wait to, is answered with
+// them, by one read that begins after all of them asked.
 func (r records) Last(ctx context.Context, subj string) (uint64, []byte, error) {
+	return r.bus.reads.share(ctx, subj, func() (uint64, []byte, error) { return r.last(ctx, subj) })
+}
+
+// last reads the newest record.
+func (r records) last(ctx context.Context, subj string) (uint64, []byte, error) {
 	s, err := r.bus.stream(ctx, streamLedger)
 	if err != nil {
 		return 0, nil, refusal("last of "+subj, err)
