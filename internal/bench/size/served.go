@@ -44,7 +44,7 @@ func configure(dir, base string) error {
   bench: {preset: cloudevents, verify: {hmac: {header: X-Signature, prefix: "sha256=", secrets: ["${file:secrets/bench}"]}}}
 `), 0o600),
 		os.WriteFile(filepath.Join(dir, "connections.yaml"), fmt.Appendf(nil, `connections:
-  %s: {provider: okta, base_url: %q, concurrency: 32, auth: {ssws: {token: "${file:secrets/bench}"}}}
+  %s: {provider: okta, base_url: %q, concurrency: 32, auth: {ssws: "${file:secrets/bench}"}}
 `, connection, base), 0o600),
 		os.WriteFile(filepath.Join(dir, "playbooks.yaml"), fmt.Appendf(nil, `playbooks:
   - name: offboard
@@ -96,10 +96,10 @@ func serve(ctx context.Context, bin, store, conf string) (*served, error) {
 // listen reads from its log where it listens, and the rest of it to the end.
 func (s *served) listen(logs io.Reader) error {
 	lines := bufio.NewScanner(logs)
-	var last string
+	var all []string
 	for lines.Scan() {
 		var line struct{ Msg, Public, Admin string }
-		last = lines.Text()
+		all = append(all, lines.Text())
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Public != "" {
 			s.URL, s.admin = line.Public, line.Admin
 			go func() {
@@ -110,7 +110,7 @@ func (s *served) listen(logs io.Reader) error {
 		}
 	}
 	s.ended <- s.cmd.Wait()
-	return fmt.Errorf("keyturn serve ended: %s", last)
+	return fmt.Errorf("keyturn serve ended: %s", strings.Join(all, "; "))
 }
 
 // status is what /readyz answers; 0 = nothing.
