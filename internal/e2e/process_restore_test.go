@@ -171,6 +171,18 @@ func (o *solo) closed(id string) (v caseSeen) {
 	return v
 }
 
+// halfDone waits until a termination is done at Okta, and waits for ASA.
+func (o *solo) halfDone(id string) {
+	o.t.Helper()
+	await(o.t, patience, "the termination to be half done", func() bool {
+		if o.sb.Faults()[0].Struck == 0 {
+			return false
+		}
+		v, _ := o.caseOf(id)
+		return v.state("tokens") == "verified" && v.state("devices") == "waiting"
+	})
+}
+
 // TestBackupAndRestore follows docs/OPERATIONS.md to the letter. At the time of the backup one termination is half done,
 // one is still to come, and an app has no client yet; all of that is finished, and another person leaves, before the
 // store is lost.
@@ -188,13 +200,7 @@ func TestBackupAndRestore(t *testing.T) {
 	first := o.send(leave("hr-1", half, time.Time{}))
 	app := o.send(`{"type":"app.onboarded","id":"hr-2","data":{"app":{"key":"wiki","name":"Wiki","redirect_uris":["https://wiki.acme.example/cb"],"role_ids":["reader"]}}}`)
 	later := o.send(leave("hr-3", future, time.Now().Add(48*time.Hour)))
-	await(t, patience, "the first termination to be half done", func() bool {
-		if o.sb.Faults()[0].Struck == 0 {
-			return false
-		}
-		v, _ := o.caseOf(first)
-		return v.state("tokens") == "verified" && v.state("devices") == "waiting"
-	})
+	o.halfDone(first)
 
 	o.follow("Back up")
 	o.sb.ClearFaults(down...)
@@ -224,7 +230,7 @@ func TestBackupAndRestore(t *testing.T) {
 			t.Errorf("%s was done again: %+v", a.Step, a.Applied)
 		}
 	}
-	o.wantOnce()
+	o.wantOnce(1)
 	o.follow("Restore") // and the same copy serves again
 	o.serve.stop(t)
 	o.wantNoKey()
@@ -240,8 +246,8 @@ func (o *solo) fault(f sandbox.Fault) string {
 	return id
 }
 
-// wantOnce wants every effect at the providers once, and the app one client.
-func (o *solo) wantOnce() {
+// wantOnce wants every effect at the providers once, and so many clients of the app.
+func (o *solo) wantOnce(clients int) {
 	o.t.Helper()
 	seen := map[string]bool{}
 	for _, effect := range o.sb.Journal().Effects() {
@@ -250,7 +256,7 @@ func (o *solo) wantOnce() {
 		}
 		seen[effect] = true
 	}
-	if n := len(o.sb.Snapshot().Mosaic.Named("Wiki")); n != 1 {
+	if n := len(o.sb.Snapshot().Mosaic.Named("Wiki")); n != clients {
 		o.t.Errorf("the app has %d clients", n)
 	}
 }
