@@ -19,12 +19,29 @@ const fullRedrive = 10_000
 // TestRedriveRepeatsNothing sends dead letters again, kills the worker in the middle, interrupts the operator, and has
 // the command repeated: everything is done, and nothing twice.
 func TestRedriveRepeatsNothing(t *testing.T) {
+	t.Parallel()
 	n := 300
 	if raceDetector {
 		n = 100
 	}
 	cpu, took := redriveAll(t, newYard(t, func() error { return nil }), n, true)
 	t.Logf("%d letters: %s of CPU time each, in %s", n, cpu/time.Duration(n), took)
+}
+
+// TestRedriveKeepsToTheBudget: what is sent again waits for the provider's budget as everything else does, and does not
+// storm into refusals.
+func TestRedriveKeepsToTheBudget(t *testing.T) {
+	t.Parallel() // it waits for windows
+	const n = 40
+	y := newYard(t, func() error { return nil })
+	for _, bucket := range []string{sandbox.BucketOktaUsers, sandbox.BucketOktaGetUser, sandbox.BucketOktaOther} {
+		y.sb.SetLimit(bucket, sandbox.Limit{Requests: 50, Window: 5 * time.Second})
+	}
+	redriveAll(t, y, n, false)
+	calls := y.sb.Journal().Of("okta")
+	if refused := calls.Count(429); refused > 2 {
+		t.Errorf("%d of %d calls were told to come later", refused, len(calls))
+	}
 }
 
 // BenchmarkRedrive is 10,000 dead letters sent again over a store that syncs, the worker killed in the middle. It fails

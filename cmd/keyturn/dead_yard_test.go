@@ -34,6 +34,7 @@ type yard struct {
 	files  config.Config
 	bus    *stream.Bus
 	ledger *ledger.Ledger
+	keyer  events.Keyer
 	ended  *roll // ids of actions whose messages were acknowledged
 }
 
@@ -113,6 +114,10 @@ func newYard(t testing.TB, sync func() error) *yard {
 	y.server, err = embedded.Start(embedded.Options{Dir: y.store, Listen: true, Durability: stream.Group, Sync: sync, MaxStore: 4 << 30})
 	y.must(err)
 	t.Cleanup(func() { y.must(y.server.Close()) })
+	key, err := embedded.DeploymentKey(y.store)
+	y.must(err)
+	y.keyer, err = events.NewKeyer([]byte(key.Reveal()))
+	y.must(err)
 	y.bus, err = stream.Connect(t.Context(), y.server.Options())
 	y.must(err)
 	t.Cleanup(func() { y.must(y.bus.Close(context.Background())) })
@@ -160,13 +165,9 @@ func (y *yard) employ(name string) *hand {
 	}
 	bus, err := stream.Connect(y.t.Context(), o)
 	y.must(err)
-	key, err := embedded.DeploymentKey(y.store)
-	y.must(err)
-	keyer, err := events.NewKeyer([]byte(key.Reveal()))
-	y.must(err)
 	books, err := worker.Playbooks(y.files.Playbooks)
 	y.must(err)
-	w, err := worker.New(worker.Options{Bus: bus, Name: name, Version: "test", Keyer: keyer, Connections: y.files.Connections,
+	w, err := worker.New(worker.Options{Bus: bus, Name: name, Version: "test", Keyer: y.keyer, Connections: y.files.Connections,
 		Playbooks: books, Log: slog.New(slog.DiscardHandler), Transport: h,
 		Limits: actions.Limits{CallTimeout: time.Second, LookAgain: 100 * time.Millisecond, Conflict: 100 * time.Millisecond}})
 	y.must(err)
