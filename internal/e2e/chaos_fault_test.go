@@ -11,47 +11,48 @@ import (
 type fault struct {
 	name  string
 	begin func(c *chaos) (what string, end func())
+	apart bool // from brokers and workers: lanes move as fast as ever
 }
 
-// outside are faults of neither brokers nor workers: lanes move as fast as ever.
+// outside are faults of neither brokers nor workers.
 var outside = []fault{
-	{"an intake is killed", func(c *chaos) (string, func()) { return c.killed(c.one(c.site.intakes[:])) }},
-	{"an intake is told to stop", func(c *chaos) (string, func()) { return c.stopped(c.one(c.site.intakes[:])) }},
-	{"the link of the senders fails", func(c *chaos) (string, func()) { return c.broken(c.one(c.site.intakes[:]).outer) }},
-	{"providers fail", (*chaos).misbehave},
+	{"an intake is killed", func(c *chaos) (string, func()) { return c.killed(c.one(c.site.intakes[:])) }, true},
+	{"an intake is told to stop", func(c *chaos) (string, func()) { return c.stopped(c.one(c.site.intakes[:])) }, true},
+	{"the link of the senders fails", func(c *chaos) (string, func()) { return c.broken(c.one(c.site.intakes[:]).outer) }, true},
+	{"providers fail", (*chaos).misbehave, true},
 }
 
 // brokers are faults of the NATS servers.
 var brokers = []fault{
-	{"a NATS server is killed", (*chaos).nodeKilled},
-	{"a NATS server is told to stop", (*chaos).nodeStopped},
-	{"a worker starts without a NATS server", (*chaos).nodeAway},
-	{"all NATS servers are killed", (*chaos).nodesKilled},
-	{"two NATS servers lose each other", (*chaos).parted},
-	{"a NATS server loses the others", (*chaos).isolated},
-	{"events are refused: full", (*chaos).eventsFull},
+	{"a NATS server is killed", (*chaos).nodeKilled, false},
+	{"a NATS server is told to stop", (*chaos).nodeStopped, false},
+	{"a worker starts without a NATS server", (*chaos).nodeAway, false},
+	{"all NATS servers are killed", (*chaos).nodesKilled, false},
+	{"two NATS servers lose each other", (*chaos).parted, false},
+	{"a NATS server loses the others", (*chaos).isolated, false},
+	{"events are refused: full", (*chaos).eventsFull, false},
 }
 
 // links are faults of the links between our processes and others.
 var links = []fault{
-	{"a process loses its NATS server", (*chaos).serverLost},
-	{"a process loses every NATS server", (*chaos).brokersLost},
-	{"a process and every NATS server go silent", (*chaos).brokersSilent},
-	{"the link to the providers fails", func(c *chaos) (string, func()) { return c.broken(c.holder().outer) }},
+	{"a process loses its NATS server", (*chaos).serverLost, false},
+	{"a process loses every NATS server", (*chaos).brokersLost, false},
+	{"a process and every NATS server go silent", (*chaos).brokersSilent, false},
+	{"the link to the providers fails", func(c *chaos) (string, func()) { return c.broken(c.holder().outer) }, false},
 }
 
 // rare are faults that take long.
 var rare = []fault{
-	{"a process's NATS server goes silent", (*chaos).serverSilent},
-	{"a worker is told to stop", func(c *chaos) (string, func()) { return c.stopped(c.holder()) }},
-	{"all intakes are killed", func(c *chaos) (string, func()) { return c.killed(c.site.intakes[:]...) }},
-	{"all workers are killed", func(c *chaos) (string, func()) { return c.killed(c.site.workers[:]...) }},
-	{"the store is full", (*chaos).storeFull},
+	{"a process's NATS server goes silent", (*chaos).serverSilent, false},
+	{"a worker is told to stop", func(c *chaos) (string, func()) { return c.stopped(c.holder()) }, false},
+	{"all intakes are killed", func(c *chaos) (string, func()) { return c.killed(c.site.intakes[:]...) }, false},
+	{"all workers are killed", func(c *chaos) (string, func()) { return c.killed(c.site.workers[:]...) }, false},
+	{"the store is full", (*chaos).storeFull, false},
 }
 
 // all gives every sort of fault. Workers die more often than all else.
 func all() []fault {
-	worker := fault{death, (*chaos).workerKilled}
+	worker := fault{name: death, begin: (*chaos).workerKilled}
 	return slices.Concat([]fault{worker, worker, worker}, outside, brokers, links, rare)
 }
 
@@ -165,6 +166,9 @@ func (c *chaos) workerKilled() (string, func()) {
 		})
 		d := first.at.Sub(at)
 		took = append(took, fmt.Sprintf("%s %.1f s", lane, d.Seconds()))
+		if !c.calm {
+			continue
+		}
 		c.follow, c.longest = append(c.follow, d), max(c.longest, d)
 		if lost := c.stalls.sum() - still; d > handover+lost {
 			c.t.Errorf("%s stood still for %s after the death of %s, with work waiting; the machine stood still for %s", lane, d, victim.name, lost)

@@ -126,8 +126,12 @@ const storeSize = 256 << 20
 // addNodes makes the NATS servers. Each reaches the two others over a link of its own.
 func (s *site) addNodes(t *testing.T) {
 	t.Helper()
+	binary, err := plainServer()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range s.nodes {
-		s.nodes[i] = &node{broker: broker{Name: fmt.Sprintf("nats-%d", i+1), Store: t.TempDir(), MaxStore: storeSize, Durable: true,
+		s.nodes[i] = &node{broker: broker{binary: binary, Name: fmt.Sprintf("nats-%d", i+1), Store: t.TempDir(), MaxStore: storeSize, Durable: true,
 			Client: address(t), Monitor: address(t), Peers: address(t)}}
 	}
 	for _, from := range s.nodes {

@@ -28,6 +28,7 @@ type chaos struct {
 
 	round  *round
 	single bool // one fault at a time: what must be said and done about it is looked at
+	calm   bool // brokers and the workers that live are as they should be: lanes move in time
 
 	faults  map[string]int  // by sort
 	said    int             // how often a process had to say what is wrong, and did
@@ -93,7 +94,7 @@ func (c *chaos) log(format string, args ...any) {
 // short is one round: a worker dies while other things go wrong, then something of the brokers, or of the links to them.
 func (c *chaos) short() {
 	c.round = newRound(c.t, c.site, c.rng, 1)
-	c.storm(fault{death, (*chaos).workerKilled}, c.pick(outside))
+	c.storm(fault{name: death, begin: (*chaos).workerKilled}, c.pick(outside))
 	c.alone(c.pick(slices.Concat(brokers, links)))
 	c.finish()
 }
@@ -153,6 +154,7 @@ func (c *chaos) alone(f fault) {
 // storm lets things go wrong at once, and waits until all is well again.
 func (c *chaos) storm(list ...fault) {
 	c.t.Helper()
+	c.calm = !slices.ContainsFunc(list, func(f fault) bool { return f.name != death && !f.apart })
 	var ends []func()
 	for _, f := range list {
 		c.courier.give(c.round.next(6))

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ type broker struct {
 	Name   string   `json:"name"`   // of a server of a cluster, as the rest
 	Peers  string   `json:"peers"`  // address for the other servers; empty = no cluster
 	Routes []string `json:"routes"` // where the others are reached
+
+	binary string // what is run; empty = this one
 }
 
 // newBroker makes a NATS server over a store of its own, before its first life.
@@ -52,7 +55,7 @@ func (b *broker) proc(t *testing.T, name string) *proc {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(self)
+		cmd := exec.Command(cmp.Or(b.binary, self))
 		cmd.Env = append(os.Environ(), brokerEnv+"="+string(settings))
 		return cmd
 	})
