@@ -108,6 +108,9 @@ func newSite(dir string) (*site, error) {
 			return nil, err
 		}
 	}
+	if _, err := embedded.DeploymentKey(s.store); err != nil { // before the streams: a store with a ledger makes none
+		return nil, err
+	}
 	var err error
 	// The scripts are about the commands, not about the disk: the sync is left out.
 	s.server, err = embedded.Start(embedded.Options{Dir: s.store, Listen: true, Durability: stream.Group, Sync: func() error { return nil }})
