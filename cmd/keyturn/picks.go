@@ -23,6 +23,10 @@ type picks struct {
 	filter       view.Filter
 	since, until string
 	all          bool
+	// about says what a person should know of what is chosen before they confirm it; nil = nothing.
+	about func(rows []view.CaseRow) string
+	// left says why cases are left out that are chosen and may not be meant.
+	left string
 }
 
 // flags adds the filters and what goes with them. Without a filter nothing is chosen but by --all.
@@ -128,10 +132,15 @@ func (p *picks) run(ctx context.Context, a *app, verb events.Verb, may func(view
 		}
 	}
 	if left := len(all) - len(rows); left > 0 {
-		a.note("%s left out: your word about it is given, or does not count", plural(left, "case"))
+		a.note("%s left out: %s", plural(left, "case"), cmp.Or(p.left, "your word about it is given, or does not count"))
 	}
 	if len(rows) == 0 {
 		return notFound(errors.New("nothing is chosen"))
+	}
+	if p.about != nil {
+		if text := p.about(rows); text != "" {
+			a.note("%s", text)
+		}
 	}
 	if p.dry {
 		return a.print(rows, func(sc *screen) { sc.holdRows(rows) })
