@@ -101,7 +101,7 @@ func misfit(err error) Violation {
 		return Violation{Field: "/" + strings.ReplaceAll(t.Field, ".", "/"), Rule: "type: want " + t.Type.String()}
 	}
 	if _, ok := errors.AsType[*time.ParseError](err); ok {
-		return Violation{Rule: "format: date-time"}
+		return Violation{Rule: RuleDateTime}
 	}
 	return Violation{Rule: "json: does not fit the event"}
 }

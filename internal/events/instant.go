@@ -44,7 +44,7 @@ func checkDated(when any) []Violation {
 		return nil
 	}
 	at, err := time.Parse(time.RFC3339Nano, text)
-	rule := "format: date-time"
+	rule := RuleDateTime
 	if err == nil {
 		rule = CheckEffective(at)
 	}

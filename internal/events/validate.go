@@ -187,6 +187,9 @@ func alternatives(e *jsonschema.ValidationError) string {
 	return ": " + strings.Join(names, ", ")
 }
 
+// RuleDateTime is the rule of a time that is none, or that names no zone: of a day without one nobody knows when it ends.
+const RuleDateTime = "format: date-time with its zone, such as 2026-12-01T17:00:00+01:00 or 2026-12-01T16:00:00Z"
+
 // rule says which keyword of the schema was broken, with the schema's own numbers and words.
 func rule(e *jsonschema.ValidationError) string {
 	switch k := e.ErrorKind.(type) {
@@ -201,6 +204,9 @@ func rule(e *jsonschema.ValidationError) string {
 	case *kind.Const:
 		return "must be: " + words([]any{k.Want})
 	case *kind.Format:
+		if k.Want == "date-time" {
+			return RuleDateTime
+		}
 		return "format: " + k.Want
 	case *kind.Pattern:
 		return "pattern: " + k.Want

@@ -175,7 +175,7 @@ func (c *checker) time(field, value string, fallback time.Time, rule func(time.T
 	}
 	t, err := time.Parse(time.RFC3339Nano, value)
 	if err != nil {
-		c.add(field, "format: date-time")
+		c.add(field, events.RuleDateTime)
 		return fallback.UTC()
 	}
 	if broken := rule(t); broken != "" {

@@ -52,6 +52,19 @@ func sample(t testing.TB) *Set {
 	return set
 }
 
+// TestSampleHasNoWarnings: what an admin copies passes the strictest check.
+func TestSampleHasNoWarnings(t *testing.T) {
+	refs := config.Resolver{LookupEnv: sampleEnv}
+	sources, serr := config.ReadSources(sampleDir, refs)
+	c, err := config.Read(sampleDir, refs)
+	if err := config.Join(serr, err); err != nil {
+		t.Fatal(err)
+	}
+	if w := Warnings(c.Playbooks, sources); len(w) > 0 {
+		t.Error(w)
+	}
+}
+
 // TestSamplePlans holds what the default playbooks make of every example of every event against a golden file.
 func TestSamplePlans(t *testing.T) {
 	set := sample(t)
