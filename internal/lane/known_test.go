@@ -65,6 +65,47 @@ func TestAKnownLimitIsKept(t *testing.T) {
 	})
 }
 
+// TestALimitOfOne is kept by the urgent too: what is known from the start is known of the first call.
+func TestALimitOfOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := knowing(8, 1, 20*time.Second).pass(events.Urgent)
+		admit(t, p, "b")
+		next := ask(t.Context(), p, "b")
+		if !next.waits() {
+			t.Error("two calls are in flight, of one")
+		}
+		p.Learn("b", nothing)
+		time.Sleep(20*time.Second - time.Millisecond)
+		if !next.waits() {
+			t.Error("two calls of one window, of one")
+		}
+		time.Sleep(time.Millisecond)
+		if next.waits() {
+			t.Error("the call waits although the window is over")
+		}
+	})
+}
+
+// TestTheLongestPauseHolds: a reply that was told to wait less takes nothing back.
+func TestTheLongestPauseHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newGate(4).pass(events.Urgent)
+		admit(t, p, "b")
+		admit(t, p, "b")
+		p.Learn("b", apiclient.Budget{Limit: -1, Remaining: -1, Wait: time.Minute})
+		p.Learn("b", apiclient.Budget{Limit: -1, Remaining: -1, Wait: time.Second})
+		next := ask(t.Context(), p, "b")
+		time.Sleep(time.Minute - time.Millisecond)
+		if !next.waits() {
+			t.Error("a shorter wait took back a longer one")
+		}
+		time.Sleep(time.Millisecond)
+		if next.waits() {
+			t.Error("the call waits on")
+		}
+	})
+}
+
 // TestAKnownLimitHoldsBesideATold: whichever is reached first.
 func TestAKnownLimitHoldsBesideATold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
