@@ -153,7 +153,7 @@ func AppendJSON(out []byte, v any) ([]byte, error) {
 				out = append(out, ',')
 			}
 			first = false
-			if out, err = AppendJSON(append(appendString(out, name), ':'), one); err != nil {
+			if out, err = AppendJSON(append(appendText(out, name), ':'), one); err != nil {
 				return nil, err
 			}
 		}
@@ -170,12 +170,21 @@ func AppendJSON(out []byte, v any) ([]byte, error) {
 		}
 		return append(out, ']'), nil
 	case string:
-		return appendString(out, x), nil
+		return appendText(out, x), nil
 	case int64:
 		return strconv.AppendInt(out, x, 10), nil
 	}
 	text, err := json.Marshal(v)
 	return append(out, text...), err
+}
+
+// appendText writes a string that may be no UTF-8, as one of a form may be: encoding/json puts U+FFFD in its place.
+func appendText(out []byte, s string) []byte {
+	if utf8.ValidString(s) {
+		return appendString(out, s)
+	}
+	quoted, _ := json.Marshal(s) // a string always has a form
+	return append(out, quoted...)
 }
 
 // nowhere marks a member that was given again as something that is not kept.

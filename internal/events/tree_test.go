@@ -83,3 +83,15 @@ func TestTreeReads(t *testing.T) {
 		}
 	}
 }
+
+// TestAppendJSON: what is no UTF-8 is written as encoding/json writes it, names and values.
+func TestAppendJSON(t *testing.T) {
+	m := map[string]any{"a\xf1": "b\xb0", "<é>": []any{"\u2028", int64(-1), 1.5, nil, true}, "z": map[string]any{"\xff": "x", "": ""}}
+	want, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := AppendJSON(nil, ObjectOf(m)); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%s, %v, want %s", got, err, want)
+	}
+}
