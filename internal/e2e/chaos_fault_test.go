@@ -11,43 +11,52 @@ import (
 type fault struct {
 	name  string
 	begin func(c *chaos) (what string, end func())
-	apart bool // from brokers and workers: lanes move as fast as ever
+	kind  kind
 }
+
+// kind says beside what a fault may come.
+type kind int
+
+const (
+	mixed  kind = iota
+	apart       // from brokers and workers: lanes move as fast as ever
+	lonely      // needs all else as it should be to come about
+)
 
 // outside are faults of neither brokers nor workers.
 var outside = []fault{
-	{"an intake is killed", func(c *chaos) (string, func()) { return c.killed(c.one(c.site.intakes[:])) }, true},
-	{"an intake is told to stop", func(c *chaos) (string, func()) { return c.stopped(c.one(c.site.intakes[:])) }, true},
-	{"the link of the senders fails", func(c *chaos) (string, func()) { return c.broken(c.one(c.site.intakes[:]).outer) }, true},
-	{"providers fail", (*chaos).misbehave, true},
+	{"an intake is killed", func(c *chaos) (string, func()) { return c.killed(c.one(c.site.intakes[:])) }, apart},
+	{"an intake is told to stop", func(c *chaos) (string, func()) { return c.stopped(c.one(c.site.intakes[:])) }, apart},
+	{"the link of the senders fails", func(c *chaos) (string, func()) { return c.broken(c.one(c.site.intakes[:]).outer) }, apart},
+	{"providers fail", (*chaos).misbehave, apart},
 }
 
 // brokers are faults of the NATS servers.
 var brokers = []fault{
-	{"a NATS server is killed", (*chaos).nodeKilled, false},
-	{"a NATS server is told to stop", (*chaos).nodeStopped, false},
-	{"a worker starts without a NATS server", (*chaos).nodeAway, false},
-	{"all NATS servers are killed", (*chaos).nodesKilled, false},
-	{"two NATS servers lose each other", (*chaos).parted, false},
-	{"a NATS server loses the others", (*chaos).isolated, false},
-	{"events are refused: full", (*chaos).eventsFull, false},
+	{"a NATS server is killed", (*chaos).nodeKilled, mixed},
+	{"a NATS server is told to stop", (*chaos).nodeStopped, mixed},
+	{"a worker starts without a NATS server", (*chaos).nodeAway, mixed},
+	{"all NATS servers are killed", (*chaos).nodesKilled, mixed},
+	{"two NATS servers lose each other", (*chaos).parted, mixed},
+	{"a NATS server loses the others", (*chaos).isolated, mixed},
+	{"events are refused: full", (*chaos).eventsFull, lonely},
 }
 
 // links are faults of the links between our processes and others.
 var links = []fault{
-	{"a process loses its NATS server", (*chaos).serverLost, false},
-	{"a process loses every NATS server", (*chaos).brokersLost, false},
-	{"a process and every NATS server go silent", (*chaos).brokersSilent, false},
-	{"the link to the providers fails", func(c *chaos) (string, func()) { return c.broken(c.holder().outer) }, false},
+	{"a process loses its NATS server", (*chaos).serverLost, mixed},
+	{"a process loses every NATS server", (*chaos).brokersLost, mixed},
+	{"a process and every NATS server go silent", (*chaos).brokersSilent, mixed},
+	{"the link to the providers fails", func(c *chaos) (string, func()) { return c.broken(c.holder().outer) }, mixed},
 }
 
 // rare are faults that take long.
 var rare = []fault{
-	{"a process's NATS server goes silent", (*chaos).serverSilent, false},
-	{"a worker is told to stop", func(c *chaos) (string, func()) { return c.stopped(c.holder()) }, false},
-	{"all intakes are killed", func(c *chaos) (string, func()) { return c.killed(c.site.intakes[:]...) }, false},
-	{"all workers are killed", func(c *chaos) (string, func()) { return c.killed(c.site.workers[:]...) }, false},
-	{"the store is full", (*chaos).storeFull, false},
+	{"a process's NATS server goes silent", (*chaos).serverSilent, mixed},
+	{"a worker is told to stop", func(c *chaos) (string, func()) { return c.stopped(c.holder()) }, mixed},
+	{"all intakes are killed", func(c *chaos) (string, func()) { return c.killed(c.site.intakes[:]...) }, mixed},
+	{"all workers are killed", func(c *chaos) (string, func()) { return c.killed(c.site.workers[:]...) }, mixed},
+	{"the store is full", (*chaos).storeFull, lonely},
 }
 
 // all gives every sort of fault. Workers die more often than all else.
@@ -136,7 +145,8 @@ func (c *chaos) broken(list ...*link) (string, func()) {
 	}
 }
 
-// workerKilled kills the worker of a lane that has work, and waits until another one does it.
+// workerKilled kills the worker of a lane that has work, and waits until another one does it, where nothing else is in the
+// way of that.
 func (c *chaos) workerKilled() (string, func()) {
 	victim := c.holder()
 	index := slices.Index(c.site.workers[:], victim)
@@ -154,7 +164,7 @@ func (c *chaos) workerKilled() (string, func()) {
 	c.courier.give(work)
 	var took []string
 	for _, lane := range held {
-		if work == nil {
+		if work == nil || !c.calm {
 			break
 		}
 		var first called
@@ -166,9 +176,6 @@ func (c *chaos) workerKilled() (string, func()) {
 		})
 		d := first.at.Sub(at)
 		took = append(took, fmt.Sprintf("%s %.1f s", lane, d.Seconds()))
-		if !c.calm {
-			continue
-		}
 		c.follow, c.longest = append(c.follow, d), max(c.longest, d)
 		if lost := c.stalls.sum() - still; d > handover+lost {
 			c.t.Errorf("%s stood still for %s after the death of %s, with work waiting; the machine stood still for %s", lane, d, victim.name, lost)

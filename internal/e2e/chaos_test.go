@@ -127,7 +127,8 @@ func (c *chaos) long(limit time.Duration) {
 			if time.Since(began) > limit || c.t.Failed() {
 				break
 			}
-			if c.rng.IntN(4) == 0 {
+			few := slices.ContainsFunc(deck[:3], func(f fault) bool { return f.kind == lonely })
+			if c.rng.IntN(4) == 0 && !few {
 				c.storm(deck[:3]...)
 				deck = deck[3:]
 				continue
@@ -154,7 +155,7 @@ func (c *chaos) alone(f fault) {
 // storm lets things go wrong at once, and waits until all is well again.
 func (c *chaos) storm(list ...fault) {
 	c.t.Helper()
-	c.calm = !slices.ContainsFunc(list, func(f fault) bool { return f.name != death && !f.apart })
+	c.calm = !slices.ContainsFunc(list, func(f fault) bool { return f.name != death && f.kind != apart })
 	var ends []func()
 	for _, f := range list {
 		c.courier.give(c.round.next(6))
