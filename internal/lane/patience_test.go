@@ -2,6 +2,7 @@ package lane
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +16,8 @@ import (
 func TestRefusedWithoutAWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(8)
-		refused, again := 0, time.Now().Add(10*time.Minute)
+		var refused atomic.Int64
+		again := time.Now().Add(10 * time.Minute)
 		done := make(chan time.Time, 50)
 		for range cap(done) {
 			go func() {
@@ -29,7 +31,7 @@ func TestRefusedWithoutAWord(t *testing.T) {
 					time.Sleep(100 * time.Millisecond)
 					said := nothing
 					if time.Now().Before(again) {
-						refused++
+						refused.Add(1)
 						said.Wait = 5 * time.Second
 					}
 					p.Learn("b", said)
@@ -45,8 +47,8 @@ func TestRefusedWithoutAWord(t *testing.T) {
 				t.Errorf("served %s after the provider was there again", late)
 			}
 		}
-		if refused > 12 {
-			t.Errorf("%d calls were refused", refused)
+		if n := refused.Load(); n > 12 {
+			t.Errorf("%d calls were refused", n)
 		}
 		if n := g.bucket("b").refused; n != 0 {
 			t.Errorf("%d refusals are remembered", n)

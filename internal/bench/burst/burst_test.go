@@ -8,7 +8,7 @@ import (
 // TestCallsOfALeaver holds what can be held exactly: each leaver costs what the proof needs and little more for what is
 // read for all, and no call is refused.
 func TestCallsOfALeaver(t *testing.T) {
-	const leavers = 40
+	const leavers = 20
 	o, err := burst(t.Context(), leavers, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +30,7 @@ func TestCallsOfALeaver(t *testing.T) {
 // TestACallIsMadeOnceAtAThrottledProvider: whoever refuses is asked a few times, and of a quota nothing is spent in vain.
 func TestACallIsMadeOnceAtAThrottledProvider(t *testing.T) {
 	for how, most := range map[throttle]int{forgives: 12, silent: 12, quota: 0} {
-		o, err := beside(how, 150, ours)
+		o, err := beside(how, 50, ours)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestACallIsMadeOnceAtAThrottledProvider(t *testing.T) {
 
 // TestAStolenLaptopDoesNotWait for those who leave.
 func TestAStolenLaptopDoesNotWait(t *testing.T) {
-	took, err := steal(t.Context(), 60, 1)
+	took, err := steal(t.Context(), 8, 60, 60, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,14 +32,15 @@ const (
 // thefts are how long each took from accepted to verified.
 type thefts map[theft][]time.Duration
 
-// steal has laptops stolen at moments of its own, while so many leave, and gives how long each was usable.
-func steal(ctx context.Context, leaving int, seed uint64) (took thefts, err error) {
-	bubble(func() { took, err = stealNow(ctx, leaving, seed) })
+// steal has so many laptops stolen at moments of its own, in a company of so many staff while some of them leave, and
+// gives how long each was usable.
+func steal(ctx context.Context, laptops, staff, leaving int, seed uint64) (took thefts, err error) {
+	bubble(func() { took, err = stealNow(ctx, laptops, staff, leaving, seed) })
 	return took, err
 }
 
-func stealNow(ctx context.Context, leaving int, seed uint64) (thefts, error) {
-	c := newCompany(busyLeavers, stolenLaptops, nil)
+func stealNow(ctx context.Context, laptops, staff, leaving int, seed uint64) (thefts, error) {
+	c := newCompany(staff, laptops, nil)
 	w := newWire(c.Transport(), seed)
 	to, err := connect(c.Sandbox, w, w)
 	if err != nil {
@@ -103,7 +104,7 @@ func Laptop(ctx context.Context, w io.Writer, count int) error {
 			leaving int
 			into    thefts
 		}{{0, idle}, {busyLeavers, busy}} {
-			took, err := steal(ctx, run.leaving, uint64(i))
+			took, err := steal(ctx, stolenLaptops, busyLeavers, run.leaving, uint64(i))
 			if err := errors.Join(err, ctx.Err()); err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"keyturn/internal/actions"
@@ -124,25 +125,15 @@ func besideNow(how throttle, throttled int, by design) (o neighbours, err error)
 		first.to = refusing{to: way, until: time.Now().Add(10 * time.Minute), silent: how == silent}
 	}
 	asked, _ := first.sum()
-	var plans [][]events.Action
-	for i, p := range c.leavers {
-		a, err := step(fmt.Sprintf("throttled%d", i), "suspend", "okta.suspend_user", atOkta, events.Normal, "user:"+p.Email,
-			map[string]any{"user": events.UserRef{Login: p.Email}})
-		if err != nil {
-			return o, err
-		}
-		plans = append(plans, []events.Action{a})
-	}
-	for i, p := range c.travellers {
-		a, err := step(fmt.Sprintf("healthy%d", i), "device", "asa.revoke_clients", atASA, events.Normal, "user:"+p.Email,
-			map[string]any{"user": events.UserRef{ASAUsername: p.asa}})
-		if err != nil {
-			return o, err
-		}
-		plans = append(plans, []events.Action{a})
+	plans, err := suspensions(c)
+	if err != nil {
+		return o, err
 	}
 	began := time.Now()
+	var mu sync.Mutex
 	err = by(to, plans, func(a events.Action) {
+		mu.Lock()
+		defer mu.Unlock()
 		if a.Connection == atASA {
 			o.healthy = max(o.healthy, time.Since(began))
 			return
@@ -152,6 +143,29 @@ func besideNow(how throttle, throttled int, by design) (o neighbours, err error)
 	o.calls, o.waits = first.sum()
 	o.calls -= asked
 	return o, err
+}
+
+// suspensions are the plans: a suspension at the throttled connection for each leaver, and behind them all a device at
+// the healthy one for each traveller.
+func suspensions(c company) ([][]events.Action, error) {
+	var plans [][]events.Action
+	for i, p := range c.leavers {
+		a, err := step(fmt.Sprintf("throttled%d", i), "suspend", "okta.suspend_user", atOkta, events.Normal, "user:"+p.Email,
+			map[string]any{"user": events.UserRef{Login: p.Email}})
+		if err != nil {
+			return nil, err
+		}
+		plans = append(plans, []events.Action{a})
+	}
+	for i, p := range c.travellers {
+		a, err := step(fmt.Sprintf("healthy%d", i), "device", "asa.revoke_clients", atASA, events.Normal, "user:"+p.Email,
+			map[string]any{"user": events.UserRef{ASAUsername: p.asa}})
+		if err != nil {
+			return nil, err
+		}
+		plans = append(plans, []events.Action{a})
+	}
+	return plans, nil
 }
 
 // callsOfOne is what the proof of one suspension needs: read, suspend, read.

@@ -70,23 +70,26 @@ func newSite(to map[string]actions.Clients) *site {
 	s.ledger = ledger.New(&s.log, nil)
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	held := make(chan struct{})
 	for name, made := range to {
 		l := &line{site: s, clients: made, queue: map[events.Class][]events.Action{}, hands: map[events.Class]int{}}
 		s.lines[name] = l
-		of := &lane.Lane{Connection: name, Holder: "bench", Concurrency: concurrency, Bus: given{held}, Probe: probe(made),
-			Runner: func(t *lane.Tenure) *actions.Runner { l.runner = s.runner(made, t); return l.runner }}
+		held := make(chan *actions.Runner, 1)
+		of := &lane.Lane{Connection: name, Holder: "bench", Concurrency: concurrency, Bus: given{}, Probe: probe(made),
+			Runner: func(t *lane.Tenure) *actions.Runner {
+				r := s.runner(made, t)
+				held <- r
+				return r
+			}}
 		s.lanes.Go(func() { _ = of.Run(ctx) })
-		<-held
+		l.runner = <-held
 	}
 	return s
 }
 
 // given is a bus that gives every lane to whoever asks, and never an action: the site hands them over itself.
-type given struct{ held chan<- struct{} }
+type given struct{}
 
-func (b given) Hold(ctx context.Context, _, _ string, run func(context.Context, uint64) error) error {
-	go func() { time.Sleep(time.Millisecond); b.held <- struct{}{} }()
+func (given) Hold(ctx context.Context, _, _ string, run func(context.Context, uint64) error) error {
 	return run(ctx, 1)
 }
 
