@@ -12,6 +12,7 @@ import (
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 	"keyturn/internal/planner"
+	"keyturn/internal/stream"
 )
 
 // defaultWait is how long a command's outcome is waited for: the planner takes milliseconds, a busy one seconds.
@@ -56,6 +57,7 @@ func (o *outcome) await(ctx context.Context, s *session, deadline time.Time) err
 	for {
 		receipt, err := s.ledger.Last(ctx, ledger.PersonSubject(planner.Receipts, o.Command))
 		switch {
+		case errors.Is(err, stream.ErrUnavailable) && time.Now().Before(deadline): // it is stored: a broker that is away comes back
 		case err != nil:
 			return err
 		case receipt.Seq != 0:
