@@ -52,8 +52,9 @@ func burst(ctx context.Context, leavers int, seed uint64) (o outcome, err error)
 	return o, err
 }
 
-// burstAsTheField lets them leave by the common design. It sweeps no authorization server: nothing is shared there, and
-// each leaver would read the tokens of all.
+// burstAsTheField lets them leave by the common design. Nothing is shared there: for it the leavers are known by their
+// ids, and no authorization server is swept, as else each job would list the whole company, and list it again each time
+// that it is tried. Fewer calls are needed than by ours.
 func burstAsTheField(leavers int, seed uint64) (o outcome, err error) {
 	bubble(func() {
 		o, err = leave(leavers, seed, true, func(to map[string]actions.Clients, plans [][]events.Action, _ *outcome) error {
@@ -69,9 +70,9 @@ func burstAsTheField(leavers int, seed uint64) (o outcome, err error) {
 }
 
 // leave makes a company, has do bring its leavers' plans about, and says what came of it.
-func leave(leavers int, seed uint64, unswept bool, do func(map[string]actions.Clients, [][]events.Action, *outcome) error) (outcome, error) {
+func leave(leavers int, seed uint64, cheap bool, do func(map[string]actions.Clients, [][]events.Action, *outcome) error) (outcome, error) {
 	o := outcome{leavers: leavers}
-	c := newCompany(leavers, 0, nil)
+	c := newCompany(leavers, 1, nil) // one who stays: a team without any device looks like one that may not be seen
 	w := newWire(c.Transport(), seed)
 	to, err := connect(c.Sandbox, w, w)
 	if err != nil {
@@ -79,7 +80,7 @@ func leave(leavers int, seed uint64, unswept bool, do func(map[string]actions.Cl
 	}
 	var plans [][]events.Action
 	for i, p := range c.leavers {
-		list, err := offboard(fmt.Sprintf("leaver%d", i), p, unswept)
+		list, err := offboard(fmt.Sprintf("leaver%d", i), p, cheap)
 		if err != nil {
 			return o, err
 		}
@@ -177,7 +178,7 @@ func (o outcome) print(w io.Writer, runs string, field *outcome) error {
 	}
 	column := ""
 	if field != nil {
-		column = "one queue, doubling delays"
+		column = "one queue, doubling delays (fewer calls needed)"
 		rows[0].field, rows[1].field, rows[2].field = short(field.took), field.refused(), fmt.Sprintf("%.2f", field.each())
 	}
 	return table(w, fmt.Sprintf("%d leavers at once, each with %d OAuth clients and %d devices, class normal (%s)", o.leavers, clientsEach, devicesEach, runs), column, rows)

@@ -2,6 +2,7 @@ package burst
 
 import (
 	"encoding/json"
+	"maps"
 
 	"keyturn/internal/events"
 )
@@ -19,9 +20,14 @@ func step(caseID, name, do, at string, class events.Class, target string, with a
 	return a, err
 }
 
-// offboard is the plan of a leaver by the default playbook, who is known by e-mail alone. unswept leaves the sweep of the
-// authorization servers out.
-func offboard(caseID string, p person, unswept bool) ([]events.Action, error) {
+// offboard is the plan of a leaver by the default playbook, who is known by e-mail alone. cheap leaves out what would have
+// to be read of everybody: the leaver is known by the ids that the providers gave, and no authorization server is swept.
+func offboard(caseID string, p person, cheap bool) ([]events.Action, error) {
+	who, tokens := p.UserRef, map[string]any{}
+	if cheap {
+		who = events.UserRef{OktaID: p.okta, ASAUsername: p.asa}
+		tokens["sweep"] = "none"
+	}
 	var list []events.Action
 	for _, s := range []struct{ name, do, at, after string }{
 		{"suspend", "okta.suspend_user", atOkta, ""},
@@ -33,9 +39,9 @@ func offboard(caseID string, p person, unswept bool) ([]events.Action, error) {
 		if s.after != "" {
 			after = []string{s.after}
 		}
-		with := map[string]any{"user": p.UserRef}
-		if unswept && s.name == "tokens" {
-			with["sweep"] = "none"
+		with := map[string]any{"user": who}
+		if s.name == "tokens" {
+			maps.Copy(with, tokens)
 		}
 		a, err := step(caseID, s.name, s.do, s.at, events.Normal, "user:"+p.Email, with, after...)
 		if err != nil {
