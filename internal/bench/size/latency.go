@@ -95,6 +95,10 @@ func Latency(ctx context.Context, w io.Writer, count int) (err error) {
 	}
 	var runs []lapse
 	var rss []float64
+	before, err := s.processor()
+	if err != nil {
+		return err
+	}
 	for n := range count {
 		l, err := c.run(ctx, s.URL, fmt.Sprint("run", n), runEvents)
 		if err != nil {
@@ -106,7 +110,16 @@ func Latency(ctx context.Context, w io.Writer, count int) (err error) {
 		}
 		runs, rss = append(runs, l), append(rss, m)
 	}
-	return printLatency(w, cost, runs, rss)
+	after, err := s.processor()
+	if err != nil {
+		return err
+	}
+	if err := printLatency(w, cost, runs, rss); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "an event costs keyturn serve %s of a processor, from its webhook to its closed case\n",
+		((after - before) / time.Duration(count*runEvents)).Round(10*time.Microsecond))
+	return err
 }
 
 // run posts events evenly, whether or not those before were answered, and waits for the first call about each.

@@ -156,3 +156,22 @@ func (s *served) memory(line string) (float64, error) {
 	}
 	return 0, fmt.Errorf("no %s in /proc", line)
 }
+
+// ticks is how many of a second the kernel counts processor time in (proc(5), /proc/pid/stat: 100 everywhere).
+const ticks = 100
+
+// processor is the time of processors that it has used.
+func (s *served) processor() (time.Duration, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(data), ") ") // after the name, which may hold anything
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0, errors.New("/proc: a short stat")
+	}
+	user, uerr := strconv.Atoi(fields[11])
+	system, serr := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * time.Second / ticks, errors.Join(uerr, serr)
+}
