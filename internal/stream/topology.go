@@ -64,8 +64,8 @@ func (o Options) topology() []jetstream.StreamConfig {
 		// what is done have visit.<connection>.<class>.<action>: they are no work that waits. Purged below the consumers' ack
 		// floors by the janitor; schedules forbid discard new.
 		{Name: streamActions, Description: "actions to bring about, and those that wait for later",
-			Subjects: []string{prefixActions + ".*.*.*", prefixLater + ".*", prefixLater + ".*.*.*", prefixVisit + ".*.*.*"},
-			Duplicates: dedupWindow,
+			Subjects:          []string{prefixActions + ".*.*.*", prefixLater + ".*", prefixLater + ".*.*.*", prefixVisit + ".*.*.*"},
+			Duplicates:        dedupWindow,
 			AllowMsgSchedules: true, AllowRollup: true},
 		{Name: streamSchedule, Description: "events that take effect in the future",
 			Subjects:          []string{prefixScheduleAt + ".*", prefixDue + ".*"},
