@@ -23,9 +23,9 @@ type Clients struct {
 	Transmit   *transmit.Client
 	Sink       Sink    // where secrets of created clients go; nil = nowhere, and then nothing is created
 	Sweeps     *Sweeps // what the actions of the connection read together; nil = each reads for itself
-	// Idle is told that an action waits for what another one reads, and what it gives that the wait is over; nil =
-	// nobody wants to know.
-	Idle func() (over func())
+	// Idle is told that an action waits for what another one reads, and over that the wait is. gone, when closed, sends
+	// it away from there. nil = nobody wants to know.
+	Idle func() (gone <-chan struct{}, over func())
 	Now  func() time.Time // nil = time.Now
 	// Protected gives the protected principal that one of these identifiers is, empty = none; nil = nobody is protected.
 	// The kinds ask it of the account, the device or the client that they found: an event may name a protected one by

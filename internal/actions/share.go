@@ -2,9 +2,11 @@ package actions
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
+	"keyturn/internal/apiclient"
 	"keyturn/internal/events"
 )
 
@@ -32,8 +34,9 @@ const (
 type share struct {
 	with  *Sweeps
 	class events.Class
-	// idle is called before a wait for others, and what it gives after it; nil = nobody wants to know.
-	idle func() (back func())
+	// idle is called before a wait for others, and over after it; gone, when closed, ends the wait. nil = nobody wants
+	// to know.
+	idle func() (gone <-chan struct{}, over func())
 }
 
 // reading is one reading of something, and the one after it.
@@ -115,18 +118,13 @@ func (s share) join(ctx context.Context, key string, midway bool) (*reading, boo
 	return mine, leads, nil
 }
 
-// wait waits for a reading to be over.
-func (s share) wait(ctx context.Context, r *reading) error {
-	if s.idle != nil {
-		defer s.idle()()
-	}
-	select {
-	case <-r.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+// errSentAway is the answer to a wait that the lane ended. No call was made, and nothing failed.
+func errSentAway() error {
+	return &apiclient.Error{Cause: apiclient.Later, RetryAfter: time.Second, Err: errors.New("the lane changes hands while others read")}
 }
+
+// wait waits for a reading to be over.
+func (s share) wait(ctx context.Context, r *reading) error { return hold(ctx, s, r.done) }
 
 // rest waits until the key may be read again; whoever comes meanwhile has part in the reading.
 func (s share) rest(ctx context.Context, key string) error {
@@ -136,14 +134,24 @@ func (s share) rest(ctx context.Context, key string) error {
 	if left <= 0 || s.class == events.Urgent {
 		return ctx.Err()
 	}
-	if s.idle != nil {
-		defer s.idle()()
-	}
 	t := time.NewTimer(left)
 	defer t.Stop()
+	return hold(ctx, s, t.C)
+}
+
+// hold waits for until.
+func hold[T any](ctx context.Context, s share, until <-chan T) error {
+	var gone <-chan struct{}
+	if s.idle != nil {
+		sent, over := s.idle()
+		defer over()
+		gone = sent
+	}
 	select {
-	case <-t.C:
+	case <-until:
 		return nil
+	case <-gone:
+		return errSentAway()
 	case <-ctx.Done():
 		return ctx.Err()
 	}

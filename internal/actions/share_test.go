@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"keyturn/internal/apiclient"
 	"keyturn/internal/events"
 )
 
@@ -117,14 +118,14 @@ func TestReadingsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		idle, waited := 0, 0
-		s := share{with: &Sweeps{}, class: events.Bulk, idle: func() func() {
+		s := share{with: &Sweeps{}, class: events.Bulk, idle: func() (<-chan struct{}, func()) {
 			change := func(by int) {
 				mu.Lock()
 				defer mu.Unlock()
 				idle, waited = idle+by, max(waited, idle+by)
 			}
 			change(1)
-			return func() { change(-1) }
+			return nil, func() { change(-1) }
 		}}
 		var l listing
 		var wg sync.WaitGroup
@@ -168,6 +169,33 @@ func TestTheUrgentWaitForNobodysReading(t *testing.T) {
 		wg.Wait()
 		if slow.reads != 2 || quick.reads != 5 {
 			t.Errorf("%d and %d readings", slow.reads, quick.reads)
+		}
+	})
+}
+
+// TestWhoRestsIsSentAway when the lane ends, without a fault of anybody's; whoever comes next may read.
+func TestWhoRestsIsSentAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := make(chan struct{})
+		s := share{with: &Sweeps{}, class: events.Normal, idle: func() (<-chan struct{}, func()) { return gone, func() {} }}
+		var l listing
+		if _, err := fresh(t.Context(), s, "a", l.read); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				if _, err := fresh(t.Context(), s, "a", l.read); apiclient.CauseOf(err) != apiclient.Later {
+					t.Errorf("sent away with %v", err)
+				}
+			})
+		}
+		synctest.Wait()
+		began := time.Now()
+		close(gone)
+		wg.Wait()
+		if time.Since(began) > 0 || l.reads != 1 || len(s.with.now) != 0 {
+			t.Errorf("it took %s; %d readings, %d remembered", time.Since(began), l.reads, len(s.with.now))
 		}
 	})
 }

@@ -38,9 +38,10 @@ type gate struct {
 	wake     *time.Timer // runs when time alone lets one of them go
 	inFlight int
 	passes   int
-	calls    rate // that went out
-	shut     bool // the breaker is open
-	over     bool // the tenure ends
+	calls    rate          // that went out
+	shut     bool          // the breaker is open
+	over     bool          // the tenure ends
+	gone     chan struct{} // closed when it does
 
 	budget Budget // of every bucket
 
@@ -85,7 +86,7 @@ func (w *waiter) end(err error) {
 // newGate makes a gate that lets at most so many calls be in flight, and a few urgent ones more.
 func newGate(most int) *gate {
 	most = max(most, 1)
-	g := &gate{buckets: map[string]*bucket{}, ceiling: most, most: most, outage: newOutage()}
+	g := &gate{gone: make(chan struct{}), buckets: map[string]*bucket{}, ceiling: most, most: most, outage: newOutage()}
 	g.wake = time.AfterFunc(time.Hour, func() { g.change(func() {}) })
 	g.wake.Stop()
 	return g
@@ -269,7 +270,14 @@ func (g *gate) sort() {
 func (g *gate) stop(shut bool) { g.change(func() { g.shut = shut }) }
 
 // finish sends away whoever waits, and whoever comes: calls that are out come to their end, and none begins.
-func (g *gate) finish() { g.change(func() { g.over = true }) }
+func (g *gate) finish() {
+	g.change(func() {
+		if !g.over {
+			close(g.gone)
+		}
+		g.over = true
+	})
+}
 
 func (g *gate) bucket(name string) *bucket {
 	b := g.buckets[name]

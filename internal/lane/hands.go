@@ -59,11 +59,12 @@ func (h *hands) change(busy, total int) {
 	}
 }
 
-// Idle lets go of the action's slot while it waits for what another action reads, until over is called.
-func (p *pass) Idle() (over func()) {
+// Idle lets go of the action's slot while it waits for what another action reads, until over is called. gone is closed
+// when the tenure ends: nobody reads any more then.
+func (p *pass) Idle() (gone <-chan struct{}, over func()) {
 	if p.hands == nil {
-		return func() {}
+		return p.gate.gone, func() {}
 	}
 	p.hands.change(-1, 0)
-	return func() { p.hands.change(1, 0) }
+	return p.gate.gone, func() { p.hands.change(1, 0) }
 }

@@ -10,8 +10,10 @@ import (
 // when the wait is over.
 func TestWhoWaitsForAReadingHoldsNoSlot(t *testing.T) {
 	h := newHands(1)
-	p := newGate(1).pass(events.Normal)
-	p.Idle()() // of no class
+	g := newGate(1)
+	p := g.pass(events.Normal)
+	_, over := p.Idle() // of no class
+	over()
 	p.hands = h
 	if err := h.take(t.Context()); err != nil {
 		t.Fatal(err)
@@ -19,7 +21,7 @@ func TestWhoWaitsForAReadingHoldsNoSlot(t *testing.T) {
 	if h.try() {
 		t.Fatal("two slots of one")
 	}
-	over := p.Idle()
+	gone, over := p.Idle()
 	if !h.try() {
 		t.Fatal("no slot while the first one waits for another")
 	}
@@ -27,4 +29,12 @@ func TestWhoWaitsForAReadingHoldsNoSlot(t *testing.T) {
 	if h.busy != 2 || h.total != 2 || h.try() {
 		t.Errorf("%d slots are held, of %d in hand", h.busy, h.total)
 	}
+	select {
+	case <-gone:
+		t.Error("the tenure goes on, and who waits is sent away")
+	default:
+	}
+	g.finish()
+	g.finish()
+	<-gone
 }

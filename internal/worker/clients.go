@@ -71,7 +71,9 @@ func sink(c config.SecretSink) (actions.Sink, error) {
 
 // gated gives the clients as the calls of one class make them: they share tokens, connections and sweeps.
 func gated(c actions.Clients, g apiclient.Gate) actions.Clients {
-	if w, ok := g.(interface{ Idle() (over func()) }); ok {
+	if w, ok := g.(interface {
+		Idle() (gone <-chan struct{}, over func())
+	}); ok {
 		c.Idle = w.Idle
 	}
 	switch {

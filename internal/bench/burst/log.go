@@ -2,6 +2,7 @@ package burst
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -51,8 +52,8 @@ func (m *memory) Last(_ context.Context, subject string) (uint64, []byte, error)
 // Range implements ledger.Log, as far as that goes with the newest records alone: of one subject.
 func (m *memory) Range(ctx context.Context, filter string, _ time.Time, fn func(string, uint64, []byte) error) error {
 	seq, data, err := m.Last(ctx, filter)
-	if err != nil {
-		return nil //nolint:nilerr // nothing there is nothing to hand over
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
 	}
 	return fn(filter, seq, data)
 }

@@ -38,7 +38,6 @@ type site struct {
 	lines  map[string]*line
 	ids    atomic.Int64
 	buried atomic.Int64
-	done   func(a events.Action) // of each action that came to its end; may be nil
 
 	mu    sync.Mutex
 	cases map[string]*pending
@@ -113,6 +112,11 @@ func (s *site) runner(made actions.Clients, t *lane.Tenure) *actions.Runner {
 
 // gated gives the clients as the calls of one action make them.
 func gated(c actions.Clients, g apiclient.Gate) actions.Clients {
+	if i, ok := g.(interface {
+		Idle() (gone <-chan struct{}, over func())
+	}); ok {
+		c.Idle = i.Idle
+	}
 	if c.Okta != nil {
 		c.Okta = c.Okta.WithGate(g)
 	}
@@ -225,9 +229,6 @@ func (s *site) settled(a events.Action) {
 		delete(s.cases, a.Case)
 	}
 	s.mu.Unlock()
-	if s.done != nil {
-		s.done(a)
-	}
 	if last {
 		s.log.forget(a.Case)
 		if p.ended != nil {
