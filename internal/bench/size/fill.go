@@ -21,6 +21,9 @@ const keysOfCase = 9
 
 // open runs f over the broker of a store, and stops it in order.
 func open(ctx context.Context, store string, f func(*stream.Bus) error) (err error) {
+	if _, err := embedded.DeploymentKey(store); err != nil { // a store with a ledger is refused without it
+		return err
+	}
 	broker, err := embedded.Start(embedded.Options{Dir: store, Durability: stream.Group, MaxStore: 8 << 30})
 	if err != nil {
 		return err
