@@ -90,6 +90,19 @@ func (b *Bus) DeadLetters(ctx context.Context, fn func(events.DeadLetter) error)
 	})
 }
 
+// CountDead is how many dead letters wait for a person.
+func (b *Bus) CountDead(ctx context.Context) (uint64, error) {
+	s, err := b.stream(ctx, streamDead)
+	if err != nil {
+		return 0, refusal("dead letters", err)
+	}
+	info, err := s.Info(ctx)
+	if err != nil {
+		return 0, refusal("dead letters", err)
+	}
+	return info.State.Msgs, nil
+}
+
 // Unbury removes a dead letter; one that is not there is no error, so that a redrive or a drop may be repeated. It is
 // on disk after the next Barrier.
 func (b *Bus) Unbury(ctx context.Context, id string) error {

@@ -30,6 +30,7 @@ type gauges struct {
 	asked  time.Time // when the broker last answered
 	queues []stream.Queue
 	lags   []stream.Lag
+	dead   uint64
 }
 
 var (
@@ -64,12 +65,14 @@ var (
 	descLag = prometheus.NewDesc("keyturn_consumer_lag",
 		"Messages before a consumer of events, due events or commands, by state: waiting, in_hand. The same at each worker.",
 		[]string{"stream", "consumer", "state"}, nil)
+	descDead = prometheus.NewDesc("keyturn_dead_letters",
+		"What waits for a person in `keyturn dead`. The same at each worker.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descState, descBreaker, descFlying, descCeiling, descCalls, descActions, descHand, descGate, descLimit,
-		descLeft, descPaused, descQueue, descOldest, descLag} {
+		descLeft, descPaused, descQueue, descOldest, descLag, descDead} {
 		to <- d
 	}
 }
@@ -147,6 +150,7 @@ func (g *gauges) collectQueues(to chan<- prometheus.Metric, now time.Time) {
 		gauge(to, descLag, int(l.Waiting), l.Stream, l.Consumer, "waiting") //nolint:gosec // as above
 		gauge(to, descLag, l.InHand, l.Stream, l.Consumer, "in_hand")
 	}
+	gauge(to, descDead, int(g.dead)) //nolint:gosec // as above
 }
 
 func gauge(to chan<- prometheus.Metric, d *prometheus.Desc, n int, labels ...string) {
@@ -195,6 +199,10 @@ func (g *gauges) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	dead, err := g.worker.bus.CountDead(ctx)
+	if err != nil {
+		return err
+	}
 	known := lags[:0]
 	for _, l := range lags {
 		if planning(l.Consumer) {
@@ -203,6 +211,6 @@ func (g *gauges) ask(ctx context.Context) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.asked, g.queues, g.lags = time.Now(), queues, known
+	g.asked, g.queues, g.lags, g.dead = time.Now(), queues, known, dead
 	return nil
 }

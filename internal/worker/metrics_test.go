@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"keyturn/internal/events"
 	"keyturn/internal/lane"
 	"keyturn/internal/reads"
 	"keyturn/internal/sandbox"
@@ -44,6 +45,10 @@ func TestMetricsOfLanes(t *testing.T) {
 		reg.MustRegister(w.gauges)
 	})
 	s.check("okta-prod")
+	letter := events.DeadLetter{ID: "case1:offboard:devices", Kind: events.DeadAction, Connection: "okta-prod"}
+	if err := s.tool.Bury(t.Context(), letter); err != nil {
+		t.Fatal(err)
+	}
 	if err := w.gauges.ask(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +70,8 @@ func TestMetricsOfLanes(t *testing.T) {
 		"keyturn_lane_oldest_seconds{class=normal,connection=okta-prod}":                0,
 		"keyturn_consumer_lag{consumer=events_urgent,state=waiting,stream=EVENTS}":      0,
 		"keyturn_consumer_lag{consumer=due_bulk,state=in_hand,stream=SCHEDULE}":         0,
-		"keyturn_consumer_lag{consumer=commands,state=waiting,stream=COMMANDS}":         0,
+		"keyturn_dead_letters{}": 1,
+		"keyturn_consumer_lag{consumer=commands,state=waiting,stream=COMMANDS}": 0,
 	} {
 		if value, ok := got[name]; !ok || value != want {
 			t.Errorf("%s %v (there: %v), want %v", name, value, ok, want)
@@ -82,7 +88,7 @@ func TestMetricsOfLanes(t *testing.T) {
 	}
 	w.gauges.asked = time.Now().Add(-2 * gaugeStale)
 	for name := range samples(t, reg) {
-		if strings.HasPrefix(name, "keyturn_lane_queue") || strings.HasPrefix(name, "keyturn_consumer_lag") {
+		if strings.HasPrefix(name, "keyturn_lane_queue") || strings.HasPrefix(name, "keyturn_consumer_lag") || strings.HasPrefix(name, "keyturn_dead_letters") {
 			t.Errorf("%s from an answer of long ago", name)
 		}
 	}
