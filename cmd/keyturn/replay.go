@@ -110,7 +110,7 @@ func (s *session) compare(ctx context.Context, r *replay.Report, sets []rules) e
 		unread = errors.Join(unread, err)
 		return p
 	}
-	h.Count(s.counts(ctx), func(c replay.Case) bool { return past(c).Apart() != "" })
+	h.Count(s.counts(ctx), func(c replay.Case) (apart, heard bool) { return past(c).Apart() != "", past(c).Heard() })
 	r.Compare(h, 0, func(c replay.Case) (replay.Outcome, string) {
 		p := past(c)
 		if apart := p.Apart(); apart != "" {

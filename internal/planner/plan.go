@@ -84,7 +84,7 @@ func (t *turn) judge(ctx context.Context, d *Decision, plan events.Plan) (ledger
 // stands, the person's access would stay and nobody would look.
 func (t *turn) doubt(d *Decision, why string) string {
 	why += idle(*d) + ", and it took the place of " + strings.Join(t.replaced, ", ")
-	d.Hold = &Hold{Why: why, Need: 1, Asked: t.askers(*d)}
+	d.Hold = &Hold{Why: why, Need: 1, Asked: t.askers(*d), Doubt: true}
 	t.warn("waits for a person: " + why)
 	return why
 }

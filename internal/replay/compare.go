@@ -147,6 +147,7 @@ type Past struct {
 
 	open   bool // the rules may decide again
 	paused bool // an operator stopped it before they could
+	doubt  bool // it asked for nothing, and took the place of one that did
 }
 
 // Compare fills in the report: then gives the outcome that a case is compared with, and which of Case.Outcomes is now

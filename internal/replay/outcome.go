@@ -100,7 +100,7 @@ func unheard(rule playbook.Confirmation) string {
 }
 
 // Judge applies the rules to one event. future says that it takes effect later than it is looked at: then the guards
-// that count are asked when it is due.
+// that count are asked when it is due; about what takes terminations back they are asked when it comes.
 func Judge(r Rules, e events.Event, future bool) Judged {
 	plan, err := r.Plan(e)
 	if err != nil {
@@ -120,10 +120,12 @@ func Judge(r Rules, e events.Event, future bool) Judged {
 	case v.Protected != "" && len(plan.Actions) == 0: // what is taken back does nothing to whom it is about
 	case v.Protected != "":
 		j.State, j.Why = Refused, v.Protected+" is protected"
-	case future:
+	case future && !playbook.TakesBack(e):
 		j.State = Scheduled
 	case v.Approvers > 0:
 		j.State, j.Why, j.Confirm, j.Brakes = Held, v.Why, v.Confirm, v.Brakes
+	case future:
+		j.State, j.Confirm, j.Brakes = Scheduled, v.Confirm, v.Brakes
 	default:
 		j.Confirm, j.Brakes = v.Confirm, v.Brakes
 	}

@@ -25,6 +25,7 @@ type planBody struct {
 		Unheard bool              `json:"unheard"` // it waits for a second source
 		Pauses  []string          `json:"pauses"`  // an operator has stopped it
 		Given   []json.RawMessage `json:"given"`   // what people said to it
+		Doubt   bool              `json:"doubt"`   // it asks for nothing, and took the place of one that did
 	} `json:"hold"`
 }
 
@@ -40,7 +41,7 @@ func (p *Plans) Add(caseID, state, why string, body []byte) error {
 	p.mu.Lock()
 	before, known := p.past[caseID]
 	p.mu.Unlock()
-	now := Past{State: state, Outcome: before.Outcome, open: before.open, paused: before.paused}
+	now := Past{State: state, Outcome: before.Outcome, open: before.open, paused: before.paused, doubt: before.doubt}
 	switch s := State(state); s {
 	case Planned, Held, Refused, Scheduled:
 		if known && before.Outcome != nil && !before.open {
@@ -55,7 +56,7 @@ func (p *Plans) Add(caseID, state, why string, body []byte) error {
 			break
 		}
 		now.Outcome = &Outcome{State: s, Why: why, Steps: Steps(b.Actions)}
-		now.open, now.paused = b.open(s), b.Hold != nil && len(b.Hold.Pauses) > 0
+		now.open, now.paused, now.doubt = b.open(s), b.Hold != nil && len(b.Hold.Pauses) > 0, b.Hold != nil && b.Hold.Doubt
 	}
 	p.mu.Lock()
 	p.past[caseID] = now
@@ -85,8 +86,14 @@ func (p Past) Apart() string {
 		return "undecided"
 	case p.paused:
 		return "paused"
+	case p.doubt:
+		return "in doubt"
 	case p.Outcome == nil, p.State == "superseded", p.State == "conflict", p.State == "cancelled" && p.Outcome.State == Scheduled:
 		return p.State
 	}
 	return ""
 }
+
+// Heard reports whether a case that is set apart is a word about its person all the same: a newer event decided in its
+// place, and it was said.
+func (p Past) Heard() bool { return p.State == "superseded" }

@@ -135,11 +135,11 @@ func play(rules []Rules, now time.Time, m Message) Case {
 	}
 	c := Case{ID: e.Case(), Hash: e.ContentHash(), Event: e.Name(), Source: e.Scope, Principal: e.Subject, Accepted: m.Stored, At: m.Stored,
 		ids: events.PersonIdentifiers(e), judged: make([]Judged, len(rules))}
-	if e.EffectiveAt.After(c.At) {
+	if e.EffectiveAt.After(c.At) && !playbook.TakesBack(e) { // which is asked when it comes, and only acts then
 		c.At = e.EffectiveAt
 	}
 	for i, r := range rules {
-		c.judged[i] = Judge(r, e, c.At.After(now))
+		c.judged[i] = Judge(r, e, e.EffectiveAt.After(now))
 		if len(c.judged[i].Brakes) > 0 {
 			c.judged[i].named = playbook.Named(c.judged[i].Plan)
 		}
@@ -174,9 +174,9 @@ func gather(done [][]Case) History {
 }
 
 // Count lets the guards of every one of the rules that look beyond one event go through the history, and fills in the
-// outcomes: brakes, and the word of a second source. What is apart neither counts nor is heard: nothing would have been
-// done for it.
-func (h *History) Count(counts Counts, apart func(c Case) bool) {
+// outcomes: brakes, and the word of a second source. What is apart does not count: nothing would have been done for it. It
+// may be heard all the same.
+func (h *History) Count(counts Counts, apart func(c Case) (apart, heard bool)) {
 	if len(h.Cases) == 0 {
 		return
 	}
@@ -187,8 +187,11 @@ func (h *History) Count(counts Counts, apart func(c Case) bool) {
 		w := walk{cases: h.Cases, rules: r, wheels: newWheels(counts), spoke: map[string][]int{}, waiting: map[string][]int{}}
 		for i, c := range h.Cases {
 			h.Cases[i].Outcomes[r] = c.judged[r].Outcome
-			if !apart(c) {
+			switch apart, heard := apart(c); {
+			case !apart:
 				w.step(i)
+			case heard:
+				w.hear(i)
 			}
 		}
 	}

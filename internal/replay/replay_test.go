@@ -95,7 +95,7 @@ func played(t *testing.T, text string, list ...Message) History {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Count(nil, func(Case) bool { return false })
+	h.Count(nil, func(Case) (apart, heard bool) { return false, false })
 	return h
 }
 

@@ -16,28 +16,35 @@ type walk struct {
 	waiting map[string][]int // and those that wait for another source's
 }
 
-// step decides one case. Those that waited for its word go on.
+// step decides one case. Those that waited for its word go on before it.
 func (w *walk) step(i int) {
 	c := &w.cases[i]
 	j := c.judged[w.rules]
-	if j.State == Faulty || j.State == Refused || j.State == Scheduled {
+	if j.State == Faulty || j.State == Refused || j.State == Scheduled && len(j.Confirm)+len(j.Brakes) == 0 {
 		return
 	}
-	key := c.Event + " " + w.wheels.people.of(c)
-	w.spoke[key] = append(w.spoke[key], i)
+	key := w.hear(i)
 	if missing := w.missing(i, key); missing != "" {
 		c.Outcomes[w.rules] = j.over(missing)
 		w.waiting[key] = append(w.waiting[key], i)
 	} else {
 		w.pass(i, c.At)
 	}
+}
+
+// hear notes the word of a case, lets those go on that waited for it, and gives what it is about.
+func (w *walk) hear(i int) string {
+	c := &w.cases[i]
+	key := c.Event + " " + w.wheels.people.of(c)
+	w.spoke[key] = append(w.spoke[key], i)
 	w.waiting[key] = slices.DeleteFunc(w.waiting[key], func(o int) bool {
-		if o == i || w.missing(o, key) != "" {
+		if w.missing(o, key) != "" {
 			return false
 		}
 		w.pass(o, c.At)
 		return true
 	})
+	return key
 }
 
 // pass asks the brakes for a case that nothing else holds back.
