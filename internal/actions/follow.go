@@ -19,11 +19,7 @@ const lifecycleTries = 8
 // finish does what follows from a terminal record, all of which may be repeated, and only then is the message done.
 // Dying anywhere in it: the terminal record stands, and the redelivery does the rest.
 func (r *Runner) finish(ctx context.Context, a events.Action, rec ledger.Record) events.Outcome {
-	plan, err := r.plan(ctx, a.Case)
-	if err != nil {
-		return r.lookAgain(err)
-	}
-	if err := r.mark(ctx, plan, a, rec); err != nil {
+	if err := r.mark(ctx, a, rec); err != nil {
 		return r.lookAgain(err)
 	}
 	if refusal(rec) {
@@ -89,12 +85,12 @@ func planned(rec ledger.Record) (events.Plan, error) {
 // mark has a letter stand for the action if it is dead, and none if it is not, by its last record rec. Of two who work
 // off copies of one message one may be late: it buries what was redriven meanwhile, or what is done by now. Therefore
 // the record is read again behind every change; only an action that was begun more than once can have been dead.
-func (r *Runner) mark(ctx context.Context, plan events.Plan, a events.Action, rec ledger.Record) error {
+func (r *Runner) mark(ctx context.Context, a events.Action, rec ledger.Record) error {
 	for range lifecycleTries {
 		var err error
 		switch {
 		case rec.State == ledger.Dead, rec.State == ledger.Contested, waits(a, rec.State):
-			err = r.bury(ctx, plan, a, rec)
+			err = r.bury(ctx, a, rec)
 		case rec.State == ledger.Cancelled, rec.Tries > 1:
 			err = r.Morgue.Unbury(ctx, a.ID)
 		default:
@@ -114,7 +110,11 @@ func (r *Runner) mark(ctx context.Context, plan events.Plan, a events.Action, re
 }
 
 // bury keeps the dead action for a person. All that it says comes from the ledger, so that a repeat says the same.
-func (r *Runner) bury(ctx context.Context, plan events.Plan, a events.Action, rec ledger.Record) error {
+func (r *Runner) bury(ctx context.Context, a events.Action, rec ledger.Record) error {
+	plan, err := r.plan(ctx, a.Case)
+	if err != nil {
+		return err
+	}
 	a.Visit = nil // it is to be done, not to be looked at
 	original, err := json.Marshal(a)
 	if err != nil {
