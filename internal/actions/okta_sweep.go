@@ -48,23 +48,8 @@ func sweepSome(ctx context.Context, s share, c *okta.Client, only map[string]boo
 		return out, err
 	}
 	for _, server := range servers {
-		listed, err := fresh(ctx, s, server.ID, func(ctx context.Context) ([]okta.OAuthClient, error) {
-			return apiclient.Collect(c.ListAuthServerClients(ctx, server.ID))
-		})
-		if err != nil && !missing(err) {
+		if err := out.read(ctx, s, c, server.ID, only); err != nil {
 			return out, err
-		}
-		for _, client := range listed {
-			if only != nil && !only[client.ClientID] {
-				continue
-			}
-			found, err := fresh(ctx, s, server.ID+" "+client.ClientID, func(ctx context.Context) ([]okta.RefreshToken, error) {
-				return liveTokens(ctx, c, server.ID, client.ClientID)
-			})
-			if err != nil {
-				return out, err
-			}
-			out.add(server.ID, client.ClientID, found)
 		}
 	}
 	out.seen = []ledger.Fact{
@@ -72,6 +57,29 @@ func sweepSome(ctx context.Context, s share, c *okta.Client, only map[string]boo
 		{What: "listings of clients there", Value: fmt.Sprintf("%d, with %d live refresh tokens of anybody", out.listings, out.live)},
 	}
 	return out, nil
+}
+
+// read takes the listings of one server over. A server that is not there any more has none.
+func (s *sweep) read(ctx context.Context, with share, c *okta.Client, server string, only map[string]bool) error {
+	listed, err := fresh(ctx, with, server, func(ctx context.Context) ([]okta.OAuthClient, error) {
+		return apiclient.Collect(c.ListAuthServerClients(ctx, server))
+	})
+	if err != nil && !missing(err) {
+		return err
+	}
+	for _, client := range listed {
+		if only != nil && !only[client.ClientID] {
+			continue
+		}
+		found, err := fresh(ctx, with, server+" "+client.ClientID, func(ctx context.Context) ([]okta.RefreshToken, error) {
+			return liveTokens(ctx, c, server, client.ClientID)
+		})
+		if err != nil {
+			return err
+		}
+		s.add(server, client.ClientID, found)
+	}
+	return nil
 }
 
 // add takes one listing over.

@@ -58,12 +58,22 @@ func stealNow(ctx context.Context, laptops, staff, leaving int, seed uint64) (th
 			return nil, err
 		}
 	}
-	took, rng := thefts{}, rand.New(rand.NewPCG(seed, 2))
+	took, err := s.robbed(ctx, c.travellers, rand.New(rand.NewPCG(seed, 2)))
+	s.open.Wait()
+	if n := s.buried.Load(); n > 0 {
+		err = errors.Join(err, fmt.Errorf("%d dead letters", n))
+	}
+	return took, err
+}
+
+// robbed has the laptops of all travellers stolen, one after the other. What it gives is complete when no case is open.
+func (s *site) robbed(ctx context.Context, travellers []person, rng *rand.Rand) (thefts, error) {
+	took := thefts{}
 	var mu sync.Mutex
-	for i, p := range c.travellers {
+	for i, p := range travellers {
 		time.Sleep(stolenEvery/2 + time.Duration(rng.Int64N(int64(stolenEvery))))
-		if ctx.Err() != nil {
-			break
+		if err := ctx.Err(); err != nil {
+			return took, err
 		}
 		how := []theft{byName, byMail}[i%2]
 		began := time.Now()
@@ -76,14 +86,10 @@ func stealNow(ctx context.Context, laptops, staff, leaving int, seed uint64) (th
 			})
 		}
 		if err != nil {
-			return nil, err
+			return took, err
 		}
 	}
-	s.open.Wait()
-	if n := s.buried.Load(); n > 0 {
-		return nil, fmt.Errorf("%d dead letters", n)
-	}
-	return took, ctx.Err()
+	return took, nil
 }
 
 // stolen is the plan for one stolen laptop.
