@@ -31,6 +31,8 @@ const (
 	floodOver      = 64 // connections
 	// settleFor is how long after the start the memory is looked at: the worker reads every plan once meanwhile.
 	settleFor = 10 * time.Second
+	// warmFor is how long a process works before its intake is measured: what a start costs is measured by itself.
+	warmFor = 5 * time.Second
 )
 
 // Run measures count times and prints the medians.
@@ -154,6 +156,10 @@ func (b *bench) flood(ctx context.Context, store string, n int) (float64, error)
 	s, err := serve(ctx, b.bin, store, b.conf)
 	if err != nil {
 		return 0, err
+	}
+	select {
+	case <-time.After(warmFor):
+	case <-ctx.Done():
 	}
 	rate, err := flood(ctx, s.URL, fmt.Sprintf("f%02d", n), floodOver, floodFor)
 	return rate, errors.Join(err, s.stop())
