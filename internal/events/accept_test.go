@@ -1,6 +1,7 @@
 package events
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 
@@ -15,6 +16,7 @@ func FuzzAccept(f *testing.F) {
 		`{"device": {"serial": "C02", "hostname": "mbp"}, "user": {"asa_username": "maria"}, "reason": "a\u0007"}`, `{"effective_at": 1, "user": null}`,
 		`{"client_id": "0oa1", "authorization_server": "default", "token_id": "oar1"}`, `{"client_id": "0oa 1"}`, `{"user": {"email": ""}, "reason": ""}`,
 		`{"user": {"email": "m@acme.example"}, "effective_at": "2026-12-01"}`, `{"user": {"okta_id": "a\n"}}`, `[]`, `{"user": {"employee_number": 7}}`,
+		`{"user": {"okta_id": "00u1"}, "n": 99e308}`,
 	} {
 		f.Add([]byte(data))
 	}
@@ -70,6 +72,7 @@ func FuzzInspect(f *testing.F) {
 		`{"user": {"email": "Maria@acme.example", "login": "m"}, "effective_at": "2026-12-01T17:00:00+01:00", "z": 1.50, "a": "<&>"}`,
 		`{"user": {"email": "m@acme.example"}}`, `{"user": {"email": "\ud83d"}}`, `{"user": {"email": "a", "EMAIL": "b"}}`, `{"user": {"email": "a"}} x`,
 		`{"effective_at": "0001-01-01T00:00:00Z", "user": {"email": "a"}}`, `{"client_id": "0oa1"}`, `{"user": {"email": " "}}`, "{\"user\": {\"email\": \"\xff\"}}",
+		`{"user": {"okta_id": "00u1"}, "n": [99e308]}`,
 	} {
 		f.Add([]byte(data))
 	}
@@ -83,6 +86,10 @@ func FuzzInspect(f *testing.F) {
 			}
 			if diff := cmp.Diff(want, got) + cmp.Diff(wantFaults, faults); diff != "" {
 				t.Errorf("%s: %q: -slow +quick:\n%s", name, data, diff)
+			}
+			var plain map[string]any
+			if err := json.Unmarshal(got.Data, &plain); len(faults) == 0 && err != nil {
+				t.Errorf("%q is taken, and who plans cannot read it: %v", data, err)
 			}
 			if again, err := Canonical(got.Data); len(faults) == 0 && (err != nil || string(again) != string(got.Data)) {
 				t.Errorf("%q: %s is not canonical, %v", data, got.Data, errors.Join(err))

@@ -78,17 +78,21 @@ func halfPairOf(members map[string]json.RawMessage) Violation {
 	return Violation{Rule: ruleHalfPair}
 }
 
-// tame reports whether a number's literal is short and its exponent within a float64's.
+// tame reports whether a number's literal is short, its exponent within a float64's, and the number itself, too:
+// 99e308 is not, and whoever reads data into a float64 would fail at it.
 func tame(n string) bool {
 	if len(n) > maxNumberBytes {
 		return false
 	}
 	i := strings.IndexAny(n, "eE")
 	if i < 0 {
-		return true
+		return true // as many digits as may be here are no float64's bound
 	}
-	exp, err := strconv.Atoi(n[i+1:])
-	return err == nil && exp >= -maxExponent && exp <= maxExponent
+	if exp, err := strconv.Atoi(n[i+1:]); err != nil || exp < -maxExponent || exp > maxExponent {
+		return false
+	}
+	_, err := strconv.ParseFloat(n, 64)
+	return err == nil
 }
 
 // pointerEscape writes one token of a JSON pointer (RFC 6901, section 3).

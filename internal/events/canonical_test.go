@@ -18,6 +18,7 @@ func TestCanonical(t *testing.T) {
 		`{"a":"\u0041\/<"}`:                `{"a":"A/\u003c"}`,
 		`{"a":{"z":null,"y":true},"A1":2}`: `{"A1":2,"a":{"y":true,"z":null}}`,
 		`{"n":12345678901234567890.5}`:     `{"n":12345678901234567890.5}`,
+		`{"n":[17976931348623157e292]}`:    `{"n":[17976931348623157e292]}`,
 	} {
 		got, err := Canonical([]byte(in))
 		if err != nil || string(got) != want {
@@ -39,6 +40,8 @@ func TestCanonicalRefusesTwoReadings(t *testing.T) {
 		`{"a":1} x`:                             {"", "json: more than one value"},
 		"{\"a\":\"\xff\"}":                      {"", "json: not UTF-8"},
 		`{"a":[1e400]}`:                         {"/a/0", "json: number out of range"},
+		`{"a":[99e308]}`:                        {"/a/0", "json: number out of range"},
+		`{"a":-17976931348623159e292}`:          {"/a", "json: number out of range"},
 		`{"a":1e-99999999999}`:                  {"/a", "json: number out of range"},
 		`{"a":` + strings.Repeat("1", 65) + `}`: {"/a", "json: number out of range"},
 	} {

@@ -3,6 +3,7 @@ package events
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -50,7 +51,7 @@ func native(v any) any {
 func FuzzTree(f *testing.F) {
 	for _, text := range []string{
 		`{"a": [1, -2.5, 1e3, 9223372036854775807, 9223372036854775808, true, false, null, "x"], "a": {"é": "\u00e9\ud83d\ude00\ud83d"}}`,
-		`"text"`, ` 12 `, `[]`, `{}`, `[1,]`, `{"a" 1}`, `01`, `-`, `"a`, `nul`, "\"\x01\"", `1 2`, `1e400`, ``, "\xff",
+		`"text"`, ` 12 `, `[]`, `{}`, `[1,]`, `{"a" 1}`, `01`, `-`, `"a`, `nul`, "\"\x01\"", `1 2`, `1e400`, `[99e308]`, ``, "\xff",
 	} {
 		f.Add([]byte(text))
 	}
@@ -61,6 +62,9 @@ func FuzzTree(f *testing.F) {
 		var want any
 		readable := json.Valid(text) && dec.Decode(&want) == nil
 		if err != nil {
+			if _, is := errors.AsType[Violation](err); !is {
+				t.Errorf("%q: %v is no Violation, and may quote the text", text, err)
+			}
 			return // Tree has bounds that encoding/json has not
 		}
 		if !readable {
@@ -76,7 +80,7 @@ func FuzzTree(f *testing.F) {
 func TestTreeReads(t *testing.T) {
 	for text, ok := range map[string]bool{
 		`{"a": {"a": 1}, "A": 2}`: true, `[1, 2]`: true, `"\ud83d"`: true, ` null `: true,
-		`{"a": 1`: false, `[1,]`: false, `1 2`: false, ``: false, `1e400`: false, "\"\xff\"": false,
+		`{"a": 1`: false, `[1,]`: false, `1 2`: false, ``: false, `1e400`: false, `99e308`: false, "\"\xff\"": false,
 	} {
 		if _, err := Tree([]byte(text), nil); (err == nil) != ok {
 			t.Errorf("%s: %v", text, err)
