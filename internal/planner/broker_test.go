@@ -138,6 +138,14 @@ func (w *world) Unbury(_ context.Context, id string) error {
 	return w.write("unbury "+id, func() { delete(w.now.letters, id) })
 }
 
+func (w *world) Exhume(_ context.Context, id string, died time.Time) error {
+	return w.write("exhume "+id, func() {
+		if w.now.letters[id].Time.Equal(died) {
+			delete(w.now.letters, id)
+		}
+	})
+}
+
 func (w *world) DeadLetter(_ context.Context, id string) (events.DeadLetter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -48,6 +48,8 @@ type Morgue interface {
 	Bury(ctx context.Context, d events.DeadLetter) error
 	// Unbury removes it; one that is not there is no error.
 	Unbury(ctx context.Context, id string) error
+	// Exhume removes it if it is the letter of that death, and no later one.
+	Exhume(ctx context.Context, id string, died time.Time) error
 	// DeadLetter reads it; an error that is stream.ErrNotFound when it is not there.
 	DeadLetter(ctx context.Context, id string) (events.DeadLetter, error)
 }

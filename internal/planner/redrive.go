@@ -26,7 +26,7 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 		return "", err
 	case past.mine && rec.State != ledger.Redriven:
 		// It went on, perhaps by a copy of its message that was still about when this command had come no further.
-		return "redriven", t.exhumeDeath(ctx, a.ID, past.died)
+		return "redriven", t.Morgue.Exhume(ctx, a.ID, past.died)
 	case past.mine:
 	case needsPerson(rec.State):
 		past.n++
@@ -45,8 +45,8 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 	if err := t.reopen(ctx, caseID, rec.Subject); err != nil {
 		return "", err
 	}
-	if err := t.exhumeDeath(ctx, a.ID, past.died); err != nil {
-		return "", err
+	if err := t.Morgue.Exhume(ctx, a.ID, past.died); err != nil {
+		return "", err // of this death alone: a copy of its message that is still about may have died anew
 	}
 	if err := t.Queue.Barrier(ctx); err != nil {
 		return "", err
@@ -103,18 +103,6 @@ func (t *turn) redrives(ctx context.Context, rec ledger.Record, command string) 
 		return nil
 	})
 	return past, err
-}
-
-// exhumeDeath removes the letter of one death of an action: the letter of a later one stays.
-func (t *turn) exhumeDeath(ctx context.Context, id string, died time.Time) error {
-	letter, err := t.Morgue.DeadLetter(ctx, id)
-	switch {
-	case errors.Is(err, stream.ErrNotFound):
-		return nil
-	case err != nil || !letter.Time.Equal(died):
-		return err
-	}
-	return t.Morgue.Unbury(ctx, id)
 }
 
 // reopen opens the case of a redriven action. The lifecycle is read before the action: if the action went on in

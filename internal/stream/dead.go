@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -49,14 +50,14 @@ func (b *Bus) DeadLetter(ctx context.Context, id string) (events.DeadLetter, err
 	return d, err
 }
 
-// deadLetter finds a dead letter under any kind.
-func (b *Bus) deadLetter(ctx context.Context, id string) (events.DeadLetter, string, error) {
+// deadLetter finds a dead letter under any kind, and where it stands.
+func (b *Bus) deadLetter(ctx context.Context, id string) (events.DeadLetter, *jetstream.RawStreamMsg, error) {
 	if err := token("dead letter", id); err != nil {
-		return events.DeadLetter{}, "", err
+		return events.DeadLetter{}, nil, err
 	}
 	s, err := b.stream(ctx, streamDead)
 	if err != nil {
-		return events.DeadLetter{}, "", refusal("dead letter "+id, err)
+		return events.DeadLetter{}, nil, refusal("dead letter "+id, err)
 	}
 	for _, filter := range []string{prefixDead + ".*." + id, prefixDead + "." + events.DeadFault + ".*." + id} {
 		raw, err := s.GetLastMsgForSubject(ctx, filter)
@@ -64,15 +65,15 @@ func (b *Bus) deadLetter(ctx context.Context, id string) (events.DeadLetter, str
 			continue
 		}
 		if err != nil {
-			return events.DeadLetter{}, "", refusal("dead letter "+id, err)
+			return events.DeadLetter{}, nil, refusal("dead letter "+id, err)
 		}
 		var d events.DeadLetter
 		if err := json.Unmarshal(raw.Data, &d); err != nil {
-			return events.DeadLetter{}, "", fmt.Errorf("dead letter %s: %w", id, err)
+			return events.DeadLetter{}, nil, fmt.Errorf("dead letter %s: %w", id, err)
 		}
-		return d, raw.Subject, nil
+		return d, raw, nil
 	}
-	return events.DeadLetter{}, "", fmt.Errorf("dead letter %s: %w", id, ErrNotFound)
+	return events.DeadLetter{}, nil, fmt.Errorf("dead letter %s: %w", id, ErrNotFound)
 }
 
 // DeadLetters hands every dead letter to fn, oldest first, until fn returns an error.
@@ -89,7 +90,6 @@ func (b *Bus) DeadLetters(ctx context.Context, fn func(events.DeadLetter) error)
 		return fn(d)
 	})
 }
-
 // CountDead is how many dead letters wait for a person.
 func (b *Bus) CountDead(ctx context.Context) (uint64, error) {
 	s, err := b.stream(ctx, streamDead)
@@ -103,15 +103,27 @@ func (b *Bus) CountDead(ctx context.Context) (uint64, error) {
 	return info.State.Msgs, nil
 }
 
-// Unbury removes a dead letter; one that is not there is no error, so that a redrive or a drop may be repeated. It is
-// on disk after the next Barrier.
+
+// Unbury removes a dead letter; one that is not there is no error, so that a redrive or a drop may be repeated. One that
+// is buried meanwhile stays. It is on disk after the next Barrier.
 func (b *Bus) Unbury(ctx context.Context, id string) error {
-	_, subj, err := b.deadLetter(ctx, id)
+	return b.exhume(ctx, id, func(events.DeadLetter) bool { return true })
+}
+
+// Exhume removes the letter of one death, as Unbury does; the letter of any other one stays.
+func (b *Bus) Exhume(ctx context.Context, id string, died time.Time) error {
+	return b.exhume(ctx, id, func(d events.DeadLetter) bool { return d.Time.Equal(died) })
+}
+
+// exhume removes a letter that is as it should be. It goes by where that one stands: whoever dies again at this moment
+// has a new letter under the same subject.
+func (b *Bus) exhume(ctx context.Context, id string, is func(events.DeadLetter) bool) error {
+	d, raw, err := b.deadLetter(ctx, id)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
-	if err != nil {
+	if err != nil || !is(d) {
 		return err
 	}
-	return b.purge(ctx, streamDead, subj)
+	return b.purge(ctx, streamDead, raw.Subject, jetstream.WithPurgeSequence(raw.Sequence+1))
 }

@@ -55,12 +55,12 @@ func (b *Bus) Unschedule(ctx context.Context, caseID string) error {
 	return b.purge(ctx, streamSchedule, subj)
 }
 
-// purge removes what stands under a subject.
-func (b *Bus) purge(ctx context.Context, stream, subj string) error {
+// purge removes what stands under a subject, all of it unless options say less.
+func (b *Bus) purge(ctx context.Context, stream, subj string, less ...jetstream.StreamPurgeOpt) error {
 	return b.write(ctx, OpPurge, subj, func() error {
 		s, err := b.stream(ctx, stream)
 		if err == nil {
-			err = s.Purge(ctx, jetstream.WithPurgeSubject(subj))
+			err = s.Purge(ctx, append(less, jetstream.WithPurgeSubject(subj))...)
 		}
 		return refusal("purge "+subj, err)
 	})

@@ -3,6 +3,7 @@ package stream_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -229,4 +230,49 @@ func TestADeadLetterIsKeptUntilAPersonActs(t *testing.T) {
 	if err := bus.Bury(t.Context(), events.DeadLetter{ID: "1", Kind: "lost"}); err == nil {
 		t.Error("buried a kind that is none")
 	}
+}
+
+// TestOneDeathsLetterGoes: a redrive of one death takes its letter and no other, also when the action dies again between
+// the look at the letter and its removal.
+func TestOneDeathsLetterGoes(t *testing.T) {
+	first := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	letter := events.DeadLetter{ID: "a-1", Kind: events.DeadAction, Connection: "okta-prod", Time: first}
+	again := letter
+	again.Time = first.Add(time.Nanosecond)
+	var bus *stream.Bus
+	var meanwhile []events.DeadLetter
+	bus = connect(t, start(t, embedded.Options{}), func(o *stream.Options) {
+		o.Fault = func(ctx context.Context, op stream.Op, _ string, persisted bool) error {
+			if op != stream.OpPurge || persisted || len(meanwhile) == 0 {
+				return nil
+			}
+			d := meanwhile[0]
+			meanwhile = meanwhile[1:]
+			return bus.Bury(ctx, d)
+		}
+	})
+	bury := func(d events.DeadLetter) {
+		if err := bus.Bury(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stands := func(what string, err error, want time.Time) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		got, err := bus.DeadLetter(t.Context(), letter.ID)
+		if want.IsZero() && !errors.Is(err, stream.ErrNotFound) || !want.IsZero() && (err != nil || !got.Time.Equal(want)) {
+			t.Errorf("%s: letter of %s, %v", what, got.Time, err)
+		}
+	}
+	stands("none is there", bus.Exhume(t.Context(), letter.ID, first), time.Time{})
+	bury(letter)
+	meanwhile = []events.DeadLetter{again}
+	stands("it dies again meanwhile", bus.Exhume(t.Context(), letter.ID, first), again.Time)
+	stands("a repeat", bus.Exhume(t.Context(), letter.ID, first), again.Time)
+	bury(letter)
+	meanwhile = []events.DeadLetter{again}
+	stands("unburied meanwhile", bus.Unbury(t.Context(), letter.ID), again.Time)
+	stands("the second death", bus.Exhume(t.Context(), letter.ID, again.Time), time.Time{})
 }
