@@ -61,8 +61,20 @@ func defineASARevokeClients() definition {
 	}
 }
 
-// Observe implements Kind.
+// Observe implements Kind. A user who was there at an earlier look and whose listing is not may have gone since: that is
+// read, not concluded, and no fault of the action.
 func (k *asaRevokeClients) Observe(ctx context.Context) (Observation, error) {
+	known := k.user.found != nil
+	obs, err := k.look(ctx)
+	if known && missing(err) {
+		k.user.forget()
+		return k.look(ctx)
+	}
+	return obs, err
+}
+
+// look reads everything once, but for a user who was read before.
+func (k *asaRevokeClients) look(ctx context.Context) (Observation, error) {
 	u, err := k.user.control(ctx)
 	if err != nil {
 		return Observation{}, err
@@ -101,9 +113,6 @@ func (k *asaRevokeClients) listed(ctx context.Context, u foundASAUser, obs *Obse
 	devices, err := apiclient.Collect(k.user.client.ListClients(ctx, asa.ListClientsOptions{Username: u.Name}))
 	if missing(err) && u.gone {
 		devices, err = nil, nil
-	}
-	if missing(err) {
-		k.user.forget() // the user went meanwhile: the next look begins with that
 	}
 	if err != nil {
 		return nil, err

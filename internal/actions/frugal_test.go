@@ -2,7 +2,9 @@ package actions_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,5 +94,38 @@ func TestATeamIsListedOnce(t *testing.T) {
 	o.now = o.now.Add(10 * time.Minute)
 	if rec := revoke(22, o.acme.Leaver.Login); rec.State != ledger.Verified || listings() != 4 {
 		t.Errorf("%s after %d listings", rec.State, listings())
+	}
+}
+
+// TestWhoGoesBetweenTwoLooks: that the account of whom an attempt is about is deleted while it is at work ends the access
+// like anything else would: the next look reads that it is gone, and nobody is asked about it.
+func TestWhoGoesBetweenTwoLooks(t *testing.T) {
+	for _, do := range []string{"okta.revoke_user_tokens", "asa.revoke_clients"} {
+		t.Run(do, func(t *testing.T) {
+			o := newOrg(t, 0, sandbox.Options{})
+			o.after = sync.OnceFunc(func() {
+				o.sb.RemoveUser(o.acme.Leaver.OktaID)
+				o.fault(sandbox.Fault{Path: "/asa/v1/teams/acme/users/" + o.acme.Leaver.ASAName, Kind: sandbox.KindStatus, Status: http.StatusNotFound, Times: -1})
+				o.fault(sandbox.Fault{Path: "/asa/v1/teams/acme/clients", Kind: sandbox.KindStatus, Status: http.StatusNotFound, Times: -1})
+			})
+			o.run(act("s", do, map[string]any{"user": ref(o.acme.Leaver)}))
+			o.ends("s", ledger.Verified)
+		})
+	}
+}
+
+// TestWhoGoesBeforeTheSessionsEnd: a call that finds nobody has the next look read whether anybody is there.
+func TestWhoGoesBeforeTheSessionsEnd(t *testing.T) {
+	o := newOrg(t, 0, sandbox.Options{})
+	o.begin(act("s", "okta.clear_sessions", map[string]any{"user": ref(o.acme.Leaver)}))
+	o.met = func(req *http.Request) {
+		if req.Method == http.MethodDelete {
+			o.met = nil
+			o.sb.RemoveUser(o.acme.Leaver.OktaID)
+		}
+	}
+	o.work()
+	if rec := o.last("s"); !rec.State.Achieved() {
+		t.Errorf("%s: %s", rec.State, rec.Reason)
 	}
 }

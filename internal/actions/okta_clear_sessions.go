@@ -59,7 +59,11 @@ func (k *oktaClearSessions) Observe(ctx context.Context) (Observation, error) {
 	}
 	obs.Needed = []Change{{
 		Call: "okta.revokeUserSessions", Target: u.ID, Blind: true, Apply: func(ctx context.Context) (string, error) {
-			return k.user.client.RevokeUserSessions(ctx, u.ID, k.options)
+			request, err := k.user.client.RevokeUserSessions(ctx, u.ID, k.options)
+			if err != nil {
+				k.user.forget() // the user may be gone: the next look begins with that
+			}
+			return request, err
 		},
 	}}
 	return obs, nil

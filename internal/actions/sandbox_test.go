@@ -30,6 +30,8 @@ type org struct {
 	calls   int
 	dieAt   int    // the process dies at this call, before it is sent or, negative, after its effect; 0 = never
 	after   func() // what others do after each change; nil = nothing
+
+	met func(*http.Request) // what others do before each call; nil = nothing
 }
 
 // RoundTrip makes the org the transport of its clients.
@@ -38,6 +40,9 @@ func (o *org) RoundTrip(req *http.Request) (*http.Response, error) {
 		return o.sb.Transport().RoundTrip(req)
 	}
 	o.calls++
+	if o.met != nil {
+		o.met(req)
+	}
 	if o.calls == o.dieAt {
 		panic(died{"before " + req.URL.Path})
 	}
