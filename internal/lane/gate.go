@@ -241,10 +241,13 @@ func (g *gate) adapt(said apiclient.Budget, now time.Time) {
 		}
 		g.ceiling = max(min(g.ceiling, g.inFlight+1)/2, 1)
 		g.echoes, g.good = g.inFlight, 0
-	case said.Wait > 0 || g.ceiling >= g.most:
+	case said.Wait > 0:
 	default:
 		if now.Sub(g.walled) >= wallFor {
-			g.wall = 0
+			g.wall = 0 // also where the ceiling is as high as it may be: the urgent have places beyond it
+		}
+		if g.ceiling >= g.most {
+			return
 		}
 		if g.good++; g.good >= g.ceiling && g.ceiling+1 != g.wall {
 			g.ceiling, g.good = g.ceiling+1, 0

@@ -249,6 +249,29 @@ func TestWhatWasTooManyIsNotTriedAgainForAWhile(t *testing.T) {
 	})
 }
 
+// TestTheUrgentGetTheirPlacesBack: what was too many is forgotten after a while also where the ceiling never sank.
+func TestTheUrgentGetTheirPlacesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1)
+		p, urgent := g.pass(events.Normal), g.pass(events.Urgent)
+		for range 8 {
+			admit(t, p, "b")
+			p.Learn("b", nothing)
+		}
+		admit(t, p, "b")
+		admit(t, urgent, "b")
+		p.Learn("b", apiclient.Budget{Crowded: true, Wait: time.Second})
+		urgent.Learn("b", nothing)
+		time.Sleep(wallFor)
+		admit(t, p, "b")
+		p.Learn("b", nothing)
+		admit(t, p, "b")
+		if second := ask(t.Context(), urgent, "b"); second.waits() {
+			t.Error("the urgent wait for a leaver's call long after two were too many")
+		}
+	})
+}
+
 func TestAGateThatIsShutHoldsAndOneThatIsOverSendsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(4)
