@@ -274,12 +274,16 @@ func (p *parser) number() (any, error) {
 	return number(literal)
 }
 
-// number is a tame literal as a number.
+// number is a tame literal as a number. -0.0 is 0, as -0 is: there is one form in which it is written again.
 func number(literal json.Number) (any, error) {
 	if i, err := literal.Int64(); err == nil {
 		return i, nil
 	}
-	return literal.Float64()
+	f, err := literal.Float64()
+	if f == 0 {
+		f = 0
+	}
+	return f, err
 }
 
 // numberLen is how many bytes of text are a number (RFC 8259, section 6); 0 = it does not begin with one.

@@ -1,14 +1,13 @@
 package mapping
 
 import (
+	"encoding/json"
 	"errors"
-	"maps"
 	"time"
 
 	"cel.dev/cel-go/common/types"
 
 	"keyturn/internal/config"
-	"keyturn/internal/events"
 )
 
 // Condition is an expression over a whole delivery, without items: for handshakes.
@@ -95,47 +94,28 @@ func Keep(in Input, faults []Fault, cases []string) Kept {
 // errKept says that what was stored is not what Keep gives.
 var errKept = errors.New("what was kept of the delivery cannot be read: drop it, and have it sent again")
 
-// Restore makes the input of what Keep gave. What the mapping drops by now is dropped first.
+// Restore makes the input of what Keep gave. What the mapping drops by now is dropped first. Each value is read by itself,
+// as it was when it came: what nests as deep as a body may would be too deep within another object.
 func (m *Mapping) Restore(kept []byte, received time.Time) (Input, error) {
-	tree, err := ParseJSON(kept)
+	in := Input{Received: received, Header: map[string]string{}, Query: map[string]string{}, Verified: map[string]any{}}
+	parts := struct {
+		Body     json.RawMessage            `json:"body"`
+		Header   *map[string]string         `json:"header"`
+		Query    *map[string]string         `json:"query"`
+		Verified map[string]json.RawMessage `json:"verified"`
+	}{Header: &in.Header, Query: &in.Query}
+	err := json.Unmarshal(kept, &parts)
+	if err == nil {
+		in.Body, err = ParseJSON(parts.Body) // it is always there
+	}
+	for name, one := range parts.Verified {
+		if err == nil {
+			in.Verified[name], err = ParseJSON(one)
+		}
+	}
 	if err != nil {
 		return Input{}, errKept
 	}
-	whole, ok := tree.(*events.Object)
-	if !ok {
-		return Input{}, errKept
-	}
-	in := Input{Received: received, Header: map[string]string{}, Query: map[string]string{}, Verified: map[string]any{}}
-	for name, v := range whole.All() {
-		switch name {
-		case "body":
-			in.Body = v
-		case "header":
-			texts(in.Header, v)
-		case "query":
-			texts(in.Query, v)
-		case "verified":
-			fill(in.Verified, v)
-		}
-	}
 	m.strip(in.Body)
 	return in, nil
-}
-
-// texts puts the texts of an object into a map.
-func texts(list map[string]string, of any) {
-	all := map[string]any{}
-	fill(all, of)
-	for name, one := range all {
-		if s, ok := one.(string); ok {
-			list[name] = s
-		}
-	}
-}
-
-// fill puts the members of an object into a map; what is none has none.
-func fill(list map[string]any, of any) {
-	if o, ok := of.(*events.Object); ok {
-		maps.Insert(list, o.All())
-	}
 }

@@ -49,6 +49,21 @@ func TestKeepOfForms(t *testing.T) {
 	}
 }
 
+// TestKeptAsDeepAsItCame: what nests as deep as a body or the claims of a token may is read again.
+func TestKeptAsDeepAsItCame(t *testing.T) {
+	m := compiled(t, "type: {of: \"'left'\", table: {left: user.terminated}}\nid: [\"'1'\"]\ndata: {user: {email: a@acme.example}}")
+	deep := strings.Repeat(`{"a":[`, 32) + "1" + strings.Repeat("]}", 32)
+	body, err := m.Parse([]byte(deep))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := mapping.Keep(mapping.Input{Body: body, Header: map[string]string{"x-a": "b"}, Verified: map[string]any{"claims": body, "key": 1}}, nil, nil)
+	back, err := m.Restore([]byte(encode(t, kept)), received)
+	if err != nil || encode(t, back.Body) != deep || encode(t, back.Verified) != `{"claims":`+deep+`,"key":1}` || back.Header["x-a"] != "b" {
+		t.Errorf("%v: %s, %s", err, encode(t, back.Body), encode(t, back.Verified))
+	}
+}
+
 // FuzzKeep: what is left of a text while it is read is what is left of the whole tree, as it is of what was kept before.
 func FuzzKeep(f *testing.F) {
 	m := compiled(f, `
@@ -59,7 +74,8 @@ keep: [/a, /b/c, /b/*/a, /*/a, "/a~1b/0", /0/a, /1]
 `)
 	for _, body := range []string{
 		`{"a": 1, "b": {"c": [1, {"d": null}], "x": {"a": "\u00e9"}}, "a": {"z": 1, "y": 2}}`, `{"b": {"c": 1}, "b": "gone"}`, `{"b": 1, "b": {"c": 2}}`,
-		`[{"a": 1, "b": 2}, {"a": {"b": 1}}, 3]`, `{"a/b": [1, 2], "*": {"a": 1}}`, `"text"`, `12`, `{"b": [{"a": 1}, {"c": 2}]}`,
+		`[{"a": 1, "b": 2}, {"a": {"b": 1}}, 3]`, `{"a/b": [1, 2], "*": {"a": 1}}`, `"text"`, `12`, `{"b": [{"a": 1}, {"c": 2}]}`, `{"a": -0.0}`, `{"a": [1.0, 1e21, 1e-7]}`,
+		`{"a": ` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + `}`,
 	} {
 		f.Add([]byte(body))
 	}
@@ -74,7 +90,7 @@ keep: [/a, /b/c, /b/*/a, /*/a, "/a~1b/0", /0/a, /1]
 		}
 		back, err := m.Restore([]byte(encode(t, mapping.Kept{Body: whole})), received)
 		if err != nil {
-			return // it is deeper than before
+			t.Fatalf("%q cannot be read again: %v", body, err)
 		}
 		if got, want := encode(t, tree), encode(t, back.Body); got != want {
 			t.Errorf("%q: %s, the whole gives %s", body, got, want)
