@@ -58,8 +58,20 @@ func (v view) Size() ref.Val { return types.Int(v.of.Len()) }
 // IsZeroValue reports whether there are no members.
 func (v view) IsZeroValue() bool { return v.of.Len() == 0 }
 
-// Equal compares the members.
-func (v view) Equal(other ref.Val) ref.Val { return v.copied().Equal(other) }
+// Equal compares the members, as the maps of the library do. Objects of other sizes differ before any is looked at.
+func (v view) Equal(other ref.Val) ref.Val {
+	theirs, ok := other.(traits.Mapper)
+	if !ok || theirs.Size() != v.Size() {
+		return types.False
+	}
+	for name, one := range v.of.All() {
+		another, found := theirs.Find(types.String(name))
+		if !found || types.Equal(inOrder{}.NativeToValue(one), another) == types.False {
+			return types.False
+		}
+	}
+	return types.True
+}
 
 // ConvertToNative gives a map of Go.
 func (v view) ConvertToNative(t reflect.Type) (any, error) { return v.copied().ConvertToNative(t) }
