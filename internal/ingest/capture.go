@@ -64,7 +64,8 @@ func (c *Captures) put(source, token string) bool {
 		return false
 	}
 	if !slices.ContainsFunc(w.tokens, func(t Captured) bool { return t.Token == token }) {
-		w.tokens = append(w.tokens, Captured{Token: token, Time: c.clock().UTC()})
+		// A copy: the token is a part of the delivery's text, which would be kept with it.
+		w.tokens = append(w.tokens, Captured{Token: strings.Clone(token), Time: c.clock().UTC()})
 	}
 	return true
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 const shakes = `
@@ -148,6 +149,20 @@ func TestCapture(t *testing.T) {
 	}
 	if strings.Contains(f.logs.String(), token) || len(f.store.faults)+len(f.store.stored()) != 0 {
 		t.Error("the token is in the log or stored")
+	}
+}
+
+// TestCapturedAlone: of the delivery that brought a token nothing else is kept.
+func TestCapturedAlone(t *testing.T) {
+	var c Captures
+	c.Wait("hr")
+	delivery := strings.Repeat("x", 1<<10) + "the-token"
+	if !c.put("hr", delivery[1<<10:]) {
+		t.Fatal("not taken")
+	}
+	tokens, _ := c.Take("hr")
+	if len(tokens) != 1 || tokens[0].Token != "the-token" || unsafe.StringData(tokens[0].Token) == unsafe.StringData(delivery[1<<10:]) {
+		t.Errorf("%v is a part of the delivery", tokens)
 	}
 }
 
