@@ -136,16 +136,35 @@ func (k *asaRevokeClients) listed(ctx context.Context, u foundASAUser, obs *Obse
 			}
 		}
 	}
-	for _, d := range wanted {
-		if err := k.user.all.spareDevice(d.ID, d.Hostname, len(k.clients) > 0); err != nil {
-			return nil, err
-		}
+	if err := k.spare(wanted); err != nil {
+		return nil, err
 	}
 	for _, d := range wanted {
 		k.clients[d.ID] = true
 		live[d.ID] = d.Live()
 	}
 	return live, nil
+}
+
+// spare refuses to touch any of the devices if one is protected. Where the event names none of them that says nothing
+// about their owner: the action is left to a person, and what else the case asks for goes on.
+func (k *asaRevokeClients) spare(devices []asa.Device) error {
+	for _, d := range devices {
+		err := k.user.all.spareDevice(d.ID, d.Hostname, len(k.clients) > 0)
+		s, ok := errors.AsType[spared](err)
+		if ok && !strings.EqualFold(d.Hostname, k.hostname) {
+			changed := "nothing was changed"
+			if len(k.clients) > 0 {
+				changed = "nothing more is changed"
+			}
+			return advise(s.error, "protected principal: "+changed+
+				" at ASA; revoke the person's other devices there by hand, or take this one off the list and redrive")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // control proves that an empty listing means something: the same credential sees clients of the team. A service user

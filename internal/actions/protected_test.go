@@ -190,7 +190,8 @@ func TestProtectedClientIsSpared(t *testing.T) {
 	}
 }
 
-// TestProtectedDeviceIsSpared: the list names a device by its host name, and the event its owner.
+// TestProtectedDeviceIsSpared: the list names a device by its host name, and the event its owner, who is not protected by
+// that: the devices are left to a person, and the rest of the case goes on.
 func TestProtectedDeviceIsSpared(t *testing.T) {
 	o := newOrg(t, 0, sandbox.Options{})
 	before := o.sb.Snapshot()
@@ -201,10 +202,28 @@ func TestProtectedDeviceIsSpared(t *testing.T) {
 		}
 	}
 	o.clients.Protected = protecting(t, "device:"+strings.ToUpper(host))
-	o.run(act("s", "asa.revoke_clients", map[string]any{"user": ref(o.acme.Leaver)}))
-	if f := o.ends("s", ledger.Cancelled).Evidence.Failure; !strings.HasPrefix(f.Suggestion, "protected principal: nothing was changed") {
+	user := map[string]any{"user": ref(o.acme.Leaver)}
+	o.run(act("s", "asa.revoke_clients", user), act("suspend", "okta.suspend_user", user))
+	if f := o.ends("s", ledger.Dead).Evidence.Failure; !strings.HasPrefix(f.Suggestion, "protected principal: nothing was changed") {
 		t.Errorf("%+v", f)
 	}
+	o.ends("suspend", ledger.Verified)
+	o.onlyDeleted(before)
+}
+
+// TestNamedProtectedDeviceIsRefused: an event about the very device is refused with all that it asks for.
+func TestNamedProtectedDeviceIsRefused(t *testing.T) {
+	o := newOrg(t, 0, sandbox.Options{})
+	before := o.sb.Snapshot()
+	host := ""
+	for _, c := range before.ASA.Clients {
+		if c.UserName == o.acme.Leaver.ASAName {
+			host = c.Hostname
+		}
+	}
+	o.clients.Protected = protecting(t, "device:"+host)
+	o.run(act("s", "asa.revoke_clients", map[string]any{"user": ref(o.acme.Leaver), "hostname": strings.ToUpper(host)}))
+	o.ends("s", ledger.Cancelled)
 	o.onlyDeleted(before)
 }
 
