@@ -25,6 +25,7 @@ func defineOktaDeactivateUser() definition {
 			if err != nil {
 				return nil, err
 			}
+			u.goes = true
 			k := &oktaDeactivateUser{user: u}
 			return k, p.into("send_email", &k.mail)
 		},

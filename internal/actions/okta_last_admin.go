@@ -39,7 +39,7 @@ func (u *oktaUser) spareLastAdmin(ctx context.Context, f foundUser) error {
 	if err != nil || !super {
 		return err
 	}
-	return u.all.Admins.release(ctx, u.client, f.ID, u.all.now())
+	return u.all.Admins.release(ctx, u.client, f.ID, u.goes, u.all.now())
 }
 
 // isSuper reports whether a user may do everything.
@@ -48,8 +48,8 @@ func isSuper(ctx context.Context, c *okta.Client, id string) (bool, error) {
 	return slices.ContainsFunc(roles, okta.Role.Super), rolesUnread(err)
 }
 
-// release lets an administrator go if another one stays. One looks at a time.
-func (a *Admins) release(ctx context.Context, c *okta.Client, id string, now time.Time) error {
+// release lets an administrator be acted upon if another one stays, and remembers it of one who goes. One looks at a time.
+func (a *Admins) release(ctx context.Context, c *okta.Client, id string, goes bool, now time.Time) error {
 	if a == nil {
 		a = &Admins{}
 	}
@@ -74,7 +74,9 @@ func (a *Admins) release(ctx context.Context, c *okta.Client, id string, now tim
 			return err
 		}
 		if stays {
-			a.note(id, now)
+			if goes {
+				a.note(id, now)
+			}
 			return nil
 		}
 	}

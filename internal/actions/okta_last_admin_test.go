@@ -90,6 +90,25 @@ func TestTwoLastAdmins(t *testing.T) {
 	o.ends("s1", ledger.Cancelled)
 }
 
+// TestTwoCompromisedAdmins: whose sessions and tokens are ended stays an administrator, and is there for the other.
+func TestTwoCompromisedAdmins(t *testing.T) {
+	o, ids := admins(t, 2)
+	var list []events.Action
+	for i, id := range ids {
+		for _, do := range []string{"okta.clear_sessions", "okta.revoke_user_tokens"} {
+			a := act(fmt.Sprint(do, i), do, map[string]any{"user": events.UserRef{OktaID: id}})
+			a.Target = "user:" + id
+			list = append(list, a)
+		}
+	}
+	o.run(list...)
+	for _, a := range list {
+		if rec := o.last(a.Step); !rec.State.Achieved() {
+			t.Errorf("%s: %s: %s", a.Step, rec.State, rec.Reason)
+		}
+	}
+}
+
 // TestManyAdmins: the search for another one is bounded, and what was not looked at is not taken for an answer.
 func TestManyAdmins(t *testing.T) {
 	o, ids := admins(t, 40)

@@ -29,6 +29,7 @@ func defineOktaSuspendUser() definition {
 			if err != nil {
 				return nil, err
 			}
+			u.goes = true
 			choice, err := p.choice("not_active", "fail", "deactivate")
 			return &oktaSuspendUser{user: u, deactivate: choice == "deactivate"}, err
 		},

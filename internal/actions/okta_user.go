@@ -28,6 +28,7 @@ type oktaUser struct {
 	ref    events.UserRef
 	id     string // fixed by an earlier observation; empty = not yet
 	found  *foundUser
+	goes   bool // the action ends their sign-in: another one may not count on them any more
 }
 
 // newOktaUser reads the parameter user.
