@@ -59,6 +59,13 @@ func (n *newest) err(now time.Time) error {
 	return nil
 }
 
+// forget makes nothing of what failed so far.
+func (n *newest) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.failed)
+}
+
 // full reports whether the server refused a write because there is no room for it.
 func full(err error) bool {
 	var api *jetstream.APIError

@@ -225,6 +225,7 @@ func (b *Bus) CreateTopology(ctx context.Context) error {
 			return refusal("create consumer "+c.String(), err)
 		}
 	}
+	b.newest.forget() // what failed for want of a stream says nothing any more
 	// Dying before this line loses nothing: the next start makes what is missing.
 	return b.Barrier(ctx)
 }
