@@ -14,10 +14,13 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"keyturn/internal/events"
+	"keyturn/internal/ledger"
 	"keyturn/internal/secret"
 	"keyturn/internal/stream"
 	"keyturn/internal/stream/embedded"
@@ -292,4 +295,44 @@ func TestTwoBusesShareOneRegistry(t *testing.T) {
 		}
 	}
 	t.Error("no count of writes")
+}
+
+// TestALedgerThatMovedIsReadFromTheLeader: a ledger that was kept by one server says that it may be read directly. Whoever
+// found it so before a worker says otherwise reads it as the others do from then on.
+func TestALedgerThatMovedIsReadFromTheLeader(t *testing.T) {
+	s := external(t, nil)
+	bus, err := stream.Connect(t.Context(), stream.Options{URL: s.ClientURL(), AssertDurable: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bus.Close(context.Background()) })
+	if err := bus.CreateTopology(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	moved := clientInfo(t, s.ClientURL(), "LEDGER").Config
+	moved.AllowDirect = true
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.UpdateStream(t.Context(), moved); err != nil {
+		t.Fatal(err)
+	}
+	subject := ledger.PersonSubject("k", "c")
+	if _, err := bus.Log().Append(t.Context(), subject, 0, []byte("{}")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, _, err := bus.Log().Last(t.Context(), subject); err != nil {
+			t.Fatal(err)
+		}
+		if err := bus.CreateTopology(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -90,6 +90,7 @@ func (b *Bus) DeadLetters(ctx context.Context, fn func(events.DeadLetter) error)
 		return fn(d)
 	})
 }
+
 // CountDead is how many dead letters wait for a person.
 func (b *Bus) CountDead(ctx context.Context) (uint64, error) {
 	s, err := b.stream(ctx, streamDead)
@@ -102,7 +103,6 @@ func (b *Bus) CountDead(ctx context.Context) (uint64, error) {
 	}
 	return info.State.Msgs, nil
 }
-
 
 // Unbury removes a dead letter; one that is not there is no error, so that a redrive or a drop may be repeated. One that
 // is buried meanwhile stays. It is on disk after the next Barrier.

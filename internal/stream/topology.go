@@ -215,6 +215,7 @@ func (b *Bus) CreateTopology(ctx context.Context) error {
 			return refusal("create stream "+cfg.Name, err)
 		}
 	}
+	b.forget()
 	for _, cfg := range b.opts.buckets() {
 		if err := b.createBucket(ctx, cfg); err != nil {
 			return refusal("create bucket "+cfg.Bucket, err)
@@ -228,6 +229,14 @@ func (b *Bus) CreateTopology(ctx context.Context) error {
 	b.newest.forget() // what failed for want of a stream says nothing any more
 	// Dying before this line loses nothing: the next start makes what is missing.
 	return b.Barrier(ctx)
+}
+
+// forget has the handles of streams made anew: one that was made before says how the stream was read then, and a ledger that
+// came from one server to a cluster must not be read from a replica, nor be asked for what the stream does not answer any more.
+func (b *Bus) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.streams)
 }
 
 // tries bounds how often a creation is repeated that lost a race against another worker's.
