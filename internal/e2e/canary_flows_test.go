@@ -182,8 +182,8 @@ func (w *world) troubles(t *testing.T) {
 	for _, f := range []sandbox.Fault{
 		{Method: "POST", Path: user + "/lifecycle/suspend", Kind: sandbox.KindStatus, Status: 429, RetryIn: time.Second},
 		{Method: "DELETE", Path: user + "/sessions", Kind: sandbox.KindCut},
-		{Method: "DELETE", Path: user + "/clients/{clientId}/tokens", Kind: sandbox.KindEffectThenTimeout},
-		{Method: "DELETE", Path: user + "/clients/{clientId}/tokens", Skip: 1, Kind: sandbox.KindNoEffect},
+		{Method: "DELETE", Path: user + "/grants", Kind: sandbox.KindEffectThenTimeout},
+		{Method: "DELETE", Path: user + "/sessions", Skip: 1, Kind: sandbox.KindNoEffect},
 		{Method: "DELETE", Path: "/asa/v1/teams/{team}/clients/{clientId}", Kind: sandbox.KindEffectThenStatus, Status: 500},
 		{Method: "POST", Path: clients, Kind: sandbox.KindEffectThenTimeout},
 	} {
