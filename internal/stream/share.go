@@ -43,7 +43,12 @@ func (s *shared) share(ctx context.Context, subj string, read func() (uint64, []
 		return t.seq, t.data, t.err
 	}
 	if before != nil {
-		<-before.done // it is a read, which ends by itself
+		select {
+		case <-before.done:
+		case <-ctx.Done():
+			s.leave(subj, t)
+			return 0, nil, ctx.Err()
+		}
 	}
 	s.begin(subj, t)
 	t.cut = true // unless it returns
@@ -79,6 +84,21 @@ func (s *shared) begin(subj string, t *turn) {
 	defer s.mu.Unlock()
 	if all := s.turns[subj]; all.next == t {
 		all.running, all.next = t, nil
+	}
+}
+
+// leave calls a turn off that did not begin: those who wait for it read by themselves.
+func (s *shared) leave(subj string, t *turn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.cut = true
+	close(t.done)
+	all := s.turns[subj]
+	all.next = nil
+	select {
+	case <-all.running.done: // its end found t, and left the rest to it
+		delete(s.turns, subj)
+	default:
 	}
 }
 

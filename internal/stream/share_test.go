@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 // TestSharedReadsAreNeverOld: whoever asks while a read runs is answered by one that began later, all by the same one.
@@ -77,4 +78,39 @@ func TestAReaderWhoGivesUpTakesNobodyAlong(t *testing.T) {
 	})
 	close(end)
 	group.Wait()
+}
+
+// TestWhoGivesUpWhileAnotherReadsLeavesAtOnce: a read that hangs keeps nobody who was told to stop, nor those who wait with
+// them.
+func TestWhoGivesUpWhileAnotherReadsLeavesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s shared
+		end := make(chan struct{})
+		var hanging sync.WaitGroup
+		hanging.Go(func() {
+			_, _, _ = s.share(t.Context(), "a", func() (uint64, []byte, error) { <-end; return 1, nil, nil })
+		})
+		synctest.Wait()
+		leaving, leave := context.WithCancel(t.Context())
+		var rest sync.WaitGroup
+		rest.Go(func() {
+			if _, _, err := s.share(leaving, "a", func() (uint64, []byte, error) { return 0, nil, nil }); !errors.Is(err, context.Canceled) {
+				t.Errorf("who left: %v", err)
+			}
+		})
+		synctest.Wait()
+		rest.Go(func() {
+			if seq, _, err := s.share(t.Context(), "a", func() (uint64, []byte, error) { return 2, nil, nil }); seq != 2 || err != nil {
+				t.Errorf("who stayed: %d %v", seq, err)
+			}
+		})
+		synctest.Wait()
+		leave()
+		rest.Wait() // while the first one hangs
+		close(end)
+		hanging.Wait()
+		if len(s.turns) != 0 {
+			t.Errorf("%d subjects left", len(s.turns))
+		}
+	})
 }
