@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/pflag"
 
 	"keyturn/internal/events"
@@ -161,8 +162,7 @@ func (p *picks) give(ctx context.Context, a *app, s *session, rows []view.CaseRo
 	began := time.Now()
 	var list []said
 	for _, r := range rows {
-		list = append(list, said{target: r.ID, shown: shown(p.verb, r),
-			id: commandID(p.verb, r.ID, a.actor(), string(r.Plan), r.HeldAt.Format(time.RFC3339Nano), fmt.Sprint(r.Tally))})
+		list = append(list, said{target: r.ID, shown: shown(p.verb, r), id: caseCommand(p.verb, r, a.actor())})
 	}
 	outcomes, err := a.tell(ctx, s, p.word, list)
 	if err != nil {
@@ -181,6 +181,15 @@ func (p *picks) give(ctx context.Context, a *app, s *session, rows []view.CaseRo
 		}
 	}
 	return cmp.Or(a.printMany(p.word, outcomes, time.Since(began)), late, refusedMany(outcomes))
+}
+
+// caseCommand names a command upon a case by where the case stood. A cancel of a plan that goes on is one of its own each
+// time: it leaves what a lane has in hand at that moment, and given again when that waits once more it must count.
+func caseCommand(verb events.Verb, r view.CaseRow, actor string) string {
+	if verb == events.Cancel && r.Plan == ledger.Planned {
+		return uuid.NewString()
+	}
+	return commandID(verb, r.ID, actor, string(r.Plan), r.HeldAt.Format(time.RFC3339Nano), fmt.Sprint(r.Tally))
 }
 
 // shown is what a command says to have seen of a case: an approval lets nothing else go.
