@@ -16,7 +16,7 @@ import (
 // round, an action that dies again at once could lose its new letter to this redrive. Nothing is lost between the two,
 // as the command is acknowledged after the last step only, and every step finds what was done by its id.
 func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID string) (string, error) {
-	a, rec, err := t.action(ctx, caseID, c.Target)
+	a, plan, rec, err := t.action(ctx, caseID, c.Target)
 	if err != nil || a.ID == "" {
 		return "no such action", err
 	}
@@ -28,6 +28,8 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 		// It went on, perhaps by a copy of its message that was still about when this command had come no further.
 		return "redriven", t.Morgue.Exhume(ctx, a.ID, past.died)
 	case past.mine:
+	case plan.State == ledger.Refused && needsPerson(rec.State): // a lane found out who is meant; the others cannot know
+		return "the case is " + plan.Reason + ": nothing of it is sent again; drop it", nil
 	case needsPerson(rec.State):
 		past.n++
 		rec, err = t.append(ctx, rec, ledger.Record{
@@ -62,22 +64,22 @@ func needsPerson(s ledger.State) bool {
 	return s == ledger.Dead || s == ledger.Contested || s == ledger.Regressed
 }
 
-// action finds an action in the plan of its case, and its last record.
-func (t *turn) action(ctx context.Context, caseID, id string) (events.Action, ledger.Record, error) {
-	plan, err := t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
+// action finds an action in the plan of its case, and the last records of both.
+func (t *turn) action(ctx context.Context, caseID, id string) (a events.Action, plan, rec ledger.Record, err error) {
+	plan, err = t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
 	if err != nil || plan.Seq == 0 {
-		return events.Action{}, ledger.Record{}, err
+		return a, plan, rec, err
 	}
 	d, err := Decode(plan)
 	if err != nil {
-		return events.Action{}, ledger.Record{}, err
+		return a, plan, rec, err
 	}
 	a, ok := d.Action(id)
 	if !ok {
-		return events.Action{}, ledger.Record{}, nil
+		return events.Action{}, plan, rec, nil
 	}
-	rec, err := t.Ledger.Last(ctx, ledger.ActionSubject(caseID, id))
-	return a, rec, err
+	rec, err = t.Ledger.Last(ctx, ledger.ActionSubject(caseID, id))
+	return a, plan, rec, err
 }
 
 // redrives is what an action's history tells a command.

@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -47,5 +48,42 @@ func TestRefusedByALane(t *testing.T) {
 	w.plan()
 	if s := w.state(plan.Subject); s != ledger.Refused {
 		t.Errorf("the plan is %s", s)
+	}
+}
+
+// TestNothingOfARefusedCaseIsSentAgain: what had died at another provider would act upon the same person, under a name that
+// no list has. It can be dropped.
+func TestNothingOfARefusedCaseIsSentAgain(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.send(e)
+	w.plan()
+	plan := w.last(ledger.PlanSubject(e.Case()))
+	d, err := planner.Decode(plan)
+	if err != nil || len(d.Actions) == 0 {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	dead := ledger.ActionSubject(e.Case(), d.Actions[0].ID)
+	for _, put := range []struct{ prev, rec ledger.Record }{
+		{ledger.Record{}, ledger.Record{Subject: dead, State: ledger.Dead}},
+		{plan, ledger.Record{Subject: plan.Subject, State: ledger.Refused, Reason: "refused: protected", Body: plan.Body}},
+	} {
+		put.rec.By, put.rec.Attempt = "worker-1", w.newID()
+		if _, err := w.ledger().Append(t.Context(), put.prev, put.rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		verb events.Verb
+		says string
+		want ledger.State
+	}{{events.RedriveVerb, "the case is refused: protected", ledger.Dead}, {events.Drop, "dropped", ledger.Cancelled}} {
+		id := "c-" + string(c.verb)
+		w.send(events.Command{ID: id, Verb: c.verb, Target: d.Actions[0].ID, Actor: "lee@acme.example", Reason: "why not", Time: w.clock})
+		w.plan()
+		if got := w.receipt(id).Outcome; !strings.HasPrefix(got, c.says) || w.state(dead) != c.want {
+			t.Errorf("%s: %q, the action is %s", c.verb, got, w.state(dead))
+		}
 	}
 }
