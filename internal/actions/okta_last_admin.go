@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"keyturn/internal/apiclient"
@@ -16,8 +15,13 @@ import (
 // more than one may go. It is what the actions of one lane share; whom an earlier holder of the lane let go shows at the
 // provider. A nil Admins knows nobody.
 type Admins struct {
-	mu     sync.Mutex
+	turn   chan struct{}        // has room for the one who looks
 	leaves map[string]time.Time // by user id: when it was let go
+}
+
+// NewAdmins makes one that knows nobody yet.
+func NewAdmins() *Admins {
+	return &Admins{turn: make(chan struct{}, 1), leaves: map[string]time.Time{}}
 }
 
 const (
@@ -51,10 +55,14 @@ func isSuper(ctx context.Context, c *okta.Client, id string) (bool, error) {
 // release lets an administrator be acted upon if another one stays, and remembers it of one who goes. One looks at a time.
 func (a *Admins) release(ctx context.Context, c *okta.Client, id string, goes bool, now time.Time) error {
 	if a == nil {
-		a = &Admins{}
+		a = NewAdmins()
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	select {
+	case a.turn <- struct{}{}:
+		defer func() { <-a.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	ids, more, err := c.ListAdmins(ctx)
 	if err != nil {
 		return rolesUnread(err)
@@ -75,20 +83,12 @@ func (a *Admins) release(ctx context.Context, c *okta.Client, id string, goes bo
 		}
 		if stays {
 			if goes {
-				a.note(id, now)
+				a.leaves[id] = now
 			}
 			return nil
 		}
 	}
 	return lastAdmin(id, looked, more)
-}
-
-// note remembers who was let go.
-func (a *Admins) note(id string, now time.Time) {
-	if a.leaves == nil {
-		a.leaves = map[string]time.Time{}
-	}
-	a.leaves[id] = now
 }
 
 // stays reports whether a user is an administrator who can sign in and may do everything.
@@ -105,13 +105,13 @@ func stays(ctx context.Context, c *okta.Client, id string) (bool, error) {
 	return isSuper(ctx, c, id)
 }
 
-// lastAdmin is the refusal.
+// lastAdmin is the refusal; a search that was given up is no answer, and goes to a person.
 func lastAdmin(id string, looked int, more bool) error {
-	what := "the last super administrator of the org"
 	if more {
-		what = fmt.Sprintf("a super administrator, and none of %d others who were looked at is an active one", looked)
+		return advise(fmt.Errorf("user %s is a super administrator, and none of %d others who were looked at is an active one", id, looked),
+			"make sure that another account is an active super administrator, take its idle ones away, then redrive")
 	}
-	return protectedError(fmt.Sprintf("user %s", id), what,
+	return protectedError(fmt.Sprintf("user %s", id), "the last super administrator of the org",
 		"protected principal: make another account a super administrator first, then send the event anew")
 }
 

@@ -44,6 +44,9 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 	default:
 		return "the action is " + string(rec.State) + ", not dead", t.exhumeStale(ctx, a.ID, rec.State)
 	}
+	if said, err := t.unsend(ctx, c, caseID, rec); err != nil || said != "" {
+		return said, err
+	}
 	if err := t.reopen(ctx, caseID, rec.Subject); err != nil {
 		return "", err
 	}
@@ -56,6 +59,27 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 	// Dying here: the ledger says on disk that it is redriven; the command comes again and publishes it.
 	a.Redrive = past.n
 	return "redriven", t.Queue.PublishAction(ctx, a)
+}
+
+// unsend takes back a redrive that met the refusal of its case: a lane that ends what has not begun passes by what is
+// dead, and what it was told is read here after the redrive stands. Empty = the case is not refused.
+func (t *turn) unsend(ctx context.Context, c events.Command, caseID string, rec ledger.Record) (string, error) {
+	plan, err := t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
+	if err != nil || plan.State != ledger.Refused {
+		return "", err
+	}
+	_, err = t.append(ctx, rec, ledger.Record{
+		Subject: rec.Subject, State: ledger.Cancelled, Evidence: rec.Evidence, Tries: rec.Tries, Attempts: rec.Attempts, Epoch: rec.Epoch,
+		Reason: plan.Reason + "; redriven by " + c.Actor + " meanwhile",
+	})
+	if err == nil {
+		err = t.Queue.Barrier(ctx)
+	}
+	if err != nil {
+		return "", err
+	}
+	// Dying here: cancelled, and its letter stands until it is dropped.
+	return "the case is " + plan.Reason + ": nothing of it is sent again", t.Morgue.Unbury(ctx, c.Target)
 }
 
 // needsPerson reports whether an action in this state waits for a person's word: it died, cannot be proven, or was found

@@ -87,3 +87,44 @@ func TestNothingOfARefusedCaseIsSentAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestARedriveThatMeetsTheRefusal: the lane refuses the case between what the redrive reads and what it writes, and passes by
+// what was dead.
+func TestARedriveThatMeetsTheRefusal(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.send(e)
+	w.plan()
+	plan := w.last(ledger.PlanSubject(e.Case()))
+	d, err := planner.Decode(plan)
+	if err != nil || len(d.Actions) == 0 {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	a := d.Actions[0].ID
+	put := func(prev, rec ledger.Record) {
+		rec.By, rec.Attempt = "worker-1", w.newID()
+		if _, err := w.ledger().Append(t.Context(), prev, rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(ledger.Record{}, ledger.Record{Subject: ledger.ActionSubject(e.Case(), a), State: ledger.Dead})
+	sent := len(w.steps)
+	w.armed, w.meetAt = true, w.step
+	w.meet = func() {
+		put(plan, ledger.Record{Subject: plan.Subject, State: ledger.Refused, Reason: "refused: protected", Body: plan.Body})
+	}
+	w.send(events.Command{ID: "c1", Verb: events.RedriveVerb, Target: a, Actor: "lee@acme.example", Reason: "why not", Time: w.clock})
+	w.plan()
+	if got := w.receipt("c1").Outcome; !strings.HasPrefix(got, "the case is refused: protected") {
+		t.Errorf("said: %q", got)
+	}
+	if s := w.state(ledger.ActionSubject(e.Case(), a)); s != ledger.Cancelled {
+		t.Errorf("the action is %s", s)
+	}
+	for _, step := range w.steps[sent:] {
+		if strings.HasPrefix(step, "publish "+a) {
+			t.Errorf("it was sent: %s", step)
+		}
+	}
+}

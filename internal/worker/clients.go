@@ -15,7 +15,7 @@ import (
 
 // clients makes what the actions of a connection call with. It makes no call.
 func clients(c config.Connection, w apiclient.Wiring) (actions.Clients, error) {
-	made := actions.Clients{Connection: c.Name, Admins: &actions.Admins{}, Sweeps: &actions.Sweeps{}}
+	made := actions.Clients{Connection: c.Name, Admins: actions.NewAdmins(), Sweeps: &actions.Sweeps{}}
 	var err error
 	w.Routes = routesOf(c.Budget)
 	switch c.Provider {
