@@ -19,10 +19,11 @@ demo: ## run the main job on a temporary store: signed webhooks become proven re
 run: ## run everything on this machine with the sandbox as provider, until interrupted
 	@$(GO) run ./cmd/keyturn dev
 
-# The race detector lets every process end a second late unless it is told not to.
+# Those that take longest come first, and many wait more than they work. The race detector lets every process end a second
+# late unless it is told not to.
 test: ## all tests, with the race detector, and the deaths at every single write and call without it
-	GORACE=atexit_sleep_ms=20 $(GO) test -race -p 4 -timeout 10m ./...
-	$(GO) test -run '^TestCrash$$' -timeout 10m ./internal/e2e
+	GORACE=atexit_sleep_ms=20 $(GO) test -race -p 4 -parallel 4 -timeout 10m ./internal/e2e ./cmd/keyturn ./internal/stream ./...
+	KEYTURN_CRASH_PAIRS=200 $(GO) test -run '^TestCrash$$' -timeout 10m ./internal/e2e
 
 contract: ## hold the clients to the providers' documents: in the sandbox, and at the real tenants that KEYTURN_CONTRACT_* name
 	$(GO) test -count=1 -v -run Contract ./internal/apiclient/contract

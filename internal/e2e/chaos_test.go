@@ -42,6 +42,7 @@ const handover = 15 * time.Second
 // TestChaos lets everything fail that may, and asks the providers and the ledger what became of what was accepted: nothing
 // is lost, nothing happens twice, nobody else is touched, and every case ends.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}

@@ -13,6 +13,7 @@ import (
 
 // TestDev runs the tool as a newcomer does: start it, paste the line that it prints, and look what became of it.
 func TestDev(t *testing.T) {
+	t.Parallel()
 	store := filepath.Join(t.TempDir(), "store")
 	first := devOnce(t, store, nil)
 	second := devOnce(t, store, []string{first})

@@ -98,6 +98,7 @@ func (p *plant) settled(t *testing.T) {
 // TestNothingLostNothingTwiceUnderSIGKILL runs the real commands, kills them at random moments, and asks the providers
 // and the ledger what became of everything that was answered 202.
 func TestNothingLostNothingTwiceUnderSIGKILL(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}

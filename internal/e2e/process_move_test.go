@@ -25,6 +25,7 @@ type kept struct {
 // copy of the store, a backup of all streams, a restore at the new servers, and an ingest and a worker there. What was
 // half done is finished, nothing is done twice, and the chain holds.
 func TestAStoreMovesToServers(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the real commands")
 	}

@@ -57,6 +57,7 @@ func version(t *testing.T, dir, name string) string {
 // TestChangedConfiguration: `keyturn serve` takes over what its files say while it runs, and what is wrong in them
 // changes nothing.
 func TestChangedConfiguration(t *testing.T) {
+	t.Parallel()
 	dir, _ := workerConfig(t, "http://127.0.0.1:1", sandbox.New(sandbox.Options{}).Credentials())
 	sources := intakeConfig(t)
 	for _, name := range []string{config.SourcesFile, "hr-relay.secret", "siem.secret"} {
@@ -144,6 +145,7 @@ func sendSample(t *testing.T, dir, public, event string) string {
 
 // TestHangup: ingest and worker load what changed when they are told to, without looking by themselves.
 func TestHangup(t *testing.T) {
+	t.Parallel()
 	b, nats := newBroker(t, true)
 	b.start(t, nats)
 	vouched := []string{"KEYTURN_NATS_URL=nats://" + b.Client, "KEYTURN_NATS_ASSERT_DURABLE=true", "KEYTURN_RELOAD=0s"}

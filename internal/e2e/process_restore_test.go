@@ -187,6 +187,7 @@ func (o *solo) halfDone(id string) {
 // one is still to come, and an app has no client yet; all of that is finished, and another person leaves, before the
 // store is lost.
 func TestBackupAndRestore(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the real command")
 	}

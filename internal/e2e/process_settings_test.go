@@ -123,6 +123,7 @@ func TestRefusesABrokerThatMayForget(t *testing.T) {
 // TestIngestWithoutStreams: an intake that starts before any worker says so, takes nothing, and begins when the streams
 // are there.
 func TestIngestWithoutStreams(t *testing.T) {
+	t.Parallel()
 	b, nats := newBroker(t, true)
 	b.start(t, nats)
 	dir, public, admin := intakeConfig(t), address(t), address(t)

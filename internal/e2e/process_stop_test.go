@@ -170,6 +170,7 @@ func halt(t *testing.T, p *proc, limit time.Duration) time.Duration {
 
 // TestStop stops processes in the middle of things. All of it waits for clocks more than for a processor.
 func TestStop(t *testing.T) {
+	t.Parallel()
 	if _, err := built(); err != nil {
 		t.Fatal(err)
 	}

@@ -75,15 +75,29 @@ func (m *Memory) Last(_ context.Context, subject string) (uint64, []byte, error)
 
 // Range implements ledger.Log.
 func (m *Memory) Range(_ context.Context, filter string, since time.Time, fn func(string, uint64, []byte) error) error {
-	for _, e := range m.Entries() {
-		if !Matches(filter, e.Subject) || e.Stored.Before(since) {
-			continue
-		}
+	for _, e := range m.matching(filter, since) {
 		if err := fn(e.Subject, e.Seq, e.Data); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// matching gives the entries that a Range is about.
+func (m *Memory) matching(filter string, since time.Time) []Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	fits := func(subject string) bool { return subject == filter }
+	if strings.ContainsAny(filter, "*>") {
+		fits = func(subject string) bool { return Matches(filter, subject) }
+	}
+	var found []Entry
+	for _, e := range m.entries {
+		if fits(e.Subject) && !e.Stored.Before(since) {
+			found = append(found, e)
+		}
+	}
+	return found
 }
 
 // Entries gives a copy of everything stored, oldest first.
