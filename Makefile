@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 COUNT   ?= 5
 
-.PHONY: help demo run test contract interop check build bench chaos fuzz powercut fmt schemas
+.PHONY: help demo run test crash contract interop check build bench chaos fuzz powercut fmt schemas
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,9 +21,11 @@ run: ## run everything on this machine with the sandbox as provider, until inter
 
 # Those that take longest come first, and many wait more than they work. The race detector lets every process end a second
 # late unless it is told not to.
-test: ## all tests, with the race detector, and the deaths at every single write and call without it
+test: ## all tests, with the race detector
 	GORACE=atexit_sleep_ms=20 $(GO) test -race -p 4 -parallel 4 -timeout 10m ./internal/e2e ./cmd/keyturn ./internal/stream ./...
-	KEYTURN_CRASH_PAIRS=200 $(GO) test -run '^TestCrash$$' -timeout 10m ./internal/e2e
+
+crash: ## deaths at every single write and call of every flow, of which `make test` draws a quarter (KEYTURN_CRASH_PAIRS: pairs of them)
+	KEYTURN_CRASH_PAIRS=$${KEYTURN_CRASH_PAIRS:-200} $(GO) test -count=1 -run '^TestCrash$$' -timeout 20m ./internal/e2e
 
 contract: ## hold the clients to the providers' documents: in the sandbox, and at the real tenants that KEYTURN_CONTRACT_* name
 	$(GO) test -count=1 -v -run Contract ./internal/apiclient/contract
