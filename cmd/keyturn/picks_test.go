@@ -23,7 +23,8 @@ func TestAWordGivenAgain(t *testing.T) {
 		{events.Cancel, ledger.Planned, false},
 	} {
 		row := view.CaseRow{ID: "c1", Plan: c.plan, Tally: view.Tally{Total: 2, Waiting: 2}}
-		if same := caseCommand(c.verb, row, "ann") == caseCommand(c.verb, row, "ann"); same != c.same {
+		once, again := caseCommand(c.verb, row, "ann"), caseCommand(c.verb, row, "ann")
+		if same := once == again; same != c.same {
 			t.Errorf("%s upon a plan that is %s: the same command %t", c.verb, c.plan, same)
 		}
 	}

@@ -187,18 +187,6 @@ func (p *part) command(t *testing.T, s *site) *exec.Cmd {
 // parts are all of our processes.
 func (s *site) parts() []*part { return append(slices.Clone(s.intakes[:]), s.workers[:]...) }
 
-// links are all links.
-func (s *site) links() []*link {
-	var all []*link
-	for _, n := range s.nodes {
-		all = append(all, n.routes...)
-	}
-	for _, p := range s.parts() {
-		all = append(append(all, p.brokers...), p.outer)
-	}
-	return all
-}
-
 // between are the links of two NATS servers to each other.
 func (s *site) between(a, b *node) []*link {
 	var both []*link

@@ -87,7 +87,7 @@ func (b *breaker) blame(fault Fault, err error) {
 
 // why says why the lane stands still; nil when it does not.
 func (b *breaker) why() error {
-	fault, err, since := b.standing()
+	fault, since, err := b.standing()
 	if err == nil {
 		return nil
 	}
@@ -99,13 +99,13 @@ func (b *breaker) why() error {
 }
 
 // standing says why the breaker is open and since when; an empty fault and nil when it is closed.
-func (b *breaker) standing() (fault Fault, why error, since time.Time) {
+func (b *breaker) standing() (fault Fault, since time.Time, why error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err == nil {
-		return "", nil, time.Time{}
+		return "", time.Time{}, nil
 	}
-	return b.fault, b.err, b.since
+	return b.fault, b.since, b.err
 }
 
 // wait returns when the lane may work, or with the error of ctx.

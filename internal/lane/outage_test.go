@@ -31,7 +31,7 @@ func TestAProviderThatIsAwayOpensTheBreaker(t *testing.T) {
 			t.Fatalf("%d probes, stands still: %v, though a call between was answered", probes, stopped)
 		}
 		b.fails(1)
-		fault, err, since := b.standing()
+		fault, since, err := b.standing()
 		if probes, stopped := b.set(errAway); fault != Unreachable || !errors.Is(err, errAway) || since.IsZero() || probes != 1 || !stopped {
 			t.Fatalf("%s since %s: %v, %d probes, stands still: %v", fault, since, err, probes, stopped)
 		}
@@ -102,7 +102,7 @@ func TestAProviderThatComesBack(t *testing.T) {
 		b.fails(doubtAfter)
 		b.set(errRefused)
 		time.Sleep(time.Minute)
-		if fault, err, _ := b.standing(); fault != Refused || !errors.Is(err, errRefused) {
+		if fault, _, err := b.standing(); fault != Refused || !errors.Is(err, errRefused) {
 			t.Errorf("back without the credential: %q, %v", fault, err)
 		}
 		b.set(&apiclient.Error{Op: "probe", Cause: apiclient.Later})

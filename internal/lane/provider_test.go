@@ -56,7 +56,7 @@ func (p *provider) count() (said apiclient.Budget, ok bool) {
 	p.calls++
 	p.ours++
 	p.peak = max(p.peak, p.ours)
-	if p.ends.Sub(time.Now()) > lastCalls+p.slow+time.Second {
+	if time.Until(p.ends) > lastCalls+p.slow+time.Second {
 		p.early++
 		p.peakEarly = max(p.peakEarly, p.early)
 	}

@@ -41,7 +41,7 @@ func (l *Lane) State() (State, bool) {
 
 func (t *Tenure) state(now time.Time) State {
 	s := State{Epoch: t.Epoch, Since: t.since, Halted: t.halt.why(), InHand: map[events.Class]int{}}
-	s.Fault, s.Broken, s.Opened = t.breaker.standing()
+	s.Fault, s.Opened, s.Broken = t.breaker.standing()
 	t.gate.tell(&s, now)
 	t.mu.Lock()
 	defer t.mu.Unlock()
