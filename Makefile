@@ -24,7 +24,7 @@ run: ## run everything on this machine with the sandbox as provider, until inter
 test: ## all tests, with the race detector
 	GORACE=atexit_sleep_ms=20 $(GO) test -race -p 4 -parallel 4 -timeout 10m ./internal/e2e ./cmd/keyturn ./internal/stream ./...
 
-crash: ## deaths at every single write and call of every flow, of which `make test` draws a quarter (KEYTURN_CRASH_PAIRS: pairs of them)
+crash: ## deaths at every single write and call of every flow, of which `make test` draws a part (KEYTURN_CRASH_PAIRS: pairs of them)
 	KEYTURN_CRASH_PAIRS=$${KEYTURN_CRASH_PAIRS:-200} $(GO) test -count=1 -run '^TestCrash$$' -timeout 20m ./internal/e2e
 
 contract: ## hold the clients to the providers' documents: in the sandbox, and at the real tenants that KEYTURN_CONTRACT_* name

@@ -50,7 +50,7 @@ func newScale(t *testing.T) scale {
 	case testing.Short():
 		s = scale{alone: 1, copies: 0.3, pairs: 20, twins: 10, each: 2}
 	case raceDetector:
-		s = scale{alone: 0.25, behind: 0.05, broken: 0.05, copies: 0.3, pairs: 60, twins: 20, each: 3}
+		s = scale{alone: 0.15, behind: 0.05, broken: 0.05, copies: 0.3, pairs: 30, twins: 20, each: 3}
 	}
 	if all := os.Getenv("KEYTURN_CRASH_PAIRS"); all == "all" {
 		s.pairs = -1
