@@ -112,11 +112,13 @@ func (s scale) strikeOnce(t *testing.T) (pairs []plot) {
 		made = append(made, more...)
 	}
 	// Whether a message is given back, and what its return brings, depends on who met whom in the quiet run: a slow
-	// machine shows points that no second run comes by. They are few, or something is wrong.
+	// machine shows points that no second run comes by. They are few, or all of them one point, or something is wrong.
+	points := map[point]bool{}
 	for _, p := range missed {
 		t.Logf("never happened again: %v", p.script)
+		points[p.script[0].at] = true
 	}
-	if len(missed) > max(4, len(singles)/50) { // four: one such point, struck in every way
+	if len(missed) > len(singles)/50 && len(points) > 1 {
 		t.Errorf("%d of %d single strikes never happened", len(missed), len(singles))
 	}
 	w.close(t)

@@ -226,15 +226,22 @@ func stopAtHangingProvider(t *testing.T) {
 	s.done(t)
 }
 
-// stopWithoutBroker: what cannot be said to anybody does not hold the stop up.
-func stopWithoutBroker(t *testing.T) {
-	s := newShop(t)
+// newBusyShop has one worker with every lane, in the middle of slow calls, and an intake.
+func newBusyShop(t *testing.T) (s *shop, worker, intake *proc) {
+	t.Helper()
+	s = newShop(t)
 	s.pace.Store(int64(300 * time.Millisecond))
-	first := s.worker(t, "worker-1")
-	await(t, patience, "the worker to hold every lane", func() bool { return lanesOf(first) == 3 })
-	intake := s.intake(t)
+	worker = s.worker(t, "worker-1")
+	await(t, patience, "the worker to hold every lane", func() bool { return lanesOf(worker) == 3 })
+	intake = s.intake(t)
 	s.lose(t)
 	s.busy(t, 4)
+	return s, worker, intake
+}
+
+// stopWithoutBroker: what cannot be said to anybody does not hold the stop up.
+func stopWithoutBroker(t *testing.T) {
+	s, first, intake := newBusyShop(t)
 	s.nats.kill()
 	halt(t, first, stopLimit/2)
 	halt(t, intake, stopLimit/2)
@@ -246,13 +253,7 @@ func stopWithoutBroker(t *testing.T) {
 
 // stopWithFrozenBroker: nor does a broker that takes what is said and never answers.
 func stopWithFrozenBroker(t *testing.T) {
-	s := newShop(t)
-	s.pace.Store(int64(300 * time.Millisecond))
-	first := s.worker(t, "worker-1")
-	await(t, patience, "the worker to hold every lane", func() bool { return lanesOf(first) == 3 })
-	intake := s.intake(t)
-	s.lose(t)
-	s.busy(t, 4)
+	s, first, intake := newBusyShop(t)
 	freeze(t, s.nats, syscall.SIGSTOP)
 	halt(t, first, stopLimit)
 	halt(t, intake, stopLimit/2)

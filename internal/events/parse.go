@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -368,37 +367,4 @@ func (p *parser) fault(rule string) error { return Violation{Field: pointer(p.pa
 // syntax says where the text stops being JSON, and nothing of what stands there.
 func (p *parser) syntax() error {
 	return p.fault(fmt.Sprintf("json: not JSON near byte %d", p.at))
-}
-
-// names are the names of one object. Most objects have few members, and then looking through them beats hashing.
-type names struct {
-	few  [fewNames]string
-	n    int
-	many map[string]bool
-}
-
-const fewNames = 16
-
-// add takes a name and reports whether it is new.
-func (n *names) add(name string) bool {
-	switch {
-	case n.many != nil:
-		if n.many[name] {
-			return false
-		}
-		n.many[name] = true
-		return true
-	case slices.Contains(n.few[:n.n], name):
-		return false
-	case n.n < fewNames:
-		n.few[n.n] = name
-		n.n++
-		return true
-	}
-	n.many = make(map[string]bool, 2*fewNames)
-	for _, few := range n.few {
-		n.many[few] = true
-	}
-	n.many[name] = true
-	return true
 }

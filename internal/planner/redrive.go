@@ -26,10 +26,14 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 		return "", err
 	case past.mine && rec.State != ledger.Redriven:
 		// It went on, perhaps by a copy of its message that was still about when this command had come no further.
-		return "redriven", t.Morgue.Exhume(ctx, a.ID, past.died)
+		said := "redriven"
+		if plan.State == ledger.Refused && rec.State == ledger.Cancelled {
+			said = unsent(plan)
+		}
+		return said, t.Morgue.Exhume(ctx, a.ID, past.died)
 	case past.mine:
 	case plan.State == ledger.Refused && needsPerson(rec.State): // a lane found out who is meant; the others cannot know
-		return "the case is " + plan.Reason + ": nothing of it is sent again; drop it", nil
+		return unsent(plan) + "; drop it", nil
 	case needsPerson(rec.State):
 		past.n++
 		rec, err = t.append(ctx, rec, ledger.Record{
@@ -78,8 +82,13 @@ func (t *turn) unsend(ctx context.Context, c events.Command, caseID string, rec 
 	if err != nil {
 		return "", err
 	}
-	// Dying here: cancelled, and its letter stands until it is dropped.
-	return "the case is " + plan.Reason + ": nothing of it is sent again", t.Morgue.Unbury(ctx, c.Target)
+	// Dying here: cancelled, and its letter stands; the command comes again and knows its own redrive.
+	return unsent(plan), t.Morgue.Unbury(ctx, c.Target)
+}
+
+// unsent says why an action of a refused case is not sent again.
+func unsent(plan ledger.Record) string {
+	return "the case is " + plan.Reason + ": nothing of it is sent again"
 }
 
 // needsPerson reports whether an action in this state waits for a person's word: it died, cannot be proven, or was found

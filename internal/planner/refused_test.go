@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,80 +52,84 @@ func TestRefusedByALane(t *testing.T) {
 	}
 }
 
-// TestNothingOfARefusedCaseIsSentAgain: what had died at another provider would act upon the same person, under a name that
-// no list has. It can be dropped.
-func TestNothingOfARefusedCaseIsSentAgain(t *testing.T) {
-	w := newWorld(t)
+// dying is a termination that was planned, and of which one action died.
+type dying struct {
+	*world
+	plan   ledger.Record
+	action events.Action
+}
+
+func newDying(w *world) dying {
+	w.t.Helper()
 	w.armed = false
 	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
 	w.send(e)
 	w.plan()
-	plan := w.last(ledger.PlanSubject(e.Case()))
-	d, err := planner.Decode(plan)
-	if err != nil || len(d.Actions) == 0 {
-		t.Fatalf("%+v, %v", d, err)
+	d := dying{world: w, plan: w.last(ledger.PlanSubject(e.Case())), action: w.decision(e.Case()).Actions[0]}
+	d.put(ledger.Record{}, ledger.Record{Subject: d.subject(), State: ledger.Dead})
+	letter := events.DeadLetter{ID: d.action.ID, Kind: events.DeadAction, Time: w.last(d.subject()).Time}
+	for _, b := range []broker{w.now, w.disk} {
+		b.letters[letter.ID] = letter
 	}
-	dead := ledger.ActionSubject(e.Case(), d.Actions[0].ID)
-	for _, put := range []struct{ prev, rec ledger.Record }{
-		{ledger.Record{}, ledger.Record{Subject: dead, State: ledger.Dead}},
-		{plan, ledger.Record{Subject: plan.Subject, State: ledger.Refused, Reason: "refused: protected", Body: plan.Body}},
-	} {
-		put.rec.By, put.rec.Attempt = "worker-1", w.newID()
-		if _, err := w.ledger().Append(t.Context(), put.prev, put.rec); err != nil {
-			t.Fatal(err)
-		}
+	return d
+}
+
+func (d dying) subject() string { return ledger.ActionSubject(d.action.Case, d.action.ID) }
+
+// put appends what a lane would, and has it on disk.
+func (d dying) put(prev, rec ledger.Record) {
+	d.t.Helper()
+	rec.By, rec.Attempt = "worker-1", d.newID()
+	if _, err := d.ledger().Append(d.t.Context(), prev, rec); err != nil {
+		d.t.Fatal(err)
 	}
+	d.log.Barrier()
+}
+
+// refuse is what a lane does that found out who is meant.
+func (d dying) refuse() {
+	d.put(d.plan, ledger.Record{Subject: d.plan.Subject, State: ledger.Refused, Reason: "refused: protected", Body: d.plan.Body})
+}
+
+// tell gives a command upon the action, and what came of it.
+func (d dying) tell(id string, verb events.Verb) string {
+	d.send(events.Command{ID: id, Verb: verb, Target: d.action.ID, Actor: "lee@acme.example", Reason: "why not", Time: d.clock})
+	d.world.plan()
+	return d.receipt(id).Outcome
+}
+
+// TestNothingOfARefusedCaseIsSentAgain: what had died at another provider would act upon the same person, under a name that
+// no list has. It can be dropped.
+func TestNothingOfARefusedCaseIsSentAgain(t *testing.T) {
+	d := newDying(newWorld(t))
+	d.refuse()
 	for _, c := range []struct {
 		verb events.Verb
 		says string
 		want ledger.State
 	}{{events.RedriveVerb, "the case is refused: protected", ledger.Dead}, {events.Drop, "dropped", ledger.Cancelled}} {
-		id := "c-" + string(c.verb)
-		w.send(events.Command{ID: id, Verb: c.verb, Target: d.Actions[0].ID, Actor: "lee@acme.example", Reason: "why not", Time: w.clock})
-		w.plan()
-		if got := w.receipt(id).Outcome; !strings.HasPrefix(got, c.says) || w.state(dead) != c.want {
-			t.Errorf("%s: %q, the action is %s", c.verb, got, w.state(dead))
+		if got := d.tell("c-"+string(c.verb), c.verb); !strings.HasPrefix(got, c.says) || d.state(d.subject()) != c.want {
+			t.Errorf("%s: %q, the action is %s", c.verb, got, d.state(d.subject()))
 		}
 	}
 }
 
 // TestARedriveThatMeetsTheRefusal: the lane refuses the case between what the redrive reads and what it writes, and passes by
-// what was dead.
+// what was dead. Whatever strikes any write after that, the action is not sent, and its letter stands exactly as long as it
+// is dead.
 func TestARedriveThatMeetsTheRefusal(t *testing.T) {
-	w := newWorld(t)
-	w.armed = false
-	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-	w.send(e)
-	w.plan()
-	plan := w.last(ledger.PlanSubject(e.Case()))
-	d, err := planner.Decode(plan)
-	if err != nil || len(d.Actions) == 0 {
-		t.Fatalf("%+v, %v", d, err)
-	}
-	a := d.Actions[0].ID
-	put := func(prev, rec ledger.Record) {
-		rec.By, rec.Attempt = "worker-1", w.newID()
-		if _, err := w.ledger().Append(t.Context(), prev, rec); err != nil {
-			t.Fatal(err)
+	explore(t, scenario{"redriven while a lane refuses the case", func(w *world) {
+		d := newDying(w)
+		d.armed, d.meetAt, d.meet = true, w.step, d.refuse
+		if got := d.tell("c1", events.RedriveVerb); !strings.HasPrefix(got, "the case is refused: protected") {
+			w.t.Errorf("said: %q", got)
 		}
-	}
-	put(ledger.Record{}, ledger.Record{Subject: ledger.ActionSubject(e.Case(), a), State: ledger.Dead})
-	sent := len(w.steps)
-	w.armed, w.meetAt = true, w.step
-	w.meet = func() {
-		put(plan, ledger.Record{Subject: plan.Subject, State: ledger.Refused, Reason: "refused: protected", Body: plan.Body})
-	}
-	w.send(events.Command{ID: "c1", Verb: events.RedriveVerb, Target: a, Actor: "lee@acme.example", Reason: "why not", Time: w.clock})
-	w.plan()
-	if got := w.receipt("c1").Outcome; !strings.HasPrefix(got, "the case is refused: protected") {
-		t.Errorf("said: %q", got)
-	}
-	if s := w.state(ledger.ActionSubject(e.Case(), a)); s != ledger.Cancelled {
-		t.Errorf("the action is %s", s)
-	}
-	for _, step := range w.steps[sent:] {
-		if strings.HasPrefix(step, "publish "+a) {
-			t.Errorf("it was sent: %s", step)
+		state := w.state(d.subject())
+		if _, buried := w.now.letters[d.action.ID]; buried != (state == ledger.Dead) || !buried && state != ledger.Cancelled {
+			w.t.Errorf("the action is %s, its letter stands: %t", state, buried)
 		}
-	}
+		if slices.Contains(w.steps, "publish "+d.action.ID) {
+			w.t.Error("it was sent")
+		}
+	}})
 }

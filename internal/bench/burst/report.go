@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"keyturn/internal/bench/figures"
 )
 
 // leavesOut is said above every table.
@@ -34,14 +36,11 @@ func table(w io.Writer, title, field string, rows []row) error {
 		if field != "" {
 			cells = append(cells, r.field)
 		}
-		ratio, holds := "", "yes"
+		ratio := ""
 		if r.ratio > 0 {
 			ratio = fmt.Sprintf("%.3f", r.ratio)
 		}
-		if !r.holds {
-			holds = "NO"
-		}
-		fmt.Fprintln(t, strings.Join(append(cells, ratio, holds), "\t"))
+		fmt.Fprintln(t, strings.Join(append(cells, ratio, figures.Holds(r.holds)), "\t"))
 	}
 	return t.Flush()
 }

@@ -12,11 +12,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"text/tabwriter"
 	"time"
 
 	"keyturn/internal/stream"
+
+	"keyturn/internal/bench/figures"
 )
 
 // Settings are what is measured, and how often.
@@ -89,7 +90,7 @@ func (s Settings) once(ctx context.Context, mode stream.Durability, conns int, d
 
 // print writes the medians and the ratios.
 func (s Settings) print(w io.Writer, got map[key][]load, syncs []time.Duration, delay time.Duration) error {
-	fmt.Fprintf(w, "\ndisk of %s: one append and fsync takes %s (median)", s.Dir, median(syncs, func(d time.Duration) time.Duration { return d }))
+	fmt.Fprintf(w, "\ndisk of %s: one append and fsync takes %s (median)", s.Dir, figures.Median(syncs, func(d time.Duration) time.Duration { return d }))
 	if delay > 0 {
 		fmt.Fprintf(w, ", of which %s are added to every sync", delay)
 	}
@@ -97,24 +98,14 @@ func (s Settings) print(w io.Writer, got map[key][]load, syncs []time.Duration, 
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "connections\tdurability\t202/s\tp50\tp99\tof non-durable\ttimes always\t")
 	for _, conns := range []int{1, s.Conns} {
-		rate := func(m stream.Durability) float64 { return median(got[key{m, conns}], load.rate) }
+		rate := func(m stream.Durability) float64 { return figures.Median(got[key{m, conns}], load.rate) }
 		for _, mode := range modes() {
 			runs := got[key{mode, conns}]
 			fmt.Fprintf(t, "%d\t%s\t%.0f\t%s\t%s\t%.0f %%\t%.1f\t\n", conns, mode, rate(mode),
-				median(runs, func(l load) time.Duration { return l.quantile(0.5) }).Round(10*time.Microsecond),
-				median(runs, func(l load) time.Duration { return l.quantile(0.99) }).Round(10*time.Microsecond),
+				figures.Median(runs, func(l load) time.Duration { return l.quantile(0.5) }).Round(10*time.Microsecond),
+				figures.Median(runs, func(l load) time.Duration { return l.quantile(0.99) }).Round(10*time.Microsecond),
 				100*rate(mode)/rate(stream.None), rate(mode)/rate(stream.Always))
 		}
 	}
 	return t.Flush()
-}
-
-// median of one figure of several runs.
-func median[T any, N float64 | time.Duration](runs []T, figure func(T) N) N {
-	var all []N
-	for _, r := range runs {
-		all = append(all, figure(r))
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"keyturn/internal/bench/figures"
 	"keyturn/internal/ingest"
 	"keyturn/internal/process"
 	"keyturn/internal/secret"
@@ -61,7 +62,7 @@ func Serve(ctx context.Context, mode stream.Durability, dir string, delay time.D
 	if err := slow(delay); err != nil {
 		return json.NewEncoder(stdout).Encode(hello{NoDelay: err.Error()})
 	}
-	cost, err := syncCost(dir)
+	cost, err := figures.SyncCost(dir)
 	if err != nil {
 		return err
 	}
@@ -103,27 +104,6 @@ func Serve(ctx context.Context, mode stream.Durability, dir string, delay time.D
 		return err
 	}
 	return ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: log}).Serve(serving, listener)
-}
-
-// syncCost is what one append of 1 KiB and its fsync cost here: the mean of a hundred.
-func syncCost(dir string) (time.Duration, error) {
-	f, err := os.CreateTemp(dir, "sync-*")
-	if err != nil {
-		return 0, err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	const times = 100
-	began := time.Now()
-	for range times {
-		if _, err := f.Write(make([]byte, 1<<10)); err != nil {
-			return 0, err
-		}
-		if err := f.Sync(); err != nil {
-			return 0, err
-		}
-	}
-	return (time.Since(began) / times).Round(10 * time.Microsecond), nil
 }
 
 // child is a server in a process of its own.

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"keyturn/internal/bench/figures"
 	"keyturn/internal/bench/unlimited"
 )
 
@@ -67,7 +68,7 @@ func Latency(ctx context.Context, w io.Writer, count int) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	cost, err := unlimited.SyncCost(dir)
+	cost, err := figures.SyncCost(dir)
 	if err != nil {
 		return err
 	}
@@ -165,40 +166,23 @@ func quantile(q float64, sorted []time.Duration) time.Duration {
 	return sorted[int(q*float64(len(sorted)-1))]
 }
 
-// median of a figure of several runs.
-func median[T any, N float64 | time.Duration](runs []T, figure func(T) N) N {
-	var all []N
-	for _, r := range runs {
-		all = append(all, figure(r))
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
-}
-
 func printLatency(w io.Writer, cost time.Duration, runs []lapse, rss []float64) error {
 	fmt.Fprintf(w, "one append and fsync takes %s here (the bounds are for 0.1 ms); %d events/s for %d s, medians of %d\n",
 		cost, perSecond, runEvents/perSecond, len(runs))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "what\tp50\tbound\tholds\tp99\tbound\tholds")
 	of := func(q float64, pick func(lapse) []time.Duration) time.Duration {
-		return median(runs, func(l lapse) time.Duration { return quantile(q, pick(l)) }).Round(10 * time.Microsecond)
+		return figures.Median(runs, func(l lapse) time.Duration { return quantile(q, pick(l)) }).Round(10 * time.Microsecond)
 	}
 	posted := func(l lapse) []time.Duration { return l.posted }
 	accepted := func(l lapse) []time.Duration { return l.accepted }
 	p50, p99 := of(0.5, posted), of(0.99, posted)
-	fmt.Fprintf(t, "delivery sent to first call at the provider\t%s\t< %s\t%s\t%s\t< %s\t%s\n", p50, boundP50, yes(p50 < boundP50), p99, boundP99, yes(p99 < boundP99))
+	fmt.Fprintf(t, "delivery sent to first call at the provider\t%s\t< %s\t%s\t%s\t< %s\t%s\n", p50, boundP50, figures.Holds(p50 < boundP50), p99, boundP99, figures.Holds(p99 < boundP99))
 	fmt.Fprintf(t, "delivery sent to 202\t%s\t\t\t%s\t\t\n", of(0.5, accepted), of(0.99, accepted))
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	most := slices.Max(rss)
-	_, err := fmt.Fprintf(w, "memory of keyturn serve (RSS): %.0f MiB, bound < %.0f MiB, holds: %s\n", most, boundRSS, yes(most < boundRSS))
+	_, err := fmt.Fprintf(w, "memory of keyturn serve (RSS): %.0f MiB, bound < %.0f MiB, holds: %s\n", most, boundRSS, figures.Holds(most < boundRSS))
 	return err
-}
-
-func yes(holds bool) string {
-	if holds {
-		return "yes"
-	}
-	return "NO"
 }

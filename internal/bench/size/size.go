@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"keyturn/internal/bench/figures"
 	"keyturn/internal/bench/unlimited"
 )
 
@@ -97,10 +98,10 @@ func (b *bench) starts(ctx context.Context, w io.Writer) error {
 		name string
 		runs []start
 	}{{"after a clean stop", clean}, {"after a kill", killed}} {
-		ready := median(row.runs, func(s start) time.Duration { return s.ready }).Round(10 * time.Millisecond)
-		rss := median(row.runs, func(s start) float64 { return s.rss })
-		fmt.Fprintf(t, "%s\t%s\t<= %s\t%s\t%.0f MiB\t<= %.0f MiB\t%s\t%.0f MiB\n", row.name, ready, boundStart, yes(ready <= boundStart),
-			rss, boundSize, yes(rss <= boundSize), median(row.runs, func(s start) float64 { return s.most }))
+		ready := figures.Median(row.runs, func(s start) time.Duration { return s.ready }).Round(10 * time.Millisecond)
+		rss := figures.Median(row.runs, func(s start) float64 { return s.rss })
+		fmt.Fprintf(t, "%s\t%s\t<= %s\t%s\t%.0f MiB\t<= %.0f MiB\t%s\t%.0f MiB\n", row.name, ready, boundStart, figures.Holds(ready <= boundStart),
+			rss, boundSize, figures.Holds(rss <= boundSize), figures.Median(row.runs, func(s start) float64 { return s.most }))
 	}
 	return t.Flush()
 }
@@ -142,12 +143,12 @@ func (b *bench) floods(ctx context.Context, w io.Writer) error {
 		}
 	}
 	same := func(r float64) float64 { return r }
-	ours, bare := median(rates[with], same), median(rates[without], same)
+	ours, bare := figures.Median(rates[with], same), figures.Median(rates[without], same)
 	fmt.Fprintf(w, "\nintake over %d connections, medians of %d runs of %s\n", floodOver, b.count, floodFor)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "queue\t202/s\tof that without\tbound\tholds")
 	fmt.Fprintf(t, "empty\t%.0f\t\t\t\n", bare)
-	fmt.Fprintf(t, "%d actions wait for their provider\t%.0f\t%.0f %%\t>= %.0f %%\t%s\n", pendingActions, ours, 100*ours/bare, 100*boundRatio, yes(ours/bare >= boundRatio))
+	fmt.Fprintf(t, "%d actions wait for their provider\t%.0f\t%.0f %%\t>= %.0f %%\t%s\n", pendingActions, ours, 100*ours/bare, 100*boundRatio, figures.Holds(ours/bare >= boundRatio))
 	return t.Flush()
 }
 

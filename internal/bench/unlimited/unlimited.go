@@ -13,12 +13,12 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
 
+	"keyturn/internal/bench/figures"
 	"keyturn/internal/process"
 )
 
@@ -118,16 +118,14 @@ type row struct {
 	costs []float64 // of this process an action, the provider in it included, in microseconds of a processor
 }
 
-func (r row) rate() float64 { return median(r.rates) }
+// same is a figure that is one already.
+func same(f float64) float64 { return f }
 
-func median(runs []float64) float64 {
-	all := slices.Sorted(slices.Values(runs))
-	return all[len(all)/2]
-}
+func (r row) rate() float64 { return figures.Median(r.rates, same) }
 
 // measure runs every side on both kinds of work.
 func (b *bench) measure(ctx context.Context, w io.Writer, count int) error {
-	cost, err := SyncCost(b.dir)
+	cost, err := figures.SyncCost(b.dir)
 	if err != nil {
 		return err
 	}
@@ -187,21 +185,14 @@ func (b *bench) print(w io.Writer, suspended bool, rows map[string]*row) error {
 		fmt.Fprintf(t, "%s\t%.0f\t%.2f\t", s.name, r.rate(), r.calls)
 		switch {
 		case s.name == sideBare:
-			fmt.Fprintf(t, "%.0f µs\t%.0f %% of it\t>= %.0f %%\t%s\n", median(r.costs), 100*ours/r.rate(), 100*ofBare, yes(ours/r.rate() >= ofBare))
+			fmt.Fprintf(t, "%.0f µs\t%.0f %% of it\t>= %.0f %%\t%s\n", figures.Median(r.costs, same), 100*ours/r.rate(), 100*ofBare, figures.Holds(ours/r.rate() >= ofBare))
 		case strings.HasPrefix(s.name, "PostgreSQL"):
-			fmt.Fprintf(t, "\t%.2f times it\t>= %.1f\t%s\n", ours/r.rate(), ofPostgres, yes(ours/r.rate() >= ofPostgres))
+			fmt.Fprintf(t, "\t%.2f times it\t>= %.1f\t%s\n", ours/r.rate(), ofPostgres, figures.Holds(ours/r.rate() >= ofPostgres))
 		default:
-			fmt.Fprintf(t, "%.0f µs\t\t\t\n", median(r.costs))
+			fmt.Fprintf(t, "%.0f µs\t\t\t\n", figures.Median(r.costs, same))
 		}
 	}
 	return t.Flush()
-}
-
-func yes(holds bool) string {
-	if holds {
-		return "yes"
-	}
-	return "NO"
 }
 
 // processor is the time of processors that this process has used.
@@ -211,25 +202,4 @@ func processor() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// SyncCost is what one append of 1 KiB and its fsync cost here: the mean of a hundred.
-func SyncCost(dir string) (time.Duration, error) {
-	f, err := os.CreateTemp(dir, "sync-*")
-	if err != nil {
-		return 0, err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	const times = 100
-	began := time.Now()
-	for range times {
-		if _, err := f.Write(make([]byte, 1<<10)); err != nil {
-			return 0, err
-		}
-		if err := f.Sync(); err != nil {
-			return 0, err
-		}
-	}
-	return (time.Since(began) / times).Round(10 * time.Microsecond), nil
 }
