@@ -303,6 +303,7 @@ func (at *attempt) achieved(ctx context.Context, obs Observation) error {
 		if err := at.append(ctx, ledger.Started, ""); err != nil {
 			return err
 		}
+		// Dying here: begun, and nothing was changed; the next attempt looks again.
 	}
 	at.charged++
 	state := ledger.Verified

@@ -127,6 +127,7 @@ func (r *Runner) moveRefused(ctx context.Context, plan events.Plan, life ledger.
 	if life.State == state || life.State == ledger.Closed {
 		return nil // a person may have closed it
 	}
+	// Dying before it: the message that brought us here comes again, and finds everything ended.
 	_, err = r.Ledger.Append(ctx, life, ledger.Record{
 		Subject: ledger.LifecycleSubject(plan.Case), State: state, By: r.Worker, Attempt: r.NewID(), Epoch: r.Epoch, Reason: why, Body: life.Body,
 	})

@@ -162,6 +162,8 @@ func (at *attempt) still(ctx context.Context, seen []ledger.Fact, reason string)
 	at.ev.Residual = slices.DeleteFunc(slices.Clone(at.ev.Residual), func(left ledger.Residual) bool {
 		return !left.Until.IsZero() && !left.Until.After(until)
 	})
+	// Dying before it: the visit comes again and looks anew. After it: the record says until when was looked, and the visit
+	// ends without another look.
 	return at.append(ctx, at.rec.State, reason)
 }
 
@@ -171,6 +173,7 @@ func (at *attempt) unseen(ctx context.Context, err error) error {
 	at.ev.Seen, at.ev.Failure = at.rec.Evidence.Seen, failureOf(err)
 	at.ev.Failure.Suggestion = "nobody knows whether it still holds: look at the target at the provider"
 	at.looked(0)
+	// Dying before or after it: as in still.
 	return at.append(ctx, at.rec.State, at.occasion()+": it could not be looked at")
 }
 

@@ -170,6 +170,7 @@ func (t *turn) count(ctx context.Context, w wheel, r rider) error {
 	if err != nil {
 		return fmt.Errorf("brake %s: %w", w.tally.Brake, err)
 	}
+	// Dying after it: counted, and not yet decided; the event comes again, finds itself counted, and passes.
 	if w.rec, err = t.append(ctx, w.rec, ledger.Record{Subject: w.subject, State: ledger.Kept, Body: body}); err != nil {
 		delete(t.tallies, w.subject)
 		return err

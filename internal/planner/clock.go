@@ -66,7 +66,7 @@ func (t *turn) tick(ctx context.Context, e events.Event, d Decision) error {
 	if rest := e.EffectiveAt.Sub(t.now()); rest > 0 && rest <= rescheduleAfter {
 		t.early = rest
 		return nil
-	} else if rest > 0 {
+	} else if rest > 0 { // dying after this or the next schedule: the message comes again and makes the same one
 		return t.Timetable.Schedule(ctx, e)
 	}
 	rests, err := t.late(ctx, d)

@@ -290,6 +290,7 @@ func (t *turn) later(ctx context.Context, d Decision, no string) error {
 	}
 	e := d.Event
 	e.EffectiveAt = t.now().Add(lapseEvery)
+	// Dying before or after it: the message comes again and puts it into the same place.
 	return t.Timetable.Schedule(ctx, e)
 }
 

@@ -77,6 +77,7 @@ func (t *turn) buryLost(ctx context.Context, d Decision, at time.Time) error {
 	if err != nil {
 		return err
 	}
+	// Dying after it: what brought us here comes again, and buries the same letter.
 	return t.Morgue.Bury(ctx, events.DeadLetter{
 		ID: d.Case, Kind: events.DeadFault, Case: d.Case, Source: d.Event.Scope, Principal: d.Event.Subject, Cause: causeLost,
 		Error:      "case " + d.Newer + " took its place and was ended: nothing is done for this one",
