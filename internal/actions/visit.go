@@ -96,7 +96,7 @@ func (r *Runner) visit(ctx context.Context, a events.Action, last ledger.Record)
 	if _, ours := errors.AsType[interrupted](err); ours || ctx.Err() != nil {
 		return at.rec, r.lookAgain(err)
 	}
-	return at.rec, at.visitLater(err)
+	return at.rec, at.visitLater(ctx, err)
 }
 
 // revisit observes, and records what it means. An error is either interrupted, or what the provider said and that the
@@ -112,11 +112,22 @@ func (at *attempt) revisit(ctx context.Context) error {
 	if _, ours := errors.AsType[interrupted](err); ours || ctx.Err() != nil {
 		return err
 	}
-	late := at.now().Sub(at.action.Visit.At) >= at.limits.GiveUpAfter && apiclient.CauseOf(err) == apiclient.Transient
-	if apiclient.CauseOf(err) != apiclient.Permanent && !late {
+	if d, _ := at.lookFailed(err); d.state != ledger.Dead {
 		return err
 	}
 	return at.unseen(ctx, named(err, at.action.Do))
+}
+
+// lookFailed says what becomes of a look that failed, by the table that holds for actions, and how long it fails. A
+// look dies of hours of being tried, as an action does, not of hours of an outage, a budget or a credential.
+func (at *attempt) lookFailed(err error) (decision, ledger.Failing) {
+	var f ledger.Failing
+	if l := at.rec.Evidence.Looks; l != nil && l.Failing != nil {
+		f = *l.Failing
+		f.Since = f.Since.Add(max(at.now().Sub(f.Again), 0))
+	}
+	away := at.Away != nil && at.Away()
+	return decide(apiclient.CauseOf(err), away, retryAfterOf(err), f.Tries, f.Since, at.now(), at.limits), f
 }
 
 // lookBack observes, and names the changes that are needed again. What is needed is looked for twice, a pause apart: a
@@ -218,6 +229,7 @@ func (at *attempt) looked(made int) time.Time {
 		l.Until = now
 	}
 	l.Made += made
+	l.Failing = nil
 	at.ev.Looks = &l
 	return l.Until
 }
@@ -230,17 +242,38 @@ func (at *attempt) occasion() string {
 	return "checked again " + at.action.Visit.At.Sub(at.rec.Proven()).Round(time.Second).String() + " after the proof"
 }
 
-// visitLater says when a look that could not be made is made again: as the provider says, or after as long as it is
-// late by now, which doubles each time.
-func (at *attempt) visitLater(err error) events.Outcome {
-	d := decide(apiclient.CauseOf(err), false, retryAfterOf(err), 0, time.Time{}, at.now(), at.limits)
+// visitLater has a look that could not be made come again: as the provider says, or after as long as it fails by now,
+// which doubles each time. A failure that is charged is recorded, or nobody would know how long it was tried.
+func (at *attempt) visitLater(ctx context.Context, err error) events.Outcome {
+	d, f := at.lookFailed(err)
 	if d.denied && at.Denied != nil {
 		at.Denied(err)
 	}
-	if apiclient.CauseOf(err) == apiclient.Transient {
-		d.delay = min(max(at.now().Sub(at.action.Visit.At), at.limits.BackoffBase), at.limits.BackoffCap)
+	if d.charged {
+		if f.Since.IsZero() {
+			f.Since = at.now().UTC()
+		}
+		d.delay = min(max(at.now().Sub(f.Since), at.limits.BackoffBase), at.limits.BackoffCap)
+		f.Tries, f.Since, f.Again = f.Tries+1, f.Since.UTC(), at.now().Add(d.delay).UTC()
+		if lost := at.stillFails(ctx, err, f); lost != nil {
+			return at.lookAgain(lost)
+		}
 	}
 	return events.Outcome{Verdict: events.Retry, Delay: d.delay, Err: err}
+}
+
+// stillFails records how long a look fails. What was proven, and when the look was due, stays as it is.
+func (at *attempt) stillFails(ctx context.Context, err error, f ledger.Failing) error {
+	at.ev = *at.rec.Evidence
+	l := ledger.Looks{Proven: at.rec.Proven()}
+	if old := at.ev.Looks; old != nil {
+		l = *old
+	}
+	l.Failing, at.ev.Looks = &f, &l
+	at.ev.Failure = failureOf(named(err, at.action.Do))
+	at.ev.Failure.RetryAt = f.Again
+	// Dying before it: this try counts for nothing. After it: the message comes again, a little earlier than said.
+	return at.append(ctx, at.rec.State, at.occasion()+": it fails, and is made again")
 }
 
 // reopen opens the case of an action that is brought about again.

@@ -253,3 +253,53 @@ func TestVisitsSurviveFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestAnOutageIsNoFailureOfALook: an outage of days, a budget that is spent, a refused credential and a lane that stands
+// still leave a look to be made; only hours of being tried end it.
+func TestAnOutageIsNoFailureOfALook(t *testing.T) {
+	refused := &apiclient.Error{Op: "look", Status: 401, Cause: apiclient.Denied}
+	full := &apiclient.Error{Op: "look", Status: 429, Cause: apiclient.Later, RetryAfter: time.Hour}
+	for _, tc := range []struct {
+		name string
+		err  error
+		away bool
+	}{{"away", transient("look"), true}, {"refused", refused, false}, {"told to wait", full, false}, {"a few tries", transient("look"), false}} {
+		w := newWorld(t)
+		w.ends["suspend"] = time.Hour
+		w.begin(step("suspend", "okta.suspend_user"))
+		w.work()
+		proven := w.last("suspend").Proven()
+		w.fire()
+		w.failing("suspend", 12, transient("look")) // before the lane knows
+		w.tries(4)
+		w.scripts["look suspend"], w.away = nil, tc.away
+		w.failing("suspend", 60, tc.err)
+		for range 8 {
+			w.now = w.now.Add(20 * time.Hour) // behind the breaker, or paused
+			w.tries(1)
+		}
+		w.scripts["look suspend"], w.away = nil, false
+		w.workOn()
+		rec := w.last("suspend")
+		if rec.State != ledger.Verified || len(rec.Evidence.Residual) != 0 || rec.Evidence.Failure != nil || rec.Evidence.Looks.Made != 1 ||
+			rec.Evidence.Looks.Failing != nil || w.life().State != ledger.Closed || !rec.Proven().Equal(proven) || rec.Attempts != 1 {
+			t.Errorf("%s: %s %q %+v, case %s", tc.name, rec.State, rec.Reason, rec.Evidence, w.life().State)
+		}
+		w.verify()
+	}
+}
+
+// TestALookThatIsLateIsTried: one that comes days after it was due, as after an outage, is not given up at its first fault.
+func TestALookThatIsLateIsTried(t *testing.T) {
+	w := newWorld(t)
+	w.ends["suspend"] = time.Hour
+	w.begin(step("suspend", "okta.suspend_user"))
+	w.work()
+	w.fire()
+	w.now = w.now.Add(72 * time.Hour)
+	w.failing("suspend", 5, transient("look"))
+	w.workOn()
+	if rec := w.last("suspend"); len(rec.Evidence.Residual) != 0 || w.life().State != ledger.Closed {
+		t.Errorf("%q %+v, case %s", rec.Reason, rec.Evidence, w.life().State)
+	}
+}

@@ -10,6 +10,15 @@ type Looks struct {
 	Proven time.Time `json:"proven"`         // when it reached it
 	Until  time.Time `json:"until"`          // every look that was due until then is made, or never will be
 	Made   int       `json:"made,omitempty"` // how many showed that it holds
+	// Failing is set while the look that is due fails and is made again.
+	Failing *Failing `json:"failing,omitempty"`
+}
+
+// Failing says for how long a look fails. It moves none of the times at which looks are due.
+type Failing struct {
+	Tries int       `json:"tries"` // that were charged to the look
+	Since time.Time `json:"since"` // when the first one was, as if the look had been tried ever since
+	Again time.Time `json:"again"` // before then it is not tried again
 }
 
 // Proven is when the action of rec, which reached its end state, did so; looks after that do not move it.

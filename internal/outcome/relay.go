@@ -50,6 +50,9 @@ func (r *Relay) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 		// The audit of the ledger shows it; no repeat mends it.
 		return events.Outcome{Verdict: events.Done, Err: fmt.Errorf("outcome of %s: not a record", m.Subject)}
 	}
+	if e := rec.Evidence; e != nil && e.Looks != nil && e.Looks.Failing != nil {
+		return events.Outcome{Verdict: events.Done} // nothing changed: a look fails, and is made again
+	}
 	plan, err := r.plan(ctx, rec)
 	if err != nil {
 		return events.Outcome{Verdict: events.Retry, Delay: retryFault, Err: err}

@@ -1,0 +1,56 @@
+package outcome_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"keyturn/internal/events"
+	"keyturn/internal/ledger"
+	"keyturn/internal/outcome"
+	"keyturn/internal/stream"
+)
+
+// told counts what a relay publishes.
+type told struct{ outcomes int }
+
+func (*told) Consume(context.Context, stream.Consumer, int, stream.Handler) error { return nil }
+func (*told) CheckTopology(context.Context) error                                 { return nil }
+func (b *told) PublishOutcome(context.Context, stream.Outcome) error              { b.outcomes++; return nil }
+
+// TestALookThatFailsIsNoChange: that a look fails and is made again says nothing new of the action, and must not be told as
+// if it had been verified once more.
+func TestALookThatFailsIsNoChange(t *testing.T) {
+	story := map[*ledger.Looks]int{
+		nil:       1,
+		{Made: 1}: 1,
+		{Failing: &ledger.Failing{Tries: 1, Since: time.Unix(1e9, 0)}}: 0,
+	}
+	for looks, want := range story {
+		bus := &told{}
+		relay := &outcome.Relay{Bus: bus, Ledger: ledger.New(&ledgerWithout{}, nil)}
+		data, err := json.Marshal(ledger.Record{Subject: ledger.ActionSubject("c1", "c1:p:s"), State: ledger.Verified,
+			Hash: "0123456789abcdef0123456789abcdef", Evidence: &ledger.Evidence{Looks: looks}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := relay.Handle(t.Context(), &stream.Message{Subject: "ledger.c1.c1:p:s", Data: data, Seq: 1})
+		if out.Verdict != events.Done || out.Err != nil || bus.outcomes != want {
+			t.Errorf("%+v: %+v, %d outcomes, want %d", looks, out, bus.outcomes, want)
+		}
+	}
+}
+
+// ledgerWithout holds no record.
+type ledgerWithout struct{}
+
+func (*ledgerWithout) Last(context.Context, string) (uint64, []byte, error) {
+	return 0, nil, ledger.ErrNotFound
+}
+func (*ledgerWithout) Append(context.Context, string, uint64, []byte) (uint64, error) {
+	return 0, ledger.ErrConflict
+}
+func (*ledgerWithout) Range(context.Context, string, time.Time, func(string, uint64, []byte) error) error {
+	return nil
+}
