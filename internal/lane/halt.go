@@ -29,15 +29,18 @@ func (p Pause) stay(now time.Time) events.Outcome {
 // takes to be heard.
 const haltLook = 500 * time.Millisecond
 
-// halt keeps a lane from beginning actions while an operator's word stands. Each beginning asks; while the answer is
-// to wait, one of those that wait asks for all.
+// halt keeps a lane from beginning actions while an operator's word stands, or while nobody can say whether one does.
+// Each beginning asks; where the last answer was to wait, or none could be had, one of those that wait asks for all, at
+// most once in half of haltLook.
 type halt struct {
 	ask func(context.Context, events.Action) (Pause, error) // nil = nobody can halt the lane
 	log *slog.Logger
 
-	mu     sync.Mutex
-	halted string    // the last answer
-	asked  time.Time // when a halt was last confirmed
+	mu     sync.Mutex // never held while asking: how the lane stands must be told whatever the broker does
+	halted string     // the last answer
+	unread bool       // the last question had no answer
+	asking bool       // one asks for all
+	asked  time.Time  // when the last question was answered, or failed
 }
 
 // wait returns when the lane may begin actions, with what is said of this one, or with the error of ctx. An answer that
@@ -56,37 +59,54 @@ func (h *halt) wait(ctx context.Context, a events.Action) (Pause, error) {
 	}
 }
 
-// clear asks whether the lane may begin, unless somebody was just told to wait. While nobody is, all ask at once.
+// clear asks whether the lane may begin, unless somebody asks for all, or was just told to wait. While nobody is, all
+// ask at once.
 func (h *halt) clear(ctx context.Context, a events.Action) (Pause, bool) {
-	h.mu.Lock()
-	if h.halted == "" {
-		h.mu.Unlock()
-		p, err := h.ask(ctx, a)
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return h.told(ctx, p, err)
-	}
-	defer h.mu.Unlock()
-	if time.Since(h.asked) < haltLook/2 {
+	one, mine := h.turn()
+	if !mine {
 		return Pause{}, false
 	}
 	p, err := h.ask(ctx, a)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if one {
+		h.asking = false
+	}
 	return h.told(ctx, p, err)
 }
 
+// turn says whether the caller may ask now, and whether it is the one who asks for all.
+func (h *halt) turn() (one, mine bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.halted == "" && !h.unread {
+		return false, true
+	}
+	if h.asking || time.Since(h.asked) < haltLook/2 {
+		return false, false
+	}
+	h.asking = true
+	return true, true
+}
+
 // told takes an answer. Of two that come out of order the older one may stand until the next: it is for show, and for
-// when to ask again.
+// when to ask again. h.mu is held.
 func (h *halt) told(ctx context.Context, p Pause, err error) (Pause, bool) {
-	switch {
-	case err != nil && ctx.Err() != nil:
+	if err != nil && ctx.Err() != nil {
+		return p, false // the one who asked left: no answer, and no fault of the broker
+	}
+	h.asked = time.Now()
+	if err != nil {
+		if !h.unread {
+			h.log.WarnContext(ctx, "pauses not read: nothing is begun", "error", err, "retry_in", haltLook)
+		}
+		h.unread = true
 		return p, false
-	case err != nil:
-		h.log.WarnContext(ctx, "pauses not read: nothing is begun", "error", err, "retry_in", haltLook)
-		return p, false
-	case p.Lane != h.halted:
+	}
+	if p.Lane != h.halted {
 		h.log.WarnContext(ctx, "lane paused or resumed", "paused", p.Lane != "", "reason", p.Lane)
 	}
-	h.halted, h.asked = p.Lane, time.Now()
+	h.halted, h.unread = p.Lane, false
 	return p, p.Lane == ""
 }
 
