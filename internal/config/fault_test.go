@@ -19,6 +19,9 @@ func sourceCases() []faultCase {
 		{name: "only a comment", sources: "# nothing"},
 		{name: "syntax", sources: "sources:\n  a: {b: [c\n  d: e\n"},
 		{name: "syntax with a quoted value", sources: "sources: *" + canary + "\n"},
+		{name: "an alias without an anchor, further down", sources: "sources:\n  a:\n    preset: x\n    verify: {all_of: [*" + canary + "]}\n"},
+		{name: "a line that stands too far left", sources: "sources:\n  a:\n    map:\n      - b: 1\n        c: 2\n       d: 3\n  e: 4\n"},
+		{name: "a flow that does not end, behind one over several lines", sources: "sources:\n  a: {b: c,\n    d: e}\n  f: {g: [h}\n  i: j\n"},
 		{name: "tab", sources: "sources:\n\ta: b\n"},
 		{name: "two documents", sources: goodSources + "---\nsources: {}\n"},
 		{name: "a list", sources: "- a\n"},
@@ -121,7 +124,7 @@ func playbookCases() []faultCase {
     actions:
       - {step: one, do: okta.suspend_user, at: okta-prd}
       - {step: one, do: okta.suspend_user, at: asa-prod}
-      - {step: two, do: asa.revoke_clients, at: nowhere-near, needs: [two, tree, onee]}
+      - {step: two, do: asa.revoke_clients, at: nowhere-near, needs: [two, tree, onee, three]}
       - {step: three, do: nobody.does_this, at: asa-prod, needs: [one, one]}
       - {step: "a:b", do: okta.suspend_user, at: okta-prod, on_dead: halt}
   - name: a

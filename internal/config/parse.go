@@ -7,8 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -80,7 +82,7 @@ func (r *reader) yaml(file string, b []byte) (*yaml.Node, bool) {
 		r.fault(Position{File: file}, "is empty: see the sample of the same name in deploy/config")
 		return nil, false
 	case err != nil:
-		r.fault(syntaxFault(file, err))
+		r.fault(syntaxFault(file, b, err))
 		return nil, false
 	}
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
@@ -91,21 +93,39 @@ func (r *reader) yaml(file string, b []byte) (*yaml.Node, bool) {
 	return root.Content[0], true
 }
 
-// syntaxFault keeps the parser's line and its complaint. What the parser quotes may be part of a secret, so that
+// syntaxFault says where the parser stops, and its complaint. What the parser quotes may be part of a secret, so that
 // everything in quotes goes.
-func syntaxFault(file string, err error) (Position, string, string) {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
+func syntaxFault(file string, b []byte, err error) (Position, string, string) {
 	at := Position{File: file}
-	if m := regexp.MustCompile(`^line (\d+): `).FindStringSubmatch(text); m != nil {
-		at.Line, _ = strconv.Atoi(m[1])
-		at.Column = 1
-		text = strings.TrimPrefix(text, m[0])
-	}
-	if strings.HasPrefix(text, "unknown anchor") {
+	lines := strings.SplitAfter(string(b), "\n")
+	at.Line = stops(lines, err)
+	line := lines[at.Line-1]
+	at.Column = 1 + utf8.RuneCountInString(line[:len(line)-len(strings.TrimLeft(line, " \t-"))])
+	text := complaint.ReplaceAllString(err.Error(), "")
+	if m := unknownAnchor.FindStringSubmatch(text); m != nil {
+		if i := strings.Index(line, "*"+m[1]); i >= 0 {
+			at.Column = 1 + utf8.RuneCountInString(line[:i])
+		}
 		text = "a value that begins with * is an alias, and its anchor is missing: quote it if it is text"
 	}
-	text = regexp.MustCompile("'[^' ]{4,}'|`[^`]*`|\"[^\"]*\"").ReplaceAllString(text, "(…)")
-	return at, "invalid YAML: %s", text
+	return at, "invalid YAML: %s", quoted.ReplaceAllString(text, "(…)")
+}
+
+var (
+	complaint     = regexp.MustCompile(`^yaml: (line \d+: )?`)
+	unknownAnchor = regexp.MustCompile(`^unknown anchor '([^']*)'`)
+	quoted        = regexp.MustCompile("'[^' ]{4,}'|`[^`]*`|\"[^\"]*\"")
+)
+
+// stops is the line at which the parser stops, from 1. The line that it tells itself is, if any, where the construct
+// around it begins, which may be the first of the file. The shortest beginning of the file with the very same complaint
+// ends with the line that is meant.
+func stops(lines []string, err error) int {
+	return 1 + sort.Search(len(lines)-1, func(i int) bool {
+		var node yaml.Node
+		cut := yaml.Unmarshal([]byte(strings.Join(lines[:i+1], "")), &node)
+		return cut != nil && cut.Error() == err.Error()
+	})
 }
 
 // converter makes the generic value of a node, and reports what YAML allows and a configuration must not have.
@@ -125,7 +145,7 @@ func (c *converter) convert(node *yaml.Node, at path) any {
 		return nil
 	}
 	if !standardTag(node) {
-		c.refuse(node, at, "has a YAML tag of its own, which nothing here understands: remove the tag")
+		c.refuse(node, at, "begins with !, which is a tag to YAML, and one that nothing here understands: quote the whole of it if it is text, else remove the tag")
 		return nil
 	}
 	switch node.Kind {

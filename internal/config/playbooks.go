@@ -193,12 +193,17 @@ func readSteps(d *document, at path) []Step {
 // checkNeeds allows a step to need only steps before it, which makes a circle impossible and the file readable from
 // top to bottom.
 func checkNeeds(d *document, steps []Step) {
-	var before []string
+	var before, all []string
+	for _, step := range steps {
+		all = append(all, step.Name)
+	}
 	for _, step := range steps {
 		for _, need := range step.Needs {
 			switch {
 			case need.Value == step.Name:
 				d.faultAt(need.At, "a step cannot need itself: remove it")
+			case count(before, need.Value) == 0 && count(all, need.Value) > 0:
+				d.faultAt(need.At, "the step %s stands further down: a step can need those above it, so move it up", quote(need.Value))
 			case count(before, need.Value) == 0:
 				d.faultAt(need.At, "no step %s before this one%s", quote(need.Value), suggest(need.Value, before))
 			}
