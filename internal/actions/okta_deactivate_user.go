@@ -40,7 +40,7 @@ func (k *oktaDeactivateUser) Observe(ctx context.Context) (Observation, error) {
 	}
 	obs := Observation{Seen: u.seen, Pins: u.pins}
 	if !u.gone && u.Status != okta.UserDeprovisioned {
-		obs.Needed = []Change{deactivation(k.user.client, u.ID, k.mail)}
+		obs.Needed = []Change{k.user.ending(deactivation(k.user.client, u.ID, k.mail))}
 	}
 	return obs, nil
 }

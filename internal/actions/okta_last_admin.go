@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"keyturn/internal/apiclient"
@@ -15,13 +16,60 @@ import (
 // more than one may go. It is what the actions of one lane share; whom an earlier holder of the lane let go shows at the
 // provider. A nil Admins knows nobody.
 type Admins struct {
-	turn   chan struct{}        // has room for the one who looks
-	leaves map[string]time.Time // by user id: when it was let go
+	turn chan struct{} // has room for the one who looks
+
+	mu     sync.Mutex
+	leaves map[string]*leave // by user id
+}
+
+// leave is an administrator who was let go. Until the change goes out it lasts as long as the attempt that looked: one
+// that only looks again, or comes too late for a cancellation, ends nobody's sign-in.
+type leave struct {
+	at      time.Time
+	attempt <-chan struct{} // closed when it is over
+	sent    bool            // the change went out: nobody may count on them any more, whatever the provider says
 }
 
 // NewAdmins makes one that knows nobody yet.
 func NewAdmins() *Admins {
-	return &Admins{turn: make(chan struct{}, 1), leaves: map[string]time.Time{}}
+	return &Admins{turn: make(chan struct{}, 1), leaves: map[string]*leave{}}
+}
+
+// note remembers that somebody is let go, for as long as ctx lasts.
+func (a *Admins) note(ctx context.Context, id string, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	old := a.leaves[id]
+	sent := old != nil && old.sent && now.Sub(old.at) < leavesFor
+	a.leaves[id] = &leave{at: now, attempt: ctx.Done(), sent: sent}
+}
+
+// sent remembers that the change goes out which ends the sign-in of somebody who was let go.
+func (a *Admins) sent(id string) {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l := a.leaves[id]; l != nil {
+		l.sent = true
+	}
+}
+
+// left reports whether somebody was let go a short while ago.
+func (a *Admins) left(id string, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l := a.leaves[id]
+	if l == nil || now.Sub(l.at) >= leavesFor {
+		return false
+	}
+	select {
+	case <-l.attempt:
+		return l.sent
+	default:
+		return true
+	}
 }
 
 const (
@@ -46,13 +94,24 @@ func (u *oktaUser) spareLastAdmin(ctx context.Context, f foundUser) error {
 	return u.all.Admins.release(ctx, u.client, f.ID, u.goes, u.all.now())
 }
 
+// ending makes a change that ends the user's sign-in say so when it goes out.
+func (u *oktaUser) ending(c Change) Change {
+	apply := c.Apply
+	c.Apply = func(ctx context.Context) (string, error) {
+		u.all.Admins.sent(c.Target)
+		return apply(ctx)
+	}
+	return c
+}
+
 // isSuper reports whether a user may do everything.
 func isSuper(ctx context.Context, c *okta.Client, id string) (bool, error) {
 	roles, err := c.ListUserRoles(ctx, id)
 	return slices.ContainsFunc(roles, okta.Role.Super), rolesUnread(err)
 }
 
-// release lets an administrator be acted upon if another one stays, and remembers it of one who goes. One looks at a time.
+// release lets an administrator be acted upon if another one stays, and remembers it of one who goes, while ctx lasts or,
+// once the change went out, for leavesFor. One looks at a time.
 func (a *Admins) release(ctx context.Context, c *okta.Client, id string, goes bool, now time.Time) error {
 	if a == nil {
 		a = NewAdmins()
@@ -69,7 +128,7 @@ func (a *Admins) release(ctx context.Context, c *okta.Client, id string, goes bo
 	}
 	looked := 0
 	for _, other := range ids {
-		if other == id || now.Sub(a.leaves[other]) < leavesFor {
+		if other == id || a.left(other, now) {
 			continue
 		}
 		if looked == maxAdmins {
@@ -83,7 +142,7 @@ func (a *Admins) release(ctx context.Context, c *okta.Client, id string, goes bo
 		}
 		if stays {
 			if goes {
-				a.leaves[id] = now
+				a.note(ctx, id, now)
 			}
 			return nil
 		}

@@ -1,6 +1,7 @@
 package actions_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -148,5 +149,47 @@ func TestUnreadRolesAreNoAnswer(t *testing.T) {
 	f := o.ends("s", ledger.Dead).Evidence.Failure
 	if !strings.Contains(f.Suggestion, "okta.roles.read") || len(o.sb.Journal().Effects()) > 0 {
 		t.Errorf("%+v", f)
+	}
+}
+
+// cancelled is a kind whose action is cancelled between the first look at the target and the first record.
+type cancelled struct {
+	actions.Kind
+	cancel func()
+}
+
+func (c cancelled) Observe(ctx context.Context) (actions.Observation, error) {
+	obs, err := c.Kind.Observe(ctx)
+	c.cancel()
+	return obs, err
+}
+
+// TestOnlyWhoIsSentAwayLeaves: an action that looked and changed nothing, as it was cancelled meanwhile, lets the other
+// of two administrators go.
+func TestOnlyWhoIsSentAwayLeaves(t *testing.T) {
+	o, ids := admins(t, 2)
+	var list []events.Action
+	for i, id := range ids {
+		a := act(fmt.Sprint("s", i), "okta.suspend_user", map[string]any{"user": events.UserRef{OktaID: id}})
+		a.Target = "user:" + id
+		list = append(list, a)
+	}
+	subject := ledger.ActionSubject(list[0].Case, list[0].ID)
+	o.builder = func(a events.Action, pins map[string]string) (actions.Kind, error) {
+		k, err := o.clients.Build(a, pins)
+		if a.ID != list[0].ID || err != nil {
+			return k, err
+		}
+		return cancelled{k, func() {
+			if _, err := o.ledger().Append(t.Context(), ledger.Record{}, ledger.Record{Subject: subject, State: ledger.Cancelled}); err != nil {
+				t.Error(err)
+			}
+		}}, nil
+	}
+	o.run(list...)
+	o.ends("s0", ledger.Cancelled)
+	o.ends("s1", ledger.Verified)
+	if e := o.sb.Journal().Effects(); len(e) != 1 {
+		t.Errorf("effects %v", e)
 	}
 }

@@ -46,11 +46,11 @@ func (k *oktaSuspendUser) Observe(ctx context.Context) (Observation, error) {
 	switch {
 	case u.gone, u.Status == okta.UserSuspended, u.Status == okta.UserDeprovisioned:
 	case u.Status == okta.UserActive:
-		obs.Needed = []Change{{Call: "okta.suspendUser", Target: u.ID, Apply: func(ctx context.Context) (string, error) {
+		obs.Needed = []Change{k.user.ending(Change{Call: "okta.suspendUser", Target: u.ID, Apply: func(ctx context.Context) (string, error) {
 			return k.user.client.SuspendUser(ctx, u.ID)
-		}}}
+		}})}
 	case k.deactivate:
-		obs.Needed = []Change{deactivation(k.user.client, u.ID, false)}
+		obs.Needed = []Change{k.user.ending(deactivation(k.user.client, u.ID, false))}
 	default:
 		return obs, permanent("okta.suspendUser", advised{
 			error: fmt.Errorf("user %s: %w", u.ID, errors.New("in status "+u.Status+" a user cannot be suspended")),

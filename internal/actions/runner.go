@@ -100,7 +100,9 @@ var errOvertaken = errors.New("a worker with a newer lease began it")
 // error is in the outcome unless the runner logged it.
 func (r *Runner) Run(ctx context.Context, a events.Action) events.Outcome {
 	began := r.now()
-	rec, out := r.run(ctx, a)
+	attempt, over := context.WithCancel(ctx) // what an attempt holds for itself alone ends with it
+	defer over()
+	rec, out := r.run(attempt, a)
 	if out.Verdict == events.Retry && ctx.Err() != nil {
 		out = events.Outcome{Verdict: events.Abandon, Err: context.Cause(ctx)}
 	}
