@@ -13,6 +13,13 @@ import (
 	"keyturn/internal/events"
 )
 
+// with is a mapping with one member otherwise.
+func with(mapping any, name string, value any) map[string]any {
+	m := maps.Clone(mapping.(map[string]any))
+	m[name] = value
+	return m
+}
+
 // TestParametersAreAsDescribed: a kind takes every form and word that it describes, and refuses all others: playbooks
 // are checked by the description.
 func TestParametersAreAsDescribed(t *testing.T) {
@@ -51,6 +58,14 @@ func TestParametersAreAsDescribed(t *testing.T) {
 				wrong, right = append(wrong, "true", map[string]any{}), []any{true, false}
 			case actions.Object:
 				wrong, right = append(wrong, "x", true), []any{base[p.Name]}
+				for _, f := range p.Fields {
+					if f.Form != actions.Any {
+						wrong = append(wrong, with(base[p.Name], f.Name, 1.5))
+					}
+				}
+				if len(p.Fields) == 0 {
+					t.Errorf("%s does not say what %s may have", k.Name, p.Name)
+				}
 			default:
 				wrong = append(wrong, true, map[string]any{})
 				right = []any{"x"}

@@ -18,9 +18,10 @@ type KindInfo struct {
 type Parameter struct {
 	Name     string
 	Required bool
-	Form     Form     // what it must be
-	Words    []string // the texts that it may be; nil = any
-	About    string   // for a person, one line
+	Form     Form        // what it must be
+	Words    []string    // the texts that it may be; nil = any
+	Fields   []Parameter // of a mapping: what it may have, at least one of it; nil = anything
+	About    string      // for a person, one line
 }
 
 // Form is what sort of value a parameter is.
@@ -31,6 +32,8 @@ const (
 	Text   Form = ""       // text
 	Flag   Form = "flag"   // true or false
 	Object Form = "object" // a mapping: a person or an app, as events have them
+	List   Form = "list"   // a list of texts
+	Any    Form = "any"    // whatever the provider takes
 )
 
 // definition is what a kind's file says of it.

@@ -18,7 +18,7 @@ import (
 const pinUser = "user"
 
 // userParameter is what the kinds about a person take.
-var userParameter = Parameter{Name: "user", Required: true, Form: Object, About: "the person, with at least one identifier"}
+var userParameter = Parameter{Name: "user", Required: true, Form: Object, Fields: userFields(), About: "the person, with at least one identifier"}
 
 // oktaUser finds the one user that an action is about. The first find fixes the id: a login can be given to someone
 // else between two attempts.

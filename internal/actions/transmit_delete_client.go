@@ -27,7 +27,7 @@ func defineTransmitDeleteClient() definition {
 		KindInfo: KindInfo{
 			Name: "transmit.delete_client", Provider: "transmit", Destructive: true,
 			Parameters: []Parameter{
-				{Name: "app", Form: Object, About: "the app, by its key; this or client_id"},
+				{Name: "app", Form: Object, Fields: appFields(), About: "the app, by its key; this or client_id"},
 				appClientIDParameter,
 				{Name: "not_found", Words: []string{"fail", "holds"},
 					About: `no such client is there, and none was seen before: "fail" (default), as the key may be wrong, or "holds"`},

@@ -41,7 +41,7 @@ func defineTransmitEnsureClient() definition {
 		KindInfo: KindInfo{
 			Name: "transmit.ensure_client", Provider: "transmit",
 			Parameters: []Parameter{
-				{Name: "app", Required: true, Form: Object, About: "the app: key, name, redirect_uris, and role_ids or roles_waived"},
+				{Name: "app", Required: true, Form: Object, Fields: appFields(), About: "the app: key, name, redirect_uris, and role_ids or roles_waived"},
 				{Name: "same_name", Words: []string{"fail", "create"},
 					About: `a client of another origin has the name: "fail" (default) or "create" beside it`},
 			},

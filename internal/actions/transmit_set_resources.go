@@ -23,7 +23,7 @@ func defineTransmitSetResources() definition {
 		KindInfo: KindInfo{
 			Name: "transmit.set_resources", Provider: "transmit",
 			Parameters: []Parameter{
-				{Name: "app", Required: true, Form: Object, About: "the app's key and its resources; an empty list is none at all"},
+				{Name: "app", Required: true, Form: Object, Fields: appFields(), About: "the app's key and its resources; an empty list is none at all"},
 				appClientIDParameter,
 			},
 		},

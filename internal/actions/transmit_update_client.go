@@ -37,7 +37,7 @@ func defineTransmitUpdateClient() definition {
 		KindInfo: KindInfo{
 			Name: "transmit.update_client", Provider: "transmit",
 			Parameters: []Parameter{
-				{Name: "app", Required: true, Form: Object, About: "the app's key, and the fields of its client that shall be so, as the API spells them"},
+				{Name: "app", Required: true, Form: Object, Fields: changeFields(), About: "the app's key, and the fields of its client that shall be so, as the API spells them"},
 				appClientIDParameter,
 			},
 		},

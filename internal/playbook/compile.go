@@ -110,7 +110,7 @@ func (c *compiler) forEvent(b config.Playbook, name string) (book, config.Faults
 	last := map[string]string{} // connection → its last step so far
 	for _, s := range b.Steps {
 		with, found := env.params(s.With)
-		faults = append(append(faults, found...), c.forms(s, with)...)
+		faults = append(append(faults, found...), c.forms(env, s, with)...)
 		compiled.steps = append(compiled.steps, step{
 			name: s.Name, do: s.Do.Value, at: s.On.Value, with: with,
 			like: like(compiled.steps, with), after: after(last[s.On.Value], s.Needs), onDead: events.OnDead(s.OnDead),
@@ -131,12 +131,12 @@ func like(steps []step, with value) string {
 }
 
 // forms reports parameters that are of another form than their kind wants.
-func (c *compiler) forms(s config.Step, with value) config.Faults {
+func (c *compiler) forms(env *environment, s config.Step, with value) config.Faults {
 	var faults config.Faults
 	for _, p := range c.kinds[s.Do.Value].Parameters {
 		for _, given := range s.With {
 			if given.Name == p.Name {
-				faults = append(faults, p.fits(given.Value, with.fields[p.Name])...)
+				faults = append(faults, p.fits(env, given.Value, with.fields[p.Name])...)
 			}
 		}
 	}

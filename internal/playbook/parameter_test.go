@@ -51,3 +51,29 @@ func TestParametersHaveForms(t *testing.T) {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }
+
+// TestMembersOfParameters: of a mapping that nobody would read, and of one that lacks everything, the file says so.
+func TestMembersOfParameters(t *testing.T) {
+	text := "playbooks:\n  - name: p\n    on: [user.terminated]\n    actions:\n"
+	for i, user := range []string{
+		`"${{ event.data.user }}"`, `"${{ event.raw }}"`, `"${{ {'emial': 'x'} }}"`,
+		`{email: "${{ event.data.user.email }}", login: null}`, `{email: "${{ event.raw.mail }}"}`, `null`,
+		`{emial: x}`, `{email: "${{ event.time }}", login: 1, tags: x}`, `{}`, `{email: null}`, `"${{ event.data }}"`, `"${{ event }}"`,
+	} {
+		text += fmt.Sprintf("      - {step: s%d, do: okta.test, at: okta, with: {user: %s}}\n", i, user)
+	}
+	kind := Kind{Name: "okta.test", Parameters: []Parameter{
+		{Name: "user", Form: Object, Fields: []Parameter{{Name: "email", Form: Text}, {Name: "login", Form: Text}, {Name: "tags", Form: List}}}}}
+	_, err := Compile(read(t, text), []Kind{kind})
+	want := `c/playbooks.yaml:11:59: playbooks[0].actions[6].with.user.emial: nothing of user is called so: did you mean "email"?
+c/playbooks.yaml:12:66: playbooks[0].actions[7].with.user.email: is a time, where text is wanted
+c/playbooks.yaml:12:94: playbooks[0].actions[7].with.user.login: is a number, where text is wanted
+c/playbooks.yaml:12:103: playbooks[0].actions[7].with.user.tags: is text, where a list is wanted
+c/playbooks.yaml:13:52: playbooks[0].actions[8].with.user: is empty: give one of email, login, tags
+c/playbooks.yaml:14:52: playbooks[0].actions[9].with.user: is empty: give one of email, login, tags
+c/playbooks.yaml:15:59: playbooks[0].actions[10].with.user: has none of email, login, tags: write ${{ event.data.user }}
+c/playbooks.yaml:16:59: playbooks[0].actions[11].with.user: has none of email, login, tags: give what has one`
+	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}

@@ -27,8 +27,9 @@ type Kind struct {
 type Parameter struct {
 	Name     string
 	Required bool
-	Form     Form     // what it must be; empty = any
-	Words    []string // the texts that it may be; nil = any
+	Form     Form        // what it must be; empty = any
+	Words    []string    // the texts that it may be; nil = any
+	Fields   []Parameter // of a mapping: what it may have, at least one of it; nil = anything
 }
 
 // Form is what sort of value a parameter is.
@@ -39,6 +40,7 @@ const (
 	Text   Form = "text"
 	Flag   Form = "true or false"
 	Object Form = "a mapping"
+	List   Form = "a list"
 )
 
 // Set is the compiled playbooks and guards of one configuration. It is safe for concurrent use.

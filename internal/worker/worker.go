@@ -79,14 +79,18 @@ func Playbooks(p config.Playbooks) (*playbook.Set, error) { return playbook.Comp
 func Kinds() []playbook.Kind {
 	var kinds []playbook.Kind
 	for _, k := range actions.Kinds() {
-		kind := playbook.Kind{Name: k.Name, Approvers: k.Approvers}
-		for _, q := range k.Parameters {
-			kind.Parameters = append(kind.Parameters, playbook.Parameter{
-				Name: q.Name, Required: q.Required, Form: formOf(q.Form), Words: q.Words})
-		}
-		kinds = append(kinds, kind)
+		kinds = append(kinds, playbook.Kind{Name: k.Name, Approvers: k.Approvers, Parameters: parametersOf(k.Parameters)})
 	}
 	return kinds
+}
+
+func parametersOf(list []actions.Parameter) []playbook.Parameter {
+	var parameters []playbook.Parameter
+	for _, q := range list {
+		parameters = append(parameters, playbook.Parameter{
+			Name: q.Name, Required: q.Required, Form: formOf(q.Form), Words: q.Words, Fields: parametersOf(q.Fields)})
+	}
+	return parameters
 }
 
 // formOf is the playbooks' word for the form of a parameter.
@@ -96,6 +100,10 @@ func formOf(f actions.Form) playbook.Form {
 		return playbook.Flag
 	case actions.Object:
 		return playbook.Object
+	case actions.List:
+		return playbook.List
+	case actions.Any:
+		return ""
 	}
 	return playbook.Text
 }
