@@ -20,12 +20,13 @@ run: ## run everything on this machine with the sandbox as provider, until inter
 	@$(GO) run ./cmd/keyturn dev
 
 # Those that take longest come first, and many wait more than they work. The race detector lets every process end a second
-# late unless it is told not to.
+# late unless it is told not to. `make check` vets; nobody debugs these binaries, and each links faster without symbols.
 test: ## all tests, with the race detector
-	GORACE=atexit_sleep_ms=20 $(GO) test -race -p 4 -parallel 4 -timeout 10m ./internal/e2e ./cmd/keyturn ./internal/stream ./...
+	GORACE=atexit_sleep_ms=20 $(GO) test -race -vet=off -ldflags='-s -w' -p 4 -parallel 4 -timeout 10m ./internal/e2e ./cmd/keyturn ./internal/stream ./...
 
-crash: ## deaths at every single write and call of every flow, of which `make test` draws a part (KEYTURN_CRASH_PAIRS: pairs of them)
+crash: ## what the race detector is too slow for: deaths at every write and call, of which `make test` draws a part, and a cluster's short chaos
 	KEYTURN_CRASH_PAIRS=$${KEYTURN_CRASH_PAIRS:-200} $(GO) test -count=1 -run '^TestCrash$$' -timeout 20m ./internal/e2e
+	$(GO) test -count=1 -run '^TestChaos$$' -timeout 10m ./internal/e2e
 
 contract: ## hold the clients to the providers' documents: in the sandbox, and at the real tenants that KEYTURN_CONTRACT_* name
 	$(GO) test -count=1 -v -run Contract ./internal/apiclient/contract

@@ -1,3 +1,5 @@
+//go:build !race
+
 package e2e
 
 import (
@@ -126,12 +128,8 @@ const storeSize = 256 << 20
 // addNodes makes the NATS servers. Each reaches the two others over a link of its own.
 func (s *site) addNodes(t *testing.T) {
 	t.Helper()
-	binary, err := plainServer()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for i := range s.nodes {
-		s.nodes[i] = &node{broker: broker{binary: binary, Name: fmt.Sprintf("nats-%d", i+1), Store: t.TempDir(), MaxStore: storeSize, Durable: true,
+		s.nodes[i] = &node{broker: broker{Name: fmt.Sprintf("nats-%d", i+1), Store: t.TempDir(), MaxStore: storeSize, Durable: true,
 			Client: address(t), Monitor: address(t), Peers: address(t)}}
 	}
 	for _, from := range s.nodes {
@@ -171,7 +169,7 @@ func (s *site) part(t *testing.T, name string, settings ...string) *part {
 func (p *part) command(t *testing.T, s *site) *exec.Cmd {
 	t.Helper()
 	cmd := command(t, p.binary, p.settings)
-	build := plain
+	build := built
 	if p.skew != "" {
 		build = s.skewed
 		cmd.Env = append(cmd.Env, skewEnv+"="+p.skew)

@@ -1,3 +1,5 @@
+//go:build !race
+
 package e2e
 
 import (
@@ -8,34 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 )
 
 // skewEnv says, to a command that buildSkewed built, by how many seconds its clock is off.
 const skewEnv = "CHAOS_SKEW_SECONDS"
-
-// plain builds our commands as they are shipped: with the race detector three NATS servers and five processes are too slow
-// on two cores to be told from those that fail.
-var plain = sync.OnceValues(func() (string, error) {
-	if len(buildFlags()) == 0 {
-		return built()
-	}
-	return build(filepath.Join(os.Getenv(binEnv), "plain"))
-})
-
-// plainServer is this binary as a NATS server, without the race detector as well.
-var plainServer = sync.OnceValues(func() (string, error) {
-	if len(buildFlags()) == 0 {
-		return os.Executable()
-	}
-	path := filepath.Join(os.Getenv(binEnv), "plain", "e2e.test")
-	out, err := exec.Command("go", "test", "-c", "-vet=off", "-o", path, "keyturn/internal/e2e").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go test -c: %w\n%s", err, out)
-	}
-	return path, nil
-})
 
 // build builds the two commands of a cluster into a directory.
 func build(dir string, flags ...string) (string, error) {

@@ -1,3 +1,5 @@
+//go:build !race
+
 package e2e
 
 import (
@@ -67,7 +69,7 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 	s := newSite(t, seed)
 	c := &chaos{t: t, rng: rand.New(rand.NewPCG(seed, seed)), site: s, began: time.Now(), faults: map[string]int{}}
 	t.Cleanup(c.stalls.watch())
-	if _, err := plain(); err != nil {
+	if _, err := built(); err != nil {
 		t.Fatal(err)
 	}
 	c.log("the commands are built")

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,7 +32,6 @@ type broker struct {
 	Peers  string   `json:"peers"`  // address for the other servers; empty = no cluster
 	Routes []string `json:"routes"` // where the others are reached
 
-	binary string // what is run; empty = this one
 }
 
 // newBroker makes a NATS server over a store of its own, before its first life.
@@ -55,7 +53,7 @@ func (b *broker) proc(t *testing.T, name string) *proc {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command(cmp.Or(b.binary, self))
+		cmd := exec.Command(self)
 		cmd.Env = append(os.Environ(), brokerEnv+"="+string(settings))
 		return cmd
 	})

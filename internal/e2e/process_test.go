@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 // built builds our commands when the first test asks for one, and gives their directory.
 var built = sync.OnceValues(func() (string, error) {
 	dir := os.Getenv(binEnv)
-	args := append([]string{"build", "-buildvcs=false", "-o", dir + string(filepath.Separator)}, buildFlags()...)
+	args := append([]string{"build", "-buildvcs=false", "-ldflags=-s -w", "-o", dir + string(filepath.Separator)}, buildFlags()...)
 	out, err := exec.Command("go", append(args, "keyturn/cmd/ingest", "keyturn/cmd/worker", "keyturn/cmd/keyturn")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
