@@ -59,7 +59,7 @@ func (c *compiler) brakes(compiled *guards, g config.Guards) {
 			continue
 		}
 		if slices.ContainsFunc(compiled.brakes, func(other eventBrake) bool { return other.Name == brake.Name }) {
-			c.fault(b.At, "another brake counts the same events over the same time: keep the one with the smaller max")
+			c.fault(b.At, "another brake counts the same events over the same time: keep the one with the smaller max, or give one of them another per")
 			continue
 		}
 		compiled.brakes = append(compiled.brakes, brake)

@@ -21,9 +21,15 @@ type Change struct {
 	At       config.Position // of the playbook in the file, or of its whole where there is none of that name
 }
 
-// Last is what older plans know of each playbook: its actions in the newest plan in which it took part, also when it
-// was only tried out. The zero value must be made.
-type Last map[string][]events.Action
+// Last is what older plans know of each playbook: its part in the newest plan in which it took part, also when it was
+// only tried out. The zero value must be made.
+type Last map[string]Part
+
+// Part is what a playbook has done of a plan.
+type Part struct {
+	Event   string // the catalogue's name of the plan's event
+	Actions []events.Action
+}
 
 // Take remembers a plan, which is newer than those before it.
 func (l Last) Take(p events.Plan) {
@@ -31,9 +37,9 @@ func (l Last) Take(p events.Plan) {
 	for _, run := range p.DryRuns {
 		list = append(list, run.Actions...)
 	}
-	of := map[string][]events.Action{}
+	of := map[string]Part{}
 	for _, a := range list {
-		of[a.Playbook] = append(of[a.Playbook], a)
+		of[a.Playbook] = Part{Event: p.Event.Name(), Actions: append(of[a.Playbook].Actions, a)}
 	}
 	maps.Copy(l, of)
 }
@@ -59,7 +65,7 @@ func compare(p config.Playbooks, file, name string, last Last) []Change {
 		book = successor(p, was, last)
 	}
 	var list []Change
-	for _, a := range was {
+	for _, a := range was.Actions {
 		c := Change{Playbook: name, Step: a.Step, Was: a.Do + " at " + a.Connection, Case: a.Case, At: at}
 		step := stepOf(book, a.Step)
 		switch {
@@ -70,7 +76,7 @@ func compare(p config.Playbooks, file, name string, last Last) []Change {
 		case step != nil && step.Do.Value == a.Do:
 			c.Now = book.Name + "/" + step.Name
 		default:
-			c.Now = likely(book, a, was)
+			c.Now = likely(book, a, was.Actions)
 		}
 		list = append(list, c)
 	}
@@ -98,17 +104,17 @@ func stepOf(b *config.Playbook, name string) *config.Step {
 	return nil
 }
 
-// successor is the playbook that a missing one may be called now: among those that no older plan knows, the one that
-// does most of the same.
-func successor(p config.Playbooks, was []events.Action, known Last) *config.Playbook {
+// successor is the playbook that a missing one may be called now: among those for the same event that no older plan
+// knows, the one that does most of the same.
+func successor(p config.Playbooks, was Part, known Last) *config.Playbook {
 	var best *config.Playbook
 	most := 0
 	for i := range p.List {
-		if _, old := known[p.List[i].Name]; old {
+		if _, old := known[p.List[i].Name]; old || !slices.Contains(texts(p.List[i].On), was.Event) {
 			continue
 		}
 		same := 0
-		for _, a := range was {
+		for _, a := range was.Actions {
 			if slices.ContainsFunc(p.List[i].Steps, func(s config.Step) bool { return likeness(s, a) >= sameThing }) {
 				same++
 			}

@@ -45,6 +45,12 @@ func TestChanged(t *testing.T) {
 			[]string{"offboard/sessions → leavers/sessions", "offboard/suspend → leavers/suspend", "offboard/tokens → leavers/tokens"}},
 		{"a playbook and a step", []string{"name: offboard", "step: suspend,"}, []string{"name: leavers", "step: lock,"},
 			[]string{"offboard/sessions → leavers/sessions", "offboard/suspend → leavers/lock", "offboard/tokens → leavers/tokens"}},
+		{"a playbook, and another one of the same kinds for another event", []string{"name: offboard", "- name: devices"},
+			[]string{"name: leavers", "- {name: first, on: [user.compromised], actions: [{step: suspend, do: okta.suspend_user, at: okta, with: {user: 1}}]}\n" +
+				"  - {name: hacked, on: [user.compromised], actions: [{step: clients, do: asa.revoke_clients, at: asa, with: {user: 1}}]}\n  - name: trial"},
+			[]string{"offboard/sessions → leavers/sessions", "offboard/suspend → leavers/suspend", "offboard/tokens → leavers/tokens", "devices/clients → trial/clients"}},
+		{"a playbook, of which only one for another event is left", []string{"name: devices\n    on: [user.terminated]"},
+			[]string{"name: hacked\n    on: [user.compromised]"}, []string{"devices/clients → "}},
 		{"what is on trial", []string{"step: clients"}, []string{"step: gone"}, []string{"devices/clients → devices/gone"}},
 	} {
 		text := before

@@ -58,6 +58,7 @@ func TestVariableFaults(t *testing.T) {
       number: size(event.id)
       in: "true"
       wrapped: ${{ event.id }}
+      é: "true"
     when: "variables.emial == 'x' || variables.number == 'x' || varables.email == 'x' || variables == 1 || variables.later == 2"
     actions: [{step: s, do: transmit.delete_all_clients, at: mosaic}]
   - name: q
@@ -74,11 +75,12 @@ func TestVariableFaults(t *testing.T) {
 		`c/playbooks.yaml:7:23: playbooks[0].variables.early: the variable later stands further down: an expression can use those above it`,
 		`c/playbooks.yaml:10:7: playbooks[0].variables.in: is a word of CEL itself: choose another name`,
 		`c/playbooks.yaml:11:16: playbooks[0].variables.wrapped: the whole of it is an expression already: write it without ${{ }}`,
-		`c/playbooks.yaml:12:21: playbooks[0].when: no variable emial: did you mean "email"?`,
-		`c/playbooks.yaml:12:55: playbooks[0].when: found no matching overload for '_==_' applied to '(int, string)'`,
-		`c/playbooks.yaml:12:73: playbooks[0].when: undeclared reference to 'varables.email' (did you mean 'variables.email'?)`,
-		`c/playbooks.yaml:12:90: playbooks[0].when: variables is no value by itself: write variables.NAME`,
-		`c/playbooks.yaml:18:9: playbooks[1].when: no variable x: the playbook has no variables`,
+		`c/playbooks.yaml:12:7: playbooks[0].variables["é"]: the name does not fit: use 1 to 63 lower-case letters, digits and _, beginning with a letter`,
+		`c/playbooks.yaml:13:21: playbooks[0].when: no variable emial: did you mean "email"?`,
+		`c/playbooks.yaml:13:55: playbooks[0].when: found no matching overload for '_==_' applied to '(int, string)'`,
+		`c/playbooks.yaml:13:73: playbooks[0].when: undeclared reference to 'varables.email' (did you mean 'variables.email'?)`,
+		`c/playbooks.yaml:13:90: playbooks[0].when: variables is no value by itself: write variables.NAME`,
+		`c/playbooks.yaml:19:9: playbooks[1].when: no variable x: the playbook has no variables`,
 	}, "\n")
 	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
