@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"keyturn/internal/planner"
 	"keyturn/internal/reads"
 	"keyturn/internal/stream"
 	"keyturn/internal/worker"
@@ -46,11 +47,28 @@ func (a *app) lanes(ctx context.Context, named []string) error {
 	case len(lanes) == 0:
 		return unavailable(errNoLanes)
 	}
+	list, err := planner.Pauses(ctx, s.ledger, a.now())
+	if err != nil {
+		return err
+	}
+	halted(lanes, list)
 	return a.print(lanes, func(sc *screen) {
 		for _, l := range lanes {
 			sc.lane(l)
 		}
 	})
+}
+
+// halted marks those lanes that work and are paused: a lane reads the pauses before it begins an action, so that one with
+// nothing to do does not know of them.
+func halted(lanes []reads.Lane, list []planner.Pause) {
+	for i, l := range lanes {
+		for _, p := range list {
+			if l.Standing == reads.Working && p.Stops(l.Connection) {
+				lanes[i].Standing, lanes[i].Why = reads.Halted, p.String()
+			}
+		}
+	}
 }
 
 // lanes gives the named lanes, or all that are held or have a queue, by name.
