@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,8 @@ scheduled, and why. Nothing is sent, stored or changed.
 
 The event comes from a file (- for standard input; the forms that keyturn send takes), or from a case of the ledger. The
 playbooks are those in force, as a worker tells them, or those in DIR, which needs no broker and no secrets. Brakes are
-named with what they allow; how many have passed already is not counted.
+named with what they allow; how many have passed already is not counted. Of what is scheduled it shows as well what these
+playbooks will make of it when it is due; of what is paused now, until when, where a broker is asked.
 
 With --observe the worker that holds each lane looks what the action would change at the provider now, and the calls are
 listed; nothing is changed. With --diff the plan is compared with that of the playbooks in force.
@@ -70,20 +72,19 @@ to the event, or when an action could not be looked at.`,
 
 // rehearsed is what `keyturn plan --json` prints.
 type rehearsed struct {
-	Event       string            `json:"event"`
-	Case        string            `json:"case"`
-	Principal   string            `json:"principal"`
-	Class       events.Class      `json:"class"`
-	EffectiveAt time.Time         `json:"effective_at,omitzero"`
-	From        string            `json:"from"`   // whose playbooks
-	Config      string            `json:"config"` // the version of their file
-	State       replay.State      `json:"state"`
-	Why         string            `json:"why,omitempty"`
-	Playbooks   []string          `json:"playbooks"` // those that match
-	Actions     []rehearsedAction `json:"actions"`
-	DryRuns     []events.DryRun   `json:"dry_runs,omitempty"`
-	Brakes      []rehearsedBrake  `json:"brakes,omitempty"` // those that would count it
-	Diff        *rehearsedDiff    `json:"diff,omitempty"`
+	Event       string       `json:"event"`
+	Case        string       `json:"case"`
+	Principal   string       `json:"principal"`
+	Class       events.Class `json:"class"`
+	EffectiveAt time.Time    `json:"effective_at,omitzero"`
+	From        string       `json:"from"`   // whose playbooks
+	Config      string       `json:"config"` // the version of their file
+	fate
+	Paused    []string          `json:"paused,omitempty"` // what of it stands still now on an operator's word, for a person
+	Playbooks []string          `json:"playbooks"`        // those that match
+	Actions   []rehearsedAction `json:"actions"`
+	DryRuns   []events.DryRun   `json:"dry_runs,omitempty"`
+	Diff      *rehearsedDiff    `json:"diff,omitempty"`
 }
 
 // rehearsedAction is an action that would be made.
@@ -94,19 +95,11 @@ type rehearsedAction struct {
 	Advice   string           `json:"suggestion,omitempty"` // what to do about that
 }
 
-// rehearsedBrake is a brake that counts the event.
-type rehearsedBrake struct {
-	Name string `json:"name"`
-	Max  int    `json:"max,omitempty"` // 0 where it is a share of what a provider has
-	Per  string `json:"per"`
-}
-
 // rehearsedDiff is what the playbooks in force make of the same event.
 type rehearsedDiff struct {
-	From    string          `json:"from"`
-	Config  string          `json:"config"`
-	State   replay.State    `json:"state"`
-	Why     string          `json:"why,omitempty"`
+	From   string `json:"from"`
+	Config string `json:"config"`
+	fate
 	Changes []replay.Change `json:"changes"`
 	Same    bool            `json:"same"`
 }
@@ -129,8 +122,13 @@ func (a *app) plan(ctx context.Context, f planFlags) error {
 	if err != nil {
 		return err
 	}
-	judged := replay.Judge(given, e, e.EffectiveAt.After(a.now()))
-	r := rehearse(e, given, judged)
+	judged, what := fateOf(given, e, a.now())
+	r := rehearse(e, given, judged, what)
+	if s != nil {
+		if r.Paused, err = s.paused(ctx, judged.Plan, a.now()); err != nil {
+			return err
+		}
+	}
 	if f.observe {
 		a.observe(ctx, s, &r)
 	}
@@ -139,7 +137,8 @@ func (a *app) plan(ctx context.Context, f planFlags) error {
 		if err != nil {
 			return err
 		}
-		r.compare(active, replay.Judge(active, e, e.EffectiveAt.After(a.now())), judged)
+		then, was := fateOf(active, e, a.now())
+		r.compare(active, was, replay.Compare(then.Outcome, judged.Outcome))
 	}
 	if err := a.print(r, func(sc *screen) { sc.rehearsed(r) }); err != nil {
 		return err
@@ -156,29 +155,21 @@ func (a *app) rulesOf(ctx context.Context, s *session, dir string) (rules, error
 }
 
 // rehearse puts what was judged into the form that is printed.
-func rehearse(e events.Event, given rules, j replay.Judged) rehearsed {
+func rehearse(e events.Event, given rules, j replay.Judged, what fate) rehearsed {
 	r := rehearsed{Event: e.Name(), Case: e.Case(), Principal: e.Subject, Class: cmp.Or(j.Plan.Class, e.Class), EffectiveAt: e.EffectiveAt,
-		From: given.from, Config: given.Version(), State: j.Alone().State, Why: j.Alone().Why, Playbooks: []string{}, Actions: []rehearsedAction{},
-		DryRuns: j.Plan.DryRuns}
+		From: given.from, Config: given.Version(), fate: what, Playbooks: []string{}, Actions: []rehearsedAction{}, DryRuns: j.Plan.DryRuns}
 	r.Playbooks = append(r.Playbooks, j.Plan.Playbooks...)
 	for _, action := range j.Plan.Actions {
 		r.Actions = append(r.Actions, rehearsedAction{Action: action})
-	}
-	for _, b := range j.Brakes {
-		shown := rehearsedBrake{Name: b.Name, Max: b.Max, Per: b.Per.String()}
-		if b.Share != nil {
-			shown.Max = 0
-		}
-		r.Brakes = append(r.Brakes, shown)
 	}
 	return r
 }
 
 // compare adds what the playbooks in force make of the same event.
-func (r *rehearsed) compare(active rules, then, now replay.Judged) {
-	d := &rehearsedDiff{From: active.from, Config: active.Version(), State: then.Alone().State, Why: then.Alone().Why, Changes: []replay.Change{}}
-	d.Changes = append(d.Changes, replay.Compare(then.Outcome, now.Outcome)...)
-	d.Same = len(d.Changes) == 0 && then.Alone().State == now.Alone().State
+func (r *rehearsed) compare(active rules, then fate, changes []replay.Change) {
+	d := &rehearsedDiff{From: active.from, Config: active.Version(), fate: then, Changes: []replay.Change{}}
+	d.Changes = append(d.Changes, changes...)
+	d.Same = len(d.Changes) == 0 && then.text() == r.text() && slices.Equal(then.Brakes, r.Brakes)
 	r.Diff = d
 }
 

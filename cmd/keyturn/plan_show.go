@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"keyturn/internal/ledger"
@@ -23,6 +24,12 @@ func (s *screen) rehearsed(r rehearsed) {
 	s.line("would be", "%s  %s", s.state(ledger.State(r.State)), strings.Join(nonEmpty(text, why), ": "))
 	if !r.EffectiveAt.IsZero() {
 		s.line("", "it takes effect %s (%s)", s.at(r.EffectiveAt), s.away(r.EffectiveAt))
+	}
+	if r.Due != nil {
+		s.line("when due", "%s", strings.Join(nonEmpty(string(r.Due.State), r.Due.Why), ": "))
+	}
+	for _, p := range r.Paused {
+		s.line("paused", "%s", p)
 	}
 	for _, b := range r.Brakes {
 		if b.Max > 0 {
@@ -94,8 +101,19 @@ func (s *screen) rehearsedDiff(r rehearsed) {
 		s.line("same", "the same actions, and the same becomes of them")
 		return
 	}
-	if d.State != r.State {
-		s.line("state", "%s → %s", string(d.State), string(r.State))
+	if was, is := d.text(), r.text(); was != is {
+		s.line("state", "%s → %s", was, is)
+	}
+	was, is := d.brakes(), r.brakes()
+	for _, b := range was {
+		if !slices.Contains(is, b) {
+			s.line("brake", "- %s", b)
+		}
+	}
+	for _, b := range is {
+		if !slices.Contains(was, b) {
+			s.line("brake", "+ %s", b)
+		}
 	}
 	for _, c := range d.Changes {
 		s.change(c)
