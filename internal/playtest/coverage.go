@@ -68,6 +68,10 @@ func (c *coverage) addGuards(p config.Playbooks, kinds []playbook.Kind) error {
 	for i := range kinds {
 		kinds[i].Approvers = 0 // what a kind asks for by itself is no rule of the file
 	}
+	for _, at := range p.Guards.Admins {
+		c.add("guard protected, last_admin at "+at.Value, at.At)
+		c.rules[len(c.rules)-1].Idle = "only the provider tells who that is"
+	}
 	for _, one := range apart(p.Guards) {
 		names.Guards = one.guards
 		set, err := playbook.Compile(names, kinds)
