@@ -110,7 +110,7 @@ func (s *session) compare(ctx context.Context, r *replay.Report, sets []rules) e
 		unread = errors.Join(unread, err)
 		return p
 	}
-	h.Count(s.counts(ctx), func(c replay.Case) (apart, heard bool) { return past(c).Apart() != "", past(c).Heard() })
+	h.Count(s.counts(ctx), past, r.Until)
 	r.Compare(h, 0, func(c replay.Case) (replay.Outcome, string) {
 		p := past(c)
 		if apart := p.Apart(); apart != "" {
@@ -159,7 +159,7 @@ func (s *session) history(ctx context.Context, sets []rules, since, now time.Tim
 	})
 	g.Go(func() error {
 		return s.ledger.Range(ctx, ledger.AllPlans(), since, func(rec ledger.Record) error {
-			return plans.Add(ledger.CaseOf(rec.Subject), string(rec.State), rec.Reason, rec.Body)
+			return plans.Add(ledger.CaseOf(rec.Subject), rec.Time, string(rec.State), rec.Reason, rec.Body)
 		})
 	})
 	err := g.Wait()
@@ -173,7 +173,7 @@ func (s *session) past(ctx context.Context, plans *replay.Plans, id string) (rep
 		return p, nil
 	}
 	err := s.ledger.Range(ctx, ledger.PlanSubject(id), time.Time{}, func(rec ledger.Record) error {
-		return plans.Add(id, string(rec.State), rec.Reason, rec.Body)
+		return plans.Add(id, rec.Time, string(rec.State), rec.Reason, rec.Body)
 	})
 	p, ok := plans.Of(id)
 	if !ok {

@@ -42,7 +42,8 @@ type rider struct {
 
 // is reports whether the pass was given to the case, or to whom it is about.
 func (p pass) is(r rider) bool {
-	return p.Case == r.caseID || p.Who != "" && (p.Who == r.Key || slices.Contains(r.Keys, p.Who))
+	mine := p.Who == r.Key || slices.Contains(r.Keys, p.Who) && !slices.Contains(r.taken, p.Who)
+	return p.Case == r.caseID || p.Who != "" && mine
 }
 
 // spellings is how many more names than persons may pass: that two names are one person's is what events say, and one

@@ -140,7 +140,7 @@ func (t *turn) about(ctx context.Context, e events.Event, own called, o events.E
 	return other.Key == own.Key, err
 }
 
-// confirm brings back whatever waits for the word of this event, to be judged anew. It comes after the event's own
+// confirm brings back whatever waits for the word of this event, to be judged anew: now, or when that takes effect. It comes after the event's own
 // record stands and is listed: of two that wait for each other, at least one sees the other.
 func (t *turn) confirm(ctx context.Context, d Decision) error {
 	if !t.Plans.Confirms(d.Event) {
@@ -154,18 +154,21 @@ func (t *turn) confirm(ctx context.Context, d Decision) error {
 		if o.state != ledger.Held || o.Hold == nil || !o.Hold.Unheard {
 			continue
 		}
-		heard, err := t.heard(ctx, o.Decision)
+		missing, err := t.unheard(ctx, o.Decision)
 		if err != nil {
 			return err
 		}
-		if !heard {
-			continue
+		at := t.now()
+		if missing != nil {
+			if at = missing.till; at.IsZero() || !o.Hold.Until.IsZero() && !at.Before(o.Hold.Until) {
+				continue
+			}
 		}
 		if err := t.Queue.Barrier(ctx); err != nil {
 			return err
 		}
 		e := o.Event
-		e.EffectiveAt = t.now()
+		e.EffectiveAt = at
 		if err := t.Timetable.Schedule(ctx, e); err != nil {
 			return err
 		}
@@ -176,11 +179,16 @@ func (t *turn) confirm(ctx context.Context, d Decision) error {
 
 // heard reports whether a plan that waits for a second source's word has it now.
 func (t *turn) heard(ctx context.Context, d Decision) (bool, error) {
+	missing, err := t.unheard(ctx, d)
+	return err == nil && missing == nil, err
+}
+
+// unheard says what a held plan still waits for; nil = nothing.
+func (t *turn) unheard(ctx context.Context, d Decision) (*unheard, error) {
 	g, err := t.Plans.Guard(d.Plan)
 	if err != nil {
 		t.alert = "a held plan cannot be confirmed: the guards could not be applied: " + err.Error()
-		return false, nil
+		return &unheard{}, nil
 	}
-	missing, err := t.hear(ctx, &d, g.Confirm)
-	return err == nil && missing == nil, err
+	return t.hear(ctx, &d, g.Confirm)
 }

@@ -168,6 +168,9 @@ func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 		return err
 	}
 	at, err := t.back(ctx, d)
+	if err == nil {
+		at, err = t.said(ctx, d, at)
+	}
 	if err != nil {
 		return err
 	}
@@ -186,6 +189,19 @@ func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 	}
 	// Dying here: it comes back, at the latest when its time is up.
 	return t.lookAgain(ctx, rec, d)
+}
+
+// said gives when a plan is to come back that waits for another source's word: before at, when a word that it was given
+// takes effect.
+func (t *turn) said(ctx context.Context, d Decision, at time.Time) (time.Time, error) {
+	if d.Hold == nil || !d.Hold.Unheard {
+		return at, nil
+	}
+	missing, err := t.unheard(ctx, d)
+	if err != nil || missing == nil || missing.till.IsZero() || !at.IsZero() && at.Before(missing.till) {
+		return at, err
+	}
+	return missing.till, nil
 }
 
 // lookAgain judges a held plan anew if what it waits for came at the same time: whoever ended the pause or said the same
@@ -219,6 +235,12 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 	if d.Hold == nil || d.Hold.Until.IsZero() {
 		return t.follow(ctx, rec, d)
 	}
+	if heard, err := t.confirmed(ctx, d); err != nil || heard {
+		if err == nil {
+			err = t.again(ctx, rec, d)
+		}
+		return err
+	}
 	switch rest := d.Hold.Until.Sub(t.now()); {
 	case rest > rescheduleAfter, rest > 0 && d.Hold.Then == LapseAgain:
 		return t.keep(ctx, rec, d)
@@ -236,6 +258,15 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 	}
 	_, err := t.withdraw(ctx, d)
 	return err
+}
+
+// confirmed reports whether a held plan has the other source's word that it waits for: what is confirmed in the last
+// moment does not end as what nobody approved.
+func (t *turn) confirmed(ctx context.Context, d Decision) (bool, error) {
+	if !d.Hold.Unheard {
+		return false, nil
+	}
+	return t.heard(ctx, d)
 }
 
 // lapseInto lets a plan go on that nobody denied in time, if pauses and guards let it.

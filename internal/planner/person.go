@@ -83,6 +83,8 @@ type called struct {
 	// Keys are Key, the keys of all names of the person, and with them every Key that it had before: who was counted
 	// under one of these was counted.
 	Keys []string
+	// taken are the keys of names that were another person's before: who was counted under one of these was that person.
+	taken []string
 }
 
 // identity says whom an event concerns, for those that count people: by whichever names it came, and whatever became
@@ -94,8 +96,11 @@ func (t *turn) identity(ctx context.Context, e events.Event) (called, error) {
 	}
 	c := called{Key: p.id, Keys: p.ids()}
 	for _, n := range p.Names {
-		if !slices.Contains(c.Keys, n.Key) {
-			c.Keys = append(c.Keys, n.Key)
+		if slices.Contains(c.Keys, n.Key) {
+			continue
+		}
+		if c.Keys = append(c.Keys, n.Key); p.took(n.ID) {
+			c.taken = append(c.taken, n.Key)
 		}
 	}
 	return c, nil
@@ -139,6 +144,11 @@ func apart(a, b person) bool {
 // knows reports whether the person is called so.
 func (o *order) knows(key string) bool {
 	return slices.ContainsFunc(o.Names, func(n name) bool { return n.Key == key })
+}
+
+// took reports whether a name was another person's before.
+func (o *order) took(id string) bool {
+	return slices.ContainsFunc(o.Joins, func(j joint) bool { return slices.Contains(j.Claimed, id) })
 }
 
 // since is when the newest event called the person so.

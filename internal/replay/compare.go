@@ -148,6 +148,10 @@ type Past struct {
 	open   bool // the rules may decide again
 	paused bool // an operator stopped it before they could
 	doubt  bool // it asked for nothing, and took the place of one that did
+	off    bool // it was taken back, ended, or is paused: if it goes on, the rules decide anew
+	let    bool // people, or the end of its hold, let it go on
+
+	moments []moment // what became of it that no rules say, oldest first
 }
 
 // Compare fills in the report: then gives the outcome that a case is compared with, and which of Case.Outcomes is now

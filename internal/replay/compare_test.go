@@ -20,9 +20,9 @@ func TestCompare(t *testing.T) {
 	urgent := action("f", "d", "x", "{}")
 	urgent.Class = events.Urgent
 	then := Outcome{State: Planned, Steps: Steps([]events.Action{action("a", "d", "x", "{}"), action("b", "d", "x", "{}"), action("c", "d", "x", "{}"),
-		action("d", "d", "x", "{}"), action("e", "d", "x", "{}"), action("f", "d", "x", "{}")})}
+		action("d", "d", "x", "{}"), action("e", "d", "x", "{}"), action("f", "d", "x", "{}")}, false)}
 	now := Outcome{State: Planned, Steps: Steps([]events.Action{action("a", "d", "x", "{}"), action("b", "d2", "x", "{}"), action("c", "d", "y", "{}"),
-		action("d", "d", "x", `{"a":1}`), action("e", "d", "x", "{}", "a"), urgent, action("g", "d", "x", "{}")})}
+		action("d", "d", "x", `{"a":1}`), action("e", "d", "x", "{}", "a"), urgent, action("g", "d", "x", "{}")}, false)}
 	then.Steps = append(then.Steps, Step{Playbook: "p", Name: "z", Do: "d", Connection: "x"})
 	var got []string
 	for _, c := range Compare(then, now) {
@@ -61,7 +61,7 @@ func TestPast(t *testing.T) {
 	} {
 		p := NewPlans()
 		for state := range strings.FieldsSeq(c.states) {
-			if err := p.Add("c1", state, "why", body); err != nil {
+			if err := p.Add("c1", monday, state, "why", body); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -88,7 +88,7 @@ func TestPast(t *testing.T) {
 		p := NewPlans()
 		for _, rec := range c.bodies {
 			state, body, _ := strings.Cut(rec, " ")
-			if err := p.Add("c1", state, "why", []byte(body)); err != nil {
+			if err := p.Add("c1", monday, state, "why", []byte(body)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -97,7 +97,7 @@ func TestPast(t *testing.T) {
 			t.Errorf("%s: %+v, apart %q", c.name, past.Outcome, past.Apart())
 		}
 	}
-	if err := NewPlans().Add("c1", "planned", "", []byte("{")); err == nil {
+	if err := NewPlans().Add("c1", monday, "planned", "", []byte("{")); err == nil {
 		t.Error("a plan that cannot be read is no error")
 	}
 }

@@ -48,10 +48,14 @@ type Step struct {
 	order uint64 // when: its class, what it comes after, and what a death before it means
 }
 
-// Steps are the actions of a plan, to be compared.
-func Steps(list []events.Action) []Step {
+// Steps are the actions of a plan, to be compared. Those of an event that takes terminations back have at least the class
+// of what it took back then, which no rules know: it is left out.
+func Steps(list []events.Action, takesBack bool) []Step {
 	steps := make([]Step, len(list))
 	for i, a := range list {
+		if takesBack {
+			a.Class = ""
+		}
 		steps[i] = Step{Playbook: a.Playbook, Name: a.Step, Do: a.Do, Connection: a.Connection, with: sum(string(a.With)), order: orderOf(a)}
 	}
 	return steps
@@ -79,7 +83,9 @@ type Judged struct {
 	Confirm []playbook.Confirmation // whose word it needs as well
 	Brakes  []playbook.Brake        // those that count it
 
-	named string // by the plan, as brakes count it
+	named   string // by the plan, as brakes count it
+	asks    bool   // people must approve it
+	unclear bool   // it is the guards that cannot be applied
 }
 
 // Alone is what becomes of an event that nobody else has spoken of.
@@ -106,7 +112,7 @@ func Judge(r Rules, e events.Event, future bool) Judged {
 	if err != nil {
 		return Judged{Outcome: Outcome{State: Faulty, Why: err.Error()}}
 	}
-	j := Judged{Outcome: Outcome{State: Planned, Steps: Steps(plan.Actions)}, Plan: plan}
+	j := Judged{Outcome: Outcome{State: Planned, Steps: Steps(plan.Actions, playbook.TakesBack(e))}, Plan: plan}
 	if len(plan.Actions) == 0 && !playbook.TakesBack(e) {
 		if future {
 			j.State = Scheduled
@@ -116,20 +122,27 @@ func Judge(r Rules, e events.Event, future bool) Judged {
 	v, err := r.Guard(plan)
 	switch {
 	case err != nil:
-		j.State, j.Why = Faulty, err.Error()
-	case v.Protected != "" && len(plan.Actions) == 0: // what is taken back does nothing to whom it is about
-	case v.Protected != "":
+		j.State, j.Why, j.unclear = Faulty, err.Error(), true
+	case v.Protected != "" && len(plan.Actions) > 0:
 		j.State, j.Why = Refused, v.Protected+" is protected"
 	case future && !playbook.TakesBack(e):
 		j.State = Scheduled
+	case v.Protected != "": // what is taken back does nothing to whom it is about
+		j.later(future)
 	case v.Approvers > 0:
-		j.State, j.Why, j.Confirm, j.Brakes = Held, v.Why, v.Confirm, v.Brakes
-	case future:
-		j.State, j.Confirm, j.Brakes = Scheduled, v.Confirm, v.Brakes
+		j.State, j.Why, j.Confirm, j.Brakes, j.asks = Held, v.Why, v.Confirm, v.Brakes, true
 	default:
 		j.Confirm, j.Brakes = v.Confirm, v.Brakes
+		j.later(future)
 	}
 	return j
+}
+
+// later has a plan that nothing else stands before wait for its time.
+func (j *Judged) later(future bool) {
+	if future {
+		j.State = Scheduled
+	}
 }
 
 // over adds to an outcome what a brake holds it for.

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"time"
 
 	"keyturn/internal/events"
+	"keyturn/internal/playbook"
 )
 
 // Plans collects what the ledger says of the cases of a history, record by record. It is safe for concurrent use, but
@@ -20,6 +22,9 @@ func NewPlans() *Plans { return &Plans{past: map[string]Past{}} }
 
 // planBody is what of a plan's record is compared.
 type planBody struct {
+	Event struct {
+		Type string `json:"type"`
+	} `json:"event"`
 	Actions []events.Action `json:"actions"`
 	Hold    *struct {
 		Unheard bool              `json:"unheard"` // it waits for a second source
@@ -35,33 +40,86 @@ func (b planBody) open(s State) bool {
 	return s == Scheduled || s == Held && b.Hold != nil && (b.Hold.Unheard || len(b.Hold.Pauses) > 0)
 }
 
-// Add takes the next record of a case's plan: its state, its reason and its body. A plan that was held and let go by
-// people was held by the rules; one that waits for its day, or for a second source, is what it is shown as until then.
-func (p *Plans) Add(caseID, state, why string, body []byte) error {
+// Add takes the next record of a case's plan: when it was written, its state, its reason and its body. A plan that was
+// held and let go by people was held by the rules; one that waits for its day, or for a second source, is what it is shown
+// as until then.
+func (p *Plans) Add(caseID string, at time.Time, state, why string, body []byte) error {
 	p.mu.Lock()
 	before, known := p.past[caseID]
 	p.mu.Unlock()
-	now := Past{State: state, Outcome: before.Outcome, open: before.open, paused: before.paused, doubt: before.doubt}
-	switch s := State(state); s {
-	case Planned, Held, Refused, Scheduled:
-		if known && before.Outcome != nil && !before.open {
-			break
-		}
-		var b planBody
-		if err := json.Unmarshal(body, &b); err != nil {
-			return fmt.Errorf("plan of case %s: %w", caseID, err)
-		}
-		if s == Planned && b.Hold != nil && len(b.Hold.Given) > 0 && before.Outcome != nil && before.Outcome.State == Held {
-			now.open = false // people let it go
-			break
-		}
-		now.Outcome = &Outcome{State: s, Why: why, Steps: Steps(b.Actions)}
-		now.open, now.paused, now.doubt = b.open(s), b.Hold != nil && len(b.Hold.Pauses) > 0, b.Hold != nil && b.Hold.Doubt
+	now, err := before.next(State(state), why, body, known)
+	if err != nil {
+		return fmt.Errorf("plan of case %s: %w", caseID, err)
+	}
+	if do, ok := before.turn(now); ok {
+		now.moments = append(now.moments, moment{at, do})
 	}
 	p.mu.Lock()
 	p.past[caseID] = now
 	p.mu.Unlock()
 	return nil
+}
+
+// next is what is known of a case after one more record of its plan.
+func (p Past) next(s State, why string, body []byte, known bool) (Past, error) {
+	now := p
+	now.State, now.off, now.let = string(s), p.off, false
+	var b planBody
+	switch s {
+	case Planned, Held, Refused, Scheduled:
+		decided := known && p.Outcome != nil && !p.open && (!p.off || p.paused)
+		if decided && s != Held {
+			now.off, now.let = false, true
+			return now, nil
+		}
+		if err := json.Unmarshal(body, &b); err != nil {
+			return now, err
+		}
+		now.off = b.Hold != nil && len(b.Hold.Pauses) > 0
+		if decided {
+			return now, nil
+		}
+		if (s == Planned || s == Scheduled) && b.Hold != nil && len(b.Hold.Given) > 0 && p.Outcome != nil && p.Outcome.State == Held {
+			now.open, now.let = false, true // people let it go
+			return now, nil
+		}
+		now.Outcome = &Outcome{State: s, Why: why, Steps: Steps(b.Actions, playbook.TakesBack(events.Event{Type: b.Event.Type}))}
+		now.open, now.paused, now.doubt = b.open(s), now.off, b.Hold != nil && b.Hold.Doubt
+	case superseded, cancelled:
+		now.off = true
+	}
+	return now, nil
+}
+
+// turn says what a record means that no rules say by themselves; false when they do.
+func (p Past) turn(now Past) (turn, bool) {
+	switch s := State(now.State); {
+	case s == superseded:
+		return overtaken, true
+	case s == cancelled, s == Refused && (State(p.State) == Planned || State(p.State) == Held):
+		return ended, true
+	case s != Planned && s != Held && s != Refused && s != Scheduled:
+		return 0, false
+	case now.off:
+		return paused, true
+	case p.State == "", p.off:
+		return decided, true
+	case State(p.State) == Held && now.let:
+		return letGo, true
+	}
+	return 0, false
+}
+
+// The states of a plan that no playbook gives, as the ledger has them.
+const (
+	superseded State = "superseded"
+	cancelled  State = "cancelled"
+)
+
+// moment is when something became of a case.
+type moment struct {
+	at time.Time
+	do turn
 }
 
 // Of gives what the ledger says of a case.
@@ -93,7 +151,3 @@ func (p Past) Apart() string {
 	}
 	return ""
 }
-
-// Heard reports whether a case that is set apart is a word about its person all the same: a newer event decided in its
-// place, and it was said.
-func (p Past) Heard() bool { return p.State == "superseded" }

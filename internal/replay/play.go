@@ -28,11 +28,15 @@ type Case struct {
 	Source    string // the configured source, or its dedup_scope
 	Principal string
 	Accepted  time.Time
+	Effective time.Time // when it takes effect; zero = at once
 	At        time.Time // when it is decided for good: when it was accepted, or takes effect
 	Outcomes  []Outcome // in the order of the rules
 
-	ids    []events.Identifier
-	judged []Judged
+	said    time.Time // its own time, or the latest that its acceptance allows
+	ordered bool      // it has a place among the events of its person
+	back    bool      // and takes terminations back
+	ids     []events.Identifier
+	judged  []Judged
 }
 
 // History is what was played.
@@ -124,6 +128,12 @@ func (p *player) judge() {
 	}
 }
 
+// terminated is the event that is kept in order with those that take it back.
+const terminated = "user.terminated"
+
+// clockSkew is how far the time of an event may lie behind its acceptance and still count, as the planner has it.
+const clockSkew = 5 * time.Minute
+
 // play judges one message; a Case without an id is none.
 func play(rules []Rules, now time.Time, m Message) Case {
 	e, err := events.Unmarshal(m.Data)
@@ -134,8 +144,12 @@ func play(rules []Rules, now time.Time, m Message) Case {
 		e.Time = m.Stored
 	}
 	c := Case{ID: e.Case(), Hash: e.ContentHash(), Event: e.Name(), Source: e.Scope, Principal: e.Subject, Accepted: m.Stored, At: m.Stored,
-		ids: events.PersonIdentifiers(e), judged: make([]Judged, len(rules))}
-	if e.EffectiveAt.After(c.At) && !playbook.TakesBack(e) { // which is asked when it comes, and only acts then
+		Effective: e.EffectiveAt, said: e.Time, back: playbook.TakesBack(e), ids: events.PersonIdentifiers(e), judged: make([]Judged, len(rules))}
+	c.ordered = c.back || c.Event == terminated
+	if latest := m.Stored.Add(clockSkew); c.said.After(latest) {
+		c.said = latest
+	}
+	if e.EffectiveAt.After(c.At) && !c.back { // which is asked when it comes, and only acts then
 		c.At = e.EffectiveAt
 	}
 	for i, r := range rules {
@@ -174,9 +188,10 @@ func gather(done [][]Case) History {
 }
 
 // Count lets the guards of every one of the rules that look beyond one event go through the history, and fills in the
-// outcomes: brakes, and the word of a second source. What is apart does not count: nothing would have been done for it. It
-// may be heard all the same.
-func (h *History) Count(counts Counts, apart func(c Case) (apart, heard bool)) {
+// outcomes: brakes, and the word of a second source. past is what the ledger says of a case, which decides what no rules
+// do: that a newer event overtook it, that people ended it or let it go, that it was paused; nil = nothing of the kind. now
+// is the moment until which everything that was due is decided.
+func (h *History) Count(counts Counts, past func(c Case) Past, now time.Time) {
 	if len(h.Cases) == 0 {
 		return
 	}
@@ -184,15 +199,9 @@ func (h *History) Count(counts Counts, apart func(c Case) (apart, heard bool)) {
 		h.Cases[i].Outcomes = make([]Outcome, len(h.Cases[i].judged))
 	}
 	for r := range h.Cases[0].judged {
-		w := walk{cases: h.Cases, rules: r, wheels: newWheels(counts), spoke: map[string][]int{}, waiting: map[string][]int{}}
-		for i, c := range h.Cases {
-			h.Cases[i].Outcomes[r] = c.judged[r].Outcome
-			switch apart, heard := apart(c); {
-			case !apart:
-				w.step(i)
-			case heard:
-				w.hear(i)
-			}
-		}
+		w := walk{cases: h.Cases, rules: r, people: people{at: map[string]*person{}}, wheels: newWheels(counts),
+			at: make([]standing, len(h.Cases)), listed: map[string][]int{}}
+		w.listens = slices.ContainsFunc(h.Cases, func(c Case) bool { return len(c.judged[r].Confirm) > 0 })
+		w.run(past, now)
 	}
 }

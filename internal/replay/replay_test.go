@@ -95,7 +95,7 @@ func played(t *testing.T, text string, list ...Message) History {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Count(nil, func(Case) (apart, heard bool) { return false, false })
+	h.Count(nil, nil, monday.AddDate(1, 0, 0))
 	return h
 }
 
@@ -186,15 +186,16 @@ func TestConfirmationInTheTimeOfTheEvents(t *testing.T) {
 
 // TestBrakeOfAShareNeedsItsCount: who cannot be counted holds everything, as in the planner.
 func TestBrakeOfAShareNeedsItsCount(t *testing.T) {
-	c := Case{Principal: "user:1", At: monday}
+	of := func(n int) rider {
+		return rider{called{id: fmt.Sprint(n), keys: []string{fmt.Sprint(n)}}, fmt.Sprint(n), n}
+	}
 	b := playbook.Brake{Name: "b", Per: time.Hour, Share: &playbook.Share{Percent: 50, Of: playbook.Count{Connection: "okta-prod", What: "active_users"}}}
-	if why := newWheels(nil).ask(&c, c.Principal, monday, []playbook.Brake{b}); !strings.Contains(why, "not known how many active users okta-prod has") {
+	if why := newWheels(nil).ask(of(0), monday, []playbook.Brake{b}); !strings.Contains(why, "not known how many active users okta-prod has") {
 		t.Errorf("unknown: %q", why)
 	}
 	w := newWheels(func(playbook.Count) (int, bool) { return 2, true })
 	for i, want := range []bool{true, false} {
-		c := Case{Principal: fmt.Sprintf("user:%d", i), At: monday}
-		if why := w.ask(&c, c.Principal, monday, []playbook.Brake{b}); (why == "") != want {
+		if why := w.ask(of(i), monday, []playbook.Brake{b}); (why == "") != want {
 			t.Errorf("%d: %q", i, why)
 		}
 	}

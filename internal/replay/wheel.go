@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"keyturn/internal/events"
 	"keyturn/internal/playbook"
 )
 
@@ -16,19 +15,17 @@ type Counts func(of playbook.Count) (n int, known bool)
 // wheels are the brakes of one set of playbooks, in the time of the events.
 type wheels struct {
 	counts Counts
-	people people
 	byName map[string]*wheel // by name and key
 }
 
-func newWheels(counts Counts) *wheels {
-	return &wheels{counts: counts, people: people{who: map[string]string{}, proper: map[string]string{}}, byName: map[string]*wheel{}}
-}
+func newWheels(counts Counts) *wheels { return &wheels{counts: counts, byName: map[string]*wheel{}} }
 
 // wheel is what one brake let pass in its window, as the planner's tally is: a person once, however often they pass,
 // and not under too many names.
 type wheel struct {
 	passed []*pass // oldest first
 	byWho  map[string]*pass
+	byCase map[int]*pass
 	names  int
 }
 
@@ -36,16 +33,20 @@ type wheel struct {
 type pass struct {
 	who   string
 	names []string
+	of    int // the last of the cases
 	at    time.Time
 }
 
-// ask counts a case, and what its plan named, at every one of its brakes at a time, and says which one it is too much
-// for; empty = it passes. All are asked before the first counts.
-func (w *wheels) ask(c *Case, named string, at time.Time, brakes []playbook.Brake) string {
-	if len(brakes) == 0 {
-		return ""
-	}
-	who := w.people.of(c)
+// rider is the case that asks to pass.
+type rider struct {
+	called
+	name string // what its plan names
+	of   int    // which case it is
+}
+
+// ask counts a case at every one of its brakes at a time, and says which one it is too much for; empty = it passes. All
+// are asked before the first counts.
+func (w *wheels) ask(r rider, at time.Time, brakes []playbook.Brake) string {
 	for _, b := range brakes {
 		most := b.Max
 		if b.Share != nil {
@@ -58,12 +59,12 @@ func (w *wheels) ask(c *Case, named string, at time.Time, brakes []playbook.Brak
 			}
 			most = b.Share.Max(n)
 		}
-		if over := w.at(b).over(at.Add(-b.Per), who, named, most); over != "" {
+		if over := w.at(b).over(at.Add(-b.Per), r, most); over != "" {
 			return "brake " + title(b) + ": " + over
 		}
 	}
 	for _, b := range brakes {
-		w.at(b).count(who, named, at)
+		w.at(b).count(r, at)
 	}
 	return ""
 }
@@ -72,7 +73,7 @@ func (w *wheels) ask(c *Case, named string, at time.Time, brakes []playbook.Brak
 func (w *wheels) at(b playbook.Brake) *wheel {
 	key := b.Name + "\x00" + b.Key
 	if w.byName[key] == nil {
-		w.byName[key] = &wheel{byWho: map[string]*pass{}}
+		w.byName[key] = &wheel{byWho: map[string]*pass{}, byCase: map[int]*pass{}}
 	}
 	return w.byName[key]
 }
@@ -86,17 +87,19 @@ func title(b playbook.Brake) string {
 }
 
 // over says why one more is too much in the window that begins after begin; empty = it may pass.
-func (w *wheel) over(begin time.Time, who, name string, most int) string {
+func (w *wheel) over(begin time.Time, r rider, most int) string {
 	for len(w.passed) > 0 && !w.passed[0].at.After(begin) {
-		w.names -= len(w.passed[0].names)
-		delete(w.byWho, w.passed[0].who)
+		w.drop(w.passed[0])
 		w.passed = w.passed[1:]
 	}
-	p := w.byWho[who]
-	switch {
-	case p != nil && slices.Contains(p.names, name):
+	if w.byCase[r.of] != nil {
 		return ""
-	case p == nil && len(w.passed) >= most:
+	}
+	known := w.of(r)
+	switch {
+	case slices.ContainsFunc(known, func(p *pass) bool { return slices.Contains(p.names, r.name) }):
+		return ""
+	case len(known) == 0 && len(w.passed) >= most:
 		return fmt.Sprintf("%d have passed and no more than %d may", len(w.passed), most)
 	case w.names >= most+spellings(most):
 		return fmt.Sprintf("%d have passed under %d names, which is too many to be sure who is who", len(w.passed), w.names)
@@ -112,62 +115,43 @@ func spellings(most int) int {
 	return max(1, most/4)
 }
 
-// count lets one pass. The window of a person begins with the last case of theirs.
-func (w *wheel) count(who, name string, at time.Time) {
-	p := w.byWho[who]
-	if p == nil {
-		p = &pass{who: who}
-		w.byWho[who] = p
-	} else {
-		w.passed = slices.DeleteFunc(w.passed, func(o *pass) bool { return o == p })
-	}
-	if !slices.Contains(p.names, name) {
-		p.names = append(p.names, name)
-		w.names++
-	}
-	p.at = at
-	w.passed = append(w.passed, p)
-}
-
-// people know who is who by the names that events gave one person so far. Two who have other proper identifiers are two.
-type people struct {
-	who    map[string]string // name → the first name of that person
-	proper map[string]string // person and kind of identifier → the identifier that is given once and never again
-}
-
-// of says whom a case is about.
-func (p people) of(c *Case) string {
-	who := ""
-	for _, id := range c.ids {
-		if known := p.who[id.String()]; known != "" && !p.stranger(known, c.ids) {
-			who = known
-			break
+// of gives what passed for the same person, under whichever name.
+func (w *wheel) of(r rider) []*pass {
+	var known []*pass
+	for _, key := range r.keys {
+		if p := w.byWho[key]; p != nil && (key == r.id || !slices.Contains(r.taken, key)) && !slices.Contains(known, p) {
+			known = append(known, p)
 		}
 	}
-	if who == "" {
-		who = c.Principal
-		if len(c.ids) > 0 {
-			who = c.ids[0].String()
-		}
-	}
-	for _, id := range c.ids {
-		if p.who[id.String()] == "" {
-			p.who[id.String()] = who
-		}
-		if given(id.Kind) && p.proper[who+string(id.Kind)] == "" {
-			p.proper[who+string(id.Kind)] = id.Value
-		}
-	}
-	return who
+	return known
 }
 
-// stranger reports whether the person has another proper identifier than the event gives.
-func (p people) stranger(who string, ids []events.Identifier) bool {
-	return slices.ContainsFunc(ids, func(id events.Identifier) bool {
-		own := p.proper[who+string(id.Kind)]
-		return given(id.Kind) && own != "" && own != id.Value
-	})
+// drop forgets who passed, but for its place in the row.
+func (w *wheel) drop(p *pass) {
+	w.names -= len(p.names)
+	delete(w.byWho, p.who)
+	delete(w.byCase, p.of)
 }
 
-// given reports whether identifiers of a kind are given to one person and never to another.
-func given(k events.Kind) bool { return k == events.OktaID || k == events.EmployeeNumber }
+// count lets one pass, in place of what passed for the same person before: the window of a person begins with the last
+// case of theirs.
+func (w *wheel) count(r rider, at time.Time) {
+	if w.byCase[r.of] != nil {
+		return
+	}
+	mine := &pass{who: r.id, names: []string{r.name}, of: r.of, at: at}
+	if known := w.of(r); len(known) > 0 {
+		w.passed = slices.DeleteFunc(w.passed, func(o *pass) bool { return slices.Contains(known, o) })
+		for _, p := range known {
+			w.drop(p)
+			for _, n := range p.names {
+				if !slices.Contains(mine.names, n) {
+					mine.names = append(mine.names, n)
+				}
+			}
+		}
+	}
+	w.names += len(mine.names)
+	w.byWho[mine.who], w.byCase[mine.of] = mine, mine
+	w.passed = append(w.passed, mine)
+}
