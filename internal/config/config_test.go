@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -200,6 +201,25 @@ func TestPlaceOfAnExpression(t *testing.T) {
               && X }}
           single: '${{ f(''b'') X }}'
           plain: ${{ X }}
+          lines: ${{ a &&
+            b && X }}
+          folded: >-
+            ${{
+              é(b)
+
+              .c() && X
+            }}
+          late: |
+
+            ${{
+
+              a && X }}
+          quoted: "${{ a &&\t\"é\" \u0041\u0020\
+            &&
+
+            X }}"
+          apostrophes: '${{ a == ''b''
+            && X }}'
 `}
 	r := reader{refs: memory(files, nil).in("c")}
 	d, ok := r.open("c/playbooks.yaml", "playbooks.json")
@@ -211,13 +231,17 @@ func TestPlaceOfAnExpression(t *testing.T) {
 	for name, e := range map[string]*Expr{
 		"when": p.List[0].When, "flow": p.List[0].Steps[0].With[0].Value.Expr,
 		"block": with[0].Value.Expr, "single": with[1].Value.Expr, "plain": with[2].Value.Expr,
+		"lines": with[3].Value.Expr, "folded": with[4].Value.Expr, "late": with[5].Value.Expr, "quoted": with[6].Value.Expr, "apostrophes": with[7].Value.Expr,
 	} {
 		before, _, _ := strings.Cut(e.Source, "X")
 		line := 1 + strings.Count(before, "\n")
-		column := len(before) - 1 - strings.LastIndex(before, "\n")
+		column := utf8.RuneCountInString(before[strings.LastIndex(before, "\n")+1:])
 		at := e.Place(line, column)
-		if got := d.lines[at.Line-1][at.Column-1 : at.Column]; got != "X" {
+		if got := string([]rune(d.lines[at.Line-1])[at.Column-1 : at.Column]); got != "X" {
 			t.Errorf("%s: %d:%d is %q", name, at.Line, at.Column, got)
+		}
+		if end := e.Place(line, column+1); end.Line != at.Line || end.Column != at.Column+1 {
+			t.Errorf("%s: behind %d:%d is %d:%d", name, at.Line, at.Column, end.Line, end.Column)
 		}
 	}
 }

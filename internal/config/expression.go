@@ -1,7 +1,9 @@
 package config
 
 import (
+	"strconv"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -11,70 +13,84 @@ type Expr struct {
 	Source string
 	At     Position // of the value that holds it
 
-	lines  []string   // of the file
-	node   *yaml.Node // the scalar
-	offset int        // characters of the scalar's value before Source
+	lines []string   // of the file
+	node  *yaml.Node // the scalar
 }
 
-// Place is where line (from 1) and column (from 0) of the expression stand in the file: exact for values on one line
-// and for literal blocks (|), the start of the value for what YAML folds.
+// Place is where line (from 1) and column (from 0) of the expression stand in the file. YAML folds lines, takes
+// indentation away and writes quotes and escapes, but what is no white space comes in the same order in the file and in
+// the value: the place is found by counting it.
 func (e Expr) Place(line, column int) Position {
 	p := e.At
 	if e.node == nil || e.node.Line < 1 || e.node.Line > len(e.lines) {
 		return p
 	}
-	if line == 1 {
-		column += e.offset
+	n, on := e.ink(line, column)
+	at, from := e.node.Line-1, e.node.Column-1
+	switch {
+	case e.styled(yaml.LiteralStyle | yaml.FoldedStyle):
+		at, from = at+1, 0
+	case e.styled(yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle):
+		from++
 	}
-	switch e.node.Style &^ (yaml.FlowStyle | yaml.TaggedStyle) {
-	case yaml.LiteralStyle:
-		p.Line = e.node.Line + line
-		p.Column = 1 + column + e.indent()
-	case yaml.FoldedStyle:
-		p.Line, p.Column = e.node.Line+1, 1+e.indent()
-	default:
-		if line == 1 {
-			p.Column = e.node.Column + e.rawOffset(column)
+	for ; at < len(e.lines); at, from = at+1, 0 {
+		raw := []rune(e.lines[at])
+		for i := from; i < len(raw); {
+			width, white := e.unit(raw[i:])
+			switch {
+			case white:
+			case n == 0 && on:
+				p.Line, p.Column = at+1, i+1
+				return p
+			case n == 1 && !on:
+				p.Line, p.Column = at+1, i+1+width
+				return p
+			default:
+				n--
+			}
+			i += width
 		}
 	}
 	return p
 }
 
-// indent is the indentation of a block scalar: that of its first line with text.
-func (e Expr) indent() int {
-	for _, line := range e.lines[e.node.Line:] {
-		if text := strings.TrimLeft(line, " "); text != "" {
-			return len(line) - len(text)
+func (e Expr) styled(s yaml.Style) bool { return e.node.Style&s != 0 }
+
+// ink counts the characters of the scalar's value before a place of the expression that are no white space, and
+// reports whether the place is such a character itself.
+func (e Expr) ink(line, column int) (n int, on bool) {
+	value := []rune(e.node.Value)
+	target := len([]rune(e.node.Value[:max(strings.Index(e.node.Value, e.Source), 0)])) + column
+	for i, l := range strings.SplitAfter(e.Source, "\n") {
+		if i+1 < line {
+			target += len([]rune(l))
 		}
 	}
-	return 0
+	target = min(target, len(value))
+	for _, c := range value[:target] {
+		if !unicode.IsSpace(c) {
+			n++
+		}
+	}
+	return n, n == 0 || target < len(value) && !unicode.IsSpace(value[target])
 }
 
-// rawOffset is how far behind the node's first character the n-th character of its value stands: quotes and escapes
-// take more room in the file than in the value.
-func (e Expr) rawOffset(n int) int {
-	raw := []rune(e.lines[e.node.Line-1])
-	start := e.node.Column - 1
-	if start < 0 || start > len(raw) {
-		return n
-	}
-	raw = raw[start:]
-	double, single := e.node.Style&yaml.DoubleQuotedStyle != 0, e.node.Style&yaml.SingleQuotedStyle != 0
-	i := 0
-	if double || single {
-		i = 1
-	}
-	for ; n > 0 && i < len(raw); n-- {
-		switch {
-		case double && raw[i] == '\\' && i+1 < len(raw):
-			i += escapeLength(raw[i+1])
-		case single && raw[i] == '\'':
-			i += 2
-		default:
-			i++
+// unit is how much of a line makes one character of the value, and whether that one is white space or none at all.
+func (e Expr) unit(raw []rune) (width int, white bool) {
+	switch {
+	case e.styled(yaml.SingleQuotedStyle) && raw[0] == '\'' && len(raw) > 1:
+		return 2, false
+	case e.styled(yaml.DoubleQuotedStyle) && raw[0] == '\\':
+		if len(raw) == 1 {
+			return 1, true // the line goes on in the next
 		}
+		width = min(escapeLength(raw[1]), len(raw))
+		if code, err := strconv.ParseUint(string(raw[2:width]), 16, 32); err == nil {
+			return width, unicode.IsSpace(rune(code))
+		}
+		return width, strings.ContainsRune("\t nrtvf_NLP", raw[1])
 	}
-	return i
+	return 1, unicode.IsSpace(raw[0])
 }
 
 // escapeLength is the length of an escape of a double-quoted scalar by the letter behind its backslash (YAML 1.2,
@@ -97,10 +113,10 @@ func (d *document) condition(at path, s string) *Expr {
 		d.fault(at, "the whole of it is an expression already: write it without ${{ }}")
 		return nil
 	}
-	return d.expr(at, s, 0)
+	return d.expr(at, s)
 }
 
-func (d *document) expr(at path, source string, offset int) *Expr {
+func (d *document) expr(at path, source string) *Expr {
 	node := d.node(at)
 	if node == nil {
 		return nil
@@ -109,7 +125,7 @@ func (d *document) expr(at path, source string, offset int) *Expr {
 	if o := d.others[node]; o != nil {
 		lines = o.lines
 	}
-	return &Expr{Source: source, At: d.position(at), lines: lines, node: node, offset: offset}
+	return &Expr{Source: source, At: d.position(at), lines: lines, node: node}
 }
 
 // params reads the mapping at a path as parameters.
@@ -150,11 +166,7 @@ func (d *document) literal(at path, s string) (any, *Expr) {
 			d.fault(at, "the expression is empty: write one between ${{ and }}")
 			return nil, nil
 		}
-		lead := s[:strings.Index(s, source)]
-		if strings.Contains(lead, "\n") {
-			lead = ""
-		}
-		return nil, d.expr(at, source, len([]rune(lead)))
+		return nil, d.expr(at, source)
 	}
 	switch {
 	case strings.Contains(s, "${{"):
