@@ -22,6 +22,9 @@ type Expr struct {
 // the value: the place is found by counting it.
 func (e Expr) Place(line, column int) Position {
 	p := e.At
+	if line < 1 || column < 0 { // the compiler has no place of some faults
+		return p
+	}
 	if e.node == nil || e.node.Line < 1 || e.node.Line > len(e.lines) {
 		return p
 	}
