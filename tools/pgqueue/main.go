@@ -6,6 +6,9 @@
 // on disk, before the job counts as done. How outcomes are committed is chosen: each in a transaction of its own (Oban,
 // pg-boss, Que), which the server groups by itself, or all that wait in one statement (the completer of River).
 //
+// With records it does the whole of Keyturn's work: the plan and the states are read before a job starts, and what was
+// intended, what was seen and the end of the case are rows of a chain.
+//
 // Nothing is held back from it: fetching a row again after a crash is harmless, so that fetches do not wait for the disk,
 // and outcomes are committed beside the calls of the next jobs.
 package main
@@ -35,6 +38,8 @@ type settings struct {
 	base  string // of the provider
 	batch bool   // commit all outcomes that wait in one statement
 	calls int    // that may be in flight
+
+	records bool // keep the records that Keyturn keeps
 }
 
 // result is what the benchmark reads.
@@ -50,6 +55,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&s.dsn, "dsn", "", "the database")
 	flags.StringVar(&s.base, "base", "", "where the calls go")
 	flags.BoolVar(&s.batch, "batch", false, "commit all outcomes that wait in one statement")
+	flags.BoolVar(&s.records, "records", false, "keep the records that Keyturn keeps, each outcome in a transaction with its records")
 	flags.IntVar(&s.calls, "calls", 32, "calls in flight")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -67,6 +73,11 @@ func run(ctx context.Context, args []string) error {
 	jobs, err := load(ctx, pool, json.NewDecoder(os.Stdin))
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
+	}
+	if s.records {
+		if err := plan(ctx, pool, jobs); err != nil {
+			return fmt.Errorf("plan: %w", err)
+		}
 	}
 	began := time.Now()
 	if err := newQueue(pool, s).work(ctx, jobs); err != nil {

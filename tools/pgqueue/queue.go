@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -102,8 +101,12 @@ func (q *queue) work(ctx context.Context, jobs int) error {
 	var callers, committers sync.WaitGroup
 	for range q.calls {
 		callers.Go(func() {
+			do := q.call
+			if q.records {
+				do = q.prove
+			}
 			for j := range q.taken {
-				q.fail(q.call(ctx, j))
+				q.fail(do(ctx, j))
 			}
 		})
 	}
@@ -161,41 +164,57 @@ func (q *queue) fetch(ctx context.Context, jobs int) error {
 	return nil
 }
 
+// request is one call of a job; suspended is how a user must be found after the last.
+type request struct{ Method, Path string }
+
+const suspended = "SUSPENDED"
+
+// outcomeOf is what is kept of a job that is done.
+func outcomeOf(status string) string { return `{"seen":[{"what":"status","value":"` + status + `"}]}` }
+
 // call makes the calls of a job, one after the other.
 func (q *queue) call(ctx context.Context, j job) error {
-	var calls []struct{ Method, Path string }
+	var calls []request
 	if err := json.Unmarshal([]byte(j.payload), &calls); err != nil {
 		return err
 	}
 	status := ""
 	for _, c := range calls {
-		req, err := http.NewRequestWithContext(ctx, c.Method, q.base+c.Path, nil)
-		if err != nil {
+		var err error
+		if status, err = q.ask(ctx, c); err != nil {
 			return err
 		}
-		req.Header.Set("Authorization", "SSWS sample")
-		req.Header.Set("Accept", "application/json")
-		res, err := q.client.Do(req)
-		if err != nil {
-			return err
-		}
-		var user struct{ ID, Status string }
-		err = json.NewDecoder(res.Body).Decode(&user)
-		_, _ = io.Copy(io.Discard, res.Body)
-		_ = res.Body.Close()
-		if err != nil || res.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s %s: status %d: %w", c.Method, c.Path, res.StatusCode, err)
-		}
-		status = user.Status
 	}
-	if !strings.EqualFold(status, "SUSPENDED") {
+	if status != suspended {
 		return fmt.Errorf("job %d: the user is %q", j.id, status)
 	}
 	select {
-	case q.done <- done{j.id, `{"seen":[{"what":"status","value":"` + status + `"}]}`}:
+	case q.done <- done{j.id, outcomeOf(status)}:
 	case <-ctx.Done():
 	}
 	return ctx.Err()
+}
+
+// ask makes one call, and gives the status of the user that it tells.
+func (q *queue) ask(ctx context.Context, c request) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, c.Method, q.base+c.Path, nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "SSWS sample")
+	req.Header.Set("Accept", "application/json")
+	res, err := q.client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	var user struct{ ID, Status string }
+	err = json.NewDecoder(res.Body).Decode(&user)
+	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
+	if err != nil || res.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s %s: status %d: %w", c.Method, c.Path, res.StatusCode, err)
+	}
+	return user.Status, nil
 }
 
 // commit writes outcomes to the database until there are no more.

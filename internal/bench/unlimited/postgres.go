@@ -123,8 +123,8 @@ func (p *postgres) close() error {
 	return nil
 }
 
-// queued has the queue on PostgreSQL do the jobs.
-func (b *bench) queued(ctx context.Context, j jobs, batch bool) (spent, error) {
+// queued has the queue on PostgreSQL do the jobs, in the way that its flags say.
+func (b *bench) queued(ctx context.Context, j jobs, flags ...string) (spent, error) {
 	var in bytes.Buffer
 	enc := json.NewEncoder(&in)
 	for i := range j.count {
@@ -132,8 +132,8 @@ func (b *bench) queued(ctx context.Context, j jobs, batch bool) (spent, error) {
 			return spent{}, err
 		}
 	}
-	cmd := exec.CommandContext(ctx, b.postgres.queue, "-dsn", "host="+b.postgres.dir+" user=bench dbname=postgres", "-base", b.provider.URL,
-		"-batch="+strconv.FormatBool(batch), "-calls", strconv.Itoa(inFlight))
+	flags = append(flags, "-dsn", "host="+b.postgres.dir+" user=bench dbname=postgres", "-base", b.provider.URL, "-calls", strconv.Itoa(inFlight))
+	cmd := exec.CommandContext(ctx, b.postgres.queue, flags...)
 	cmd.Stdin, cmd.Stderr = &in, os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
