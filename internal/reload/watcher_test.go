@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -196,6 +197,29 @@ func TestRefusedUntilItsFileIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.until("the secret", h.now("sample-secret-number-9"))
+}
+
+// TestHalfAFile: a file that is just being written may be a valid one without its end. It is loaded when two looks, a
+// second apart, saw the same, and not in between.
+func TestHalfAFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const every = 10 * time.Second
+		h := open(t, every)
+		time.Sleep(every - time.Millisecond)
+		h.mount("2", sample, "sample-secret-half")
+		time.Sleep(settle / 2) // one look saw it
+		h.mount("3", sample, "sample-secret-whole")
+		time.Sleep(settle) // and the next one something else
+		synctest.Wait()
+		if secret, applied, _ := h.state(); secret != "sample-secret-number-1" || applied != 1 {
+			t.Errorf("%q is in force, applied %d times", secret, applied)
+		}
+		time.Sleep(settle)
+		synctest.Wait()
+		if secret, applied, _ := h.state(); secret != "sample-secret-whole" || applied != 2 {
+			t.Errorf("%q is in force, applied %d times", secret, applied)
+		}
+	})
 }
 
 // TestHangup: without polling a signal loads, and nothing else does.
