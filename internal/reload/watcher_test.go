@@ -222,6 +222,27 @@ func TestHalfAFile(t *testing.T) {
 	})
 }
 
+// TestTakenBack: a refusal ends when the files say again what is in force, and nothing is loaded for it.
+func TestTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const every = 10 * time.Second
+		h := open(t, every)
+		h.mount("2", "sources: {}\n", "sample-secret-number-1")
+		time.Sleep(2 * every)
+		if !strings.Contains(h.watcher.notes(), "REFUSED") {
+			t.Error("not refused: ", h.watcher.notes())
+		}
+		h.mount("3", sample, "sample-secret-number-1")
+		time.Sleep(every + settle)
+		synctest.Wait()
+		_, applied, logs := h.state()
+		if strings.Contains(h.watcher.notes(), "REFUSED") || applied != 1 || !strings.Contains(logs, "in force again as its files say") ||
+			testutil.ToFloat64(h.watcher.metrics.refused) != 0 {
+			t.Errorf("applied %d times; %s\n%s", applied, h.watcher.notes(), logs)
+		}
+	})
+}
+
 // TestHangup: without polling a signal loads, and nothing else does.
 func TestHangup(t *testing.T) {
 	h := open(t, 0)
