@@ -12,6 +12,7 @@ import (
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
 	"keyturn/internal/process"
 	"keyturn/internal/secret"
 	"keyturn/internal/stream"
@@ -99,8 +100,8 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 // close ends the connection. What a command published was acknowledged before; an error loses nothing.
 func (s *session) close() { _ = s.bus.Close(context.Background()) }
 
-// keyer gives the deployment's keyer.
-func (s *session) keyer() (events.Keyer, error) {
+// keyer gives the deployment's keyer, and refuses a key under which nobody would be found.
+func (s *session) keyer(ctx context.Context) (events.Keyer, error) {
 	key := s.key
 	if key.IsZero() && s.store != "" {
 		var err error
@@ -111,5 +112,13 @@ func (s *session) keyer() (events.Keyer, error) {
 	if key.IsZero() {
 		return events.Keyer{}, usage(errors.New("principals are hidden in the ledger: set KEYTURN_DEPLOYMENT_KEY (or …_FILE) to the workers' key"))
 	}
-	return events.NewKeyer([]byte(key.Reveal()))
+	k, err := events.NewKeyer([]byte(key.Reveal()))
+	if err != nil {
+		return k, usage(err)
+	}
+	err = planner.CheckKey(ctx, s.ledger, k)
+	if errors.Is(err, planner.ErrKey) {
+		err = usage(err)
+	}
+	return k, err
 }

@@ -22,6 +22,7 @@ import (
 	"keyturn/internal/ingest"
 	"keyturn/internal/ledger"
 	outcomes "keyturn/internal/outcome"
+	"keyturn/internal/planner"
 	"keyturn/internal/playbook"
 	"keyturn/internal/reload"
 	"keyturn/internal/secret"
@@ -37,6 +38,7 @@ type machineOptions struct {
 	Durability    stream.Durability
 	MaxStore      int64
 	DeploymentKey secret.Value // empty: the store's own
+	LostKey       string       // proof of the one that it replaces; empty = it replaces none
 	ConfigDir     string
 	Outcome       config.Outcome   // who is told over HTTP what becomes of things; zero = nobody
 	Reload        time.Duration    // how often the configuration's files are looked at; 0 = never
@@ -95,7 +97,7 @@ func newMachine(ctx context.Context, o machineOptions) (_ *machine, err error) {
 		return m, err
 	}
 	if m.worker, err = worker.New(worker.Options{
-		Bus: m.bus, Name: workerName(), Version: version, Keyer: m.keyer, Connections: files.Connections, Playbooks: files.set,
+		Bus: m.bus, Name: workerName(), Version: version, Keyer: m.keyer, LostKey: o.LostKey, Connections: files.Connections, Playbooks: files.set,
 		Log: o.Log, Metrics: reg, Limits: o.Limits, Meter: o.Meter, Remap: ingest.Remapper{Dir: o.ConfigDir}.Remap,
 		Sources: func() (config.Sources, error) {
 			return config.ReadSources(o.ConfigDir, config.Resolver{Unresolved: func(config.Fault) {}})
@@ -221,7 +223,13 @@ func (m *machine) AdminURL() string { return "http://" + m.private.Addr().String
 // and nothing that was not on disk was answered as stored.
 func (m *machine) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return m.worker.Run(ctx) })
+	g.Go(func() error {
+		err := m.worker.Run(ctx)
+		if errors.Is(err, planner.ErrKey) {
+			return usage(err)
+		}
+		return err
+	})
 	g.Go(func() error { return m.teller.Run(ctx) })
 	g.Go(func() error { return m.watcher.Run(ctx) })
 	g.Go(func() error { return m.handler.Poll(ctx) })

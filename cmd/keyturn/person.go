@@ -32,7 +32,7 @@ before it. With --json it is an array of case rows.`,
 				return err
 			}
 			defer s.close()
-			keyer, err := s.keyer()
+			keyer, err := s.keyer(cmd.Context())
 			if err != nil {
 				return err
 			}

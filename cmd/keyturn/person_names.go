@@ -47,7 +47,7 @@ func (s *session) called(ctx context.Context, text string) (view.Person, string,
 	if err != nil {
 		return view.Person{}, "", usage(err)
 	}
-	keyer, err := s.keyer()
+	keyer, err := s.keyer(ctx)
 	if err != nil {
 		return view.Person{}, "", err
 	}

@@ -72,7 +72,7 @@ func ownBroker(s config.Local) error {
 
 // localOptions fills in what serve and dev take from the environment alike.
 func (a *app) localOptions(s config.Local, o machineOptions) machineOptions {
-	o.Store, o.MaxStore, o.DeploymentKey = s.Store, int64(s.StoreMaxBytes), s.DeploymentKey
+	o.Store, o.MaxStore, o.DeploymentKey, o.LostKey = s.Store, int64(s.StoreMaxBytes), s.DeploymentKey, s.LostKey
 	if a.place.store != "" {
 		o.Store = a.place.store
 	}

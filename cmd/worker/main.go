@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,6 +25,7 @@ import (
 	"keyturn/internal/ingest"
 	"keyturn/internal/ledger"
 	"keyturn/internal/outcome"
+	"keyturn/internal/planner"
 	"keyturn/internal/playbook"
 	"keyturn/internal/process"
 	"keyturn/internal/reload"
@@ -94,14 +96,18 @@ func work(ctx context.Context, settings config.Worker, reading *reload.Reading, 
 	health := admin.Handler(s.metrics, func() []admin.Check {
 		return append([]admin.Check{process.BrokerCheck(s.bus), s.watcher.Check()}, s.worker.Checks()...)
 	})
-	return together(ctx, s.worker.Run, s.teller.Run, s.watcher.Run,
+	err = together(ctx, s.worker.Run, s.teller.Run, s.watcher.Run,
 		func(ctx context.Context) error { return admin.Serve(ctx, private, health) })
+	if errors.Is(err, planner.ErrKey) {
+		return process.Misconfigured(err)
+	}
+	return err
 }
 
 // make makes the worker, what tells others of outcomes, and what watches the configuration. It makes no call.
 func (s *site) make(reading *reload.Reading, hangup <-chan os.Signal, list config.Connections, set *playbook.Set) (err error) {
 	if s.worker, err = worker.New(worker.Options{
-		Bus: s.bus, Name: name(), Version: version, Keyer: s.keyer, Connections: list, Playbooks: set, Log: s.log, Metrics: s.metrics,
+		Bus: s.bus, Name: name(), Version: version, Keyer: s.keyer, LostKey: s.settings.LostKey, Connections: list, Playbooks: set, Log: s.log, Metrics: s.metrics,
 		Remap: ingest.Remapper{Dir: s.settings.ConfigDir}.Remap,
 		Sources: func() (config.Sources, error) {
 			return config.ReadSources(s.settings.ConfigDir, config.Resolver{Unresolved: func(config.Fault) {}})

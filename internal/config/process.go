@@ -30,6 +30,7 @@ type Worker struct {
 	AdminListen   string        `split_words:"true" default:"127.0.0.1:8482" desc:"address of health and metrics, host:port; never public"`
 	Shutdown      time.Duration `split_words:"true" default:"20s" desc:"the longest a clean stop may take"`
 	DeploymentKey secret.Value  `split_words:"true" required:"true" desc:"key that hides principals in subjects: the same on every worker, for ever; at least 16 bytes"`
+	LostKey       string        `split_words:"true" desc:"proof of a deployment key that is lost for good, as a refused start names it: the ledger goes on under the key that is set"`
 	Replicas      int           `split_words:"true" default:"3" desc:"copies of every stream on the NATS cluster: 1, 3 or 5"`
 	Outcome       Outcome
 	NATS          NATS
@@ -48,6 +49,7 @@ type Local struct {
 	Durability    Durability   `split_words:"true" default:"group" desc:"how the embedded broker reaches the disk: group (one barrier for many messages) or always (one fsync a message)"`
 	StoreMaxBytes Bytes        `split_words:"true" default:"8GiB" desc:"the most that the embedded broker stores, with KiB, MiB, GiB or TiB"`
 	DeploymentKey secret.Value `split_words:"true" desc:"key that hides principals in subjects, at least 16 bytes; generated in the store when not given"`
+	LostKey       string       `split_words:"true" desc:"proof of a deployment key that is lost for good, as a refused start names it: the ledger goes on under the key that is set"`
 	Outcome       Outcome
 	NATS          NATS
 	Log           Log

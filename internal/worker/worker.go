@@ -35,12 +35,13 @@ const sweepEvery = time.Minute
 // broker takes ten seconds of it.
 const streamsWait = time.Minute
 
-// Options are what a worker is made of. All but Remap, Sources, Metrics, Transport, Limits and Meter are needed.
+// Options are what a worker is made of. All but LostKey, Remap, Sources, Metrics, Transport, Limits and Meter are needed.
 type Options struct {
 	Bus         *stream.Bus
 	Name        string // in records, leases and logs: unique among the workers
 	Version     string
 	Keyer       events.Keyer
+	LostKey     string // proof of the deployment key that Keyer's replaces (planner.ClaimKey); empty = it replaces none
 	Connections config.Connections
 	Playbooks   *playbook.Set
 	Log         *slog.Logger
@@ -201,11 +202,15 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 	return d.lane, nil
 }
 
-// Run works until ctx ends; its error is then nil. It creates or updates the streams first.
+// Run works until ctx ends; its error is then nil. It creates or updates the streams first. A ledger that was made with
+// another deployment key is left as it is: the error wraps planner.ErrKey.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := w.createStreams(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped while it started: the next start makes what is missing
+		}
+		if errors.Is(err, planner.ErrKey) {
+			return err
 		}
 		return fmt.Errorf("create streams: %w", err)
 	}
@@ -231,11 +236,14 @@ func (w *Worker) working(context.Context) error {
 	return nil
 }
 
-// createStreams creates or updates the streams. A broker that goes away meanwhile, or that has no leader yet, is waited
-// for.
+// createStreams creates or updates the streams, and holds the ledger in them against the deployment key
+// (planner.ErrKey). A broker that goes away meanwhile, or that has no leader yet, is waited for.
 func (w *Worker) createStreams(ctx context.Context) error {
 	once := func() error {
 		err := w.bus.CreateTopology(ctx)
+		if err == nil {
+			err = planner.ClaimKey(ctx, w.runner.Ledger, w.opts.Keyer, w.opts.Name, w.opts.LostKey)
+		}
 		if err != nil && !errors.Is(err, stream.ErrUnavailable) {
 			return backoff.Permanent(err)
 		}
