@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -109,7 +110,7 @@ func (a *app) showHold(ctx context.Context, id string) error {
 func (s *session) heldCase(ctx context.Context, id string) (view.CaseView, error) {
 	v, err := s.view.Case(ctx, id)
 	if err == nil && v.Plan != ledger.Held {
-		err = fmt.Errorf("case %s: its plan is %s, not held", v.ID, v.Plan)
+		err = fmt.Errorf("case %s: its plan is %s, not held: see keyturn case %s", v.ID, cmp.Or(v.Plan, "not made yet"), short(v.ID))
 	}
 	return v, err
 }

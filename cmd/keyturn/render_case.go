@@ -265,6 +265,12 @@ func (s *screen) hopState(v view.CaseView) {
 		if v.State == ledger.NeedsPerson {
 			s.line("next", "keyturn dead show %s", v.ID)
 		}
+	case ledger.Refused:
+		if v.State == ledger.NeedsPerson {
+			s.line("next", "see to what was done before by hand, then keyturn cancel %s --reason …", v.ID)
+			return
+		}
+		s.line("next", "by hand, if it must be; or correct guards.protected, and let it be sent again under another id")
 	case ledger.Held:
 		if h := v.Decision.Hold; h != nil && len(h.Pauses) > 0 {
 			s.line("next", "keyturn resume %s --reason … (or holds deny %s)", h.Pauses[0], v.ID)
