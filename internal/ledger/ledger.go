@@ -8,7 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 )
 
@@ -50,7 +50,7 @@ func (l *Ledger) Append(ctx context.Context, prev, rec Record) (Record, error) {
 	if prev.Seq != 0 && prev.Subject != rec.Subject {
 		return Record{}, fmt.Errorf("ledger append %s: decided upon %s", rec.Subject, prev.Subject)
 	}
-	if !slices.Contains(next(kindOf(rec.Subject))[prev.State], rec.State) {
+	if !may(kindOf(rec.Subject), prev.State, rec.State) {
 		return Record{}, fmt.Errorf("ledger append %s: state %q may not follow %q", rec.Subject, rec.State, prev.State)
 	}
 	rec.Time, rec.Prev = l.now().UTC().Round(0), prev.Hash
@@ -143,36 +143,52 @@ func fault(prev, rec Record, data []byte, decodeErr error) string {
 		return "the record does not match its hash"
 	case rec.Prev != prev.Hash:
 		return "the record does not follow the one before it"
-	case !slices.Contains(next(kindOf(rec.Subject))[prev.State], rec.State):
+	case !may(kindOf(rec.Subject), prev.State, rec.State):
 		return fmt.Sprintf("state %q may not follow %q", rec.State, prev.State)
 	}
 	return ""
 }
 
-// unsealed is the end of a record without its hash, which is the last of its members.
-const unsealed = `"hash":""}`
+const (
+	// hashLength is how long a hash is in a record: SHA-256 in hex.
+	hashLength = 2 * sha256.Size
+	// sealed is what a record ends with behind its hash, which is the last of its members; unsealed is what it ends with
+	// while it has none. The hash is taken over that form.
+	sealed   = `"}`
+	unsealed = `"hash":""}`
+)
+
+// blank stands where the hash comes.
+var blank = strings.Repeat("0", hashLength)
 
 // seal hashes everything of the record but its place, and gives the form in which it is stored: the very bytes that
 // were hashed, with the hash in its place at their end.
 func (r *Record) seal() ([]byte, error) {
-	r.Hash = ""
+	r.Hash = blank
 	data, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.HasSuffix(data, []byte(unsealed)) {
+	at := len(data) - len(sealed) - hashLength
+	if !bytes.HasSuffix(data[:max(at, 0)], []byte(unsealed[:len(unsealed)-len(sealed)])) {
 		return nil, errors.New("the hash is not the last member of a record")
 	}
-	h := sha256.Sum256(data)
-	r.Hash = hex.EncodeToString(h[:])
-	return append(append(data[:len(data)-len(`"}`)], r.Hash...), `"}`...), nil
+	h := sha256.New()
+	h.Write(data[:at])
+	h.Write([]byte(sealed))
+	hex.Encode(data[at:], h.Sum(nil))
+	r.Hash = string(data[at : at+hashLength])
+	return data, nil
 }
 
 // decode reads a stored record and refuses one that claims to be about something else.
 func decode(subject string, seq uint64, data []byte) (Record, error) {
-	var rec Record
-	if err := json.Unmarshal(data, &rec); err != nil {
-		return Record{}, fmt.Errorf("ledger record %d of %s: %w", seq, subject, err)
+	rec, ok := written(data)
+	if !ok {
+		rec = Record{}
+		if err := json.Unmarshal(data, &rec); err != nil {
+			return Record{}, fmt.Errorf("ledger record %d of %s: %w", seq, subject, err)
+		}
 	}
 	if rec.Subject != subject {
 		return Record{}, fmt.Errorf("ledger record %d of %s: it speaks of %s", seq, subject, rec.Subject)

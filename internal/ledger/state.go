@@ -1,5 +1,7 @@
 package ledger
 
+import "slices"
+
 // State is where a plan, an action or a case stands. States are stored as these words, for ever.
 type State string
 
@@ -40,48 +42,44 @@ const Kept State = "kept"
 // none stands for "no record yet" in the table below.
 const none State = ""
 
-// next says which state may follow which, by kind of subject. A state may always follow itself where it is listed so:
-// a `started` that pins ids, a `held` that gained one of several approvals, a `verified` that was looked at again.
-func next(kind string) map[State][]State {
-	switch kind {
-	case "plan":
-		return map[State][]State{
-			none:      {Scheduled, Planned, Held, Refused, Superseded, Cancelled, Conflict},
-			Scheduled: {Planned, Held, Refused, Superseded, Cancelled},
-			Held:      {Held, Planned, Refused, Cancelled, Superseded, Scheduled},
-			Conflict:  {Planned, Held, Refused, Superseded, Scheduled, Cancelled},
-			// Cancelled only without actions; refused when a lane found at the provider that somebody is protected.
-			Planned: {Cancelled, Refused},
-			// By a redrive alone, when what overtook it was withdrawn.
-			Superseded: {Scheduled, Planned, Held, Refused, Superseded},
-			Cancelled:  {Scheduled, Planned, Held, Refused, Superseded},
-		}
-	case "action":
-		begun := []State{Started, Waiting, Verified, Applied, Contested, Dead, Cancelled}
-		return map[State][]State{
-			none:      {Started, Waiting, Cancelled, Dead},
-			Started:   begun,
-			Waiting:   begun,
-			Dead:      {Redriven, Cancelled},
-			Redriven:  {Started, Waiting, Dead, Cancelled},
-			Contested: {Redriven, Cancelled},
-			Verified:  {Verified, Regressed}, // the same again: another look showed that it still holds
-			Applied:   {Applied, Regressed},  // or that what could be seen of it does
-			Regressed: {Started, Redriven, Cancelled},
-		}
-	case "case":
-		return map[State][]State{
-			none:               {Open, Closed, NeedsPerson},
-			Open:               {Open, Closed, ClosedWithResidual, NeedsPerson},
-			NeedsPerson:        {Open, NeedsPerson, Closed, ClosedWithResidual},
-			ClosedWithResidual: {ClosedWithResidual, Closed, Open, NeedsPerson},
-			Closed:             {Closed, Open, NeedsPerson},
-		}
-	case "person":
-		return map[State][]State{none: {Kept}, Kept: {Kept}}
-	}
-	return nil
+// transitions says which state may follow which, by kind of subject. A state may always follow itself where it is listed
+// so: a `started` that pins ids, a `held` that gained one of several approvals, a `verified` that was looked at again.
+// Nothing changes it.
+var transitions = map[string]map[State][]State{
+	"plan": {
+		none:      {Scheduled, Planned, Held, Refused, Superseded, Cancelled, Conflict},
+		Scheduled: {Planned, Held, Refused, Superseded, Cancelled},
+		Held:      {Held, Planned, Refused, Cancelled, Superseded, Scheduled},
+		Conflict:  {Planned, Held, Refused, Superseded, Scheduled, Cancelled},
+		// Cancelled only without actions; refused when a lane found at the provider that somebody is protected.
+		Planned: {Cancelled, Refused},
+		// By a redrive alone, when what overtook it was withdrawn.
+		Superseded: {Scheduled, Planned, Held, Refused, Superseded},
+		Cancelled:  {Scheduled, Planned, Held, Refused, Superseded},
+	},
+	"action": {
+		none:      {Started, Waiting, Cancelled, Dead},
+		Started:   {Started, Waiting, Verified, Applied, Contested, Dead, Cancelled},
+		Waiting:   {Started, Waiting, Verified, Applied, Contested, Dead, Cancelled},
+		Dead:      {Redriven, Cancelled},
+		Redriven:  {Started, Waiting, Dead, Cancelled},
+		Contested: {Redriven, Cancelled},
+		Verified:  {Verified, Regressed}, // the same again: another look showed that it still holds
+		Applied:   {Applied, Regressed},  // or that what could be seen of it does
+		Regressed: {Started, Redriven, Cancelled},
+	},
+	"case": {
+		none:               {Open, Closed, NeedsPerson},
+		Open:               {Open, Closed, ClosedWithResidual, NeedsPerson},
+		NeedsPerson:        {Open, NeedsPerson, Closed, ClosedWithResidual},
+		ClosedWithResidual: {ClosedWithResidual, Closed, Open, NeedsPerson},
+		Closed:             {Closed, Open, NeedsPerson},
+	},
+	"person": {none: {Kept}, Kept: {Kept}},
 }
+
+// may reports whether a record of that kind of subject in state next may follow one in state prev.
+func may(kind string, prev, next State) bool { return slices.Contains(transitions[kind][prev], next) }
 
 // Terminal reports whether an action in state s needs nothing more, unless a person or a re-check says so. A dead or
 // contested action is terminal: it waits for a person.
