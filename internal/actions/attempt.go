@@ -24,6 +24,7 @@ type attempt struct {
 	ev      ledger.Evidence
 	tries   int // runs so far, this one included
 	charged int // runs that were charged to the action
+	known   known
 
 	asked     map[string]bool // changes that this attempt asked for, by name
 	inFlight  bool            // ev.Pending may be under way at this moment, by another worker
@@ -310,7 +311,15 @@ func (at *attempt) achieved(ctx context.Context, obs Observation) error {
 	if obs.Unread || slices.ContainsFunc(at.ev.Applied, func(e ledger.Effect) bool { return e.Blind }) {
 		state = ledger.Applied
 	}
-	return at.append(ctx, state, "")
+	life, err := at.Ledger.Last(ctx, ledger.LifecycleSubject(at.action.Case))
+	if err != nil {
+		return interrupted{err}
+	}
+	if err := at.append(ctx, state, ""); err != nil {
+		return err
+	}
+	at.known = known{rec: at.rec, life: life}
+	return nil
 }
 
 // contested records that the provider takes the changes and does not show them.

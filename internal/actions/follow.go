@@ -16,9 +16,18 @@ import (
 // case has a handful of actions, and each moves it once.
 const lifecycleTries = 8
 
+// known is what an attempt knows when it brought its action to its end state: the record that says so, and the case's own as
+// it stood before that. The zero value knows nothing.
+type known struct{ rec, life ledger.Record }
+
 // finish does what follows from a terminal record, all of which may be repeated, and only then is the message done.
 // Dying anywhere in it: the terminal record stands, and the redelivery does the rest.
 func (r *Runner) finish(ctx context.Context, a events.Action, rec ledger.Record) events.Outcome {
+	return r.finishKnowing(ctx, a, rec, known{})
+}
+
+// finishKnowing is finish of whom an attempt knows something that needs not be read.
+func (r *Runner) finishKnowing(ctx context.Context, a events.Action, rec ledger.Record, k known) events.Outcome {
 	if err := r.mark(ctx, a, rec); err != nil {
 		return r.lookAgain(err)
 	}
@@ -27,7 +36,7 @@ func (r *Runner) finish(ctx context.Context, a events.Action, rec ledger.Record)
 			return r.lookAgain(err)
 		}
 	}
-	if err := r.proceed(ctx, a.Case, a.ID); err != nil {
+	if err := r.proceed(ctx, a.Case, a.ID, k); err != nil {
 		return r.lookAgain(err)
 	}
 	if err := r.again(ctx, a, rec); err != nil {
@@ -39,11 +48,13 @@ func (r *Runner) finish(ctx context.Context, a events.Action, rec ledger.Record)
 // Follow publishes the actions of a case that may go now and moves its lifecycle, as after an action's terminal
 // record. It is for whoever ends an action without running it, such as an operator who drops a dead one; it may be
 // repeated.
-func (r *Runner) Follow(ctx context.Context, caseID string) error { return r.proceed(ctx, caseID, "") }
+func (r *Runner) Follow(ctx context.Context, caseID string) error {
+	return r.proceed(ctx, caseID, "", known{})
+}
 
 // proceed publishes what may go after an action, or after any, and moves the lifecycle. Of a plan that was refused
 // meanwhile nothing goes any more.
-func (r *Runner) proceed(ctx context.Context, caseID, after string) error {
+func (r *Runner) proceed(ctx context.Context, caseID, after string, k known) error {
 	rec, err := r.Ledger.Last(ctx, ledger.PlanSubject(caseID))
 	if err != nil {
 		return err
@@ -58,7 +69,7 @@ func (r *Runner) proceed(ctx context.Context, caseID, after string) error {
 	if err != nil || len(plan.Actions) == 0 {
 		return err
 	}
-	return r.follow(ctx, plan, after)
+	return r.follow(ctx, plan, after, k)
 }
 
 // plan reads the plan of a case. One that is not in state planned has no actions that could follow.
@@ -133,25 +144,34 @@ func (r *Runner) bury(ctx context.Context, a events.Action, rec ledger.Record) e
 
 // follow publishes successors and moves the lifecycle. after limits the successors to those of one action; empty
 // means of all.
-func (r *Runner) follow(ctx context.Context, plan events.Plan, after string) error {
+func (r *Runner) follow(ctx context.Context, plan events.Plan, after string, k known) error {
+	if len(plan.Actions) > 1 {
+		// Of several, one may be found undone while the case goes on. The only one is not looked at again before somebody
+		// moved its case, who wins the compare-and-swap below.
+		k.rec = ledger.Record{}
+	}
 	for range lifecycleTries {
 		// The lifecycle is read before the actions: whoever ends an action after this read and moves the case wins
 		// the compare-and-swap below, and this runner decides again.
-		life, err := r.Ledger.Last(ctx, ledger.LifecycleSubject(plan.Case))
-		if err != nil {
-			return err
+		if k.life.Seq == 0 {
+			life, err := r.Ledger.Last(ctx, ledger.LifecycleSubject(plan.Case))
+			if err != nil {
+				return err
+			}
+			k = known{life: life}
 		}
-		s, err := r.standing(ctx, plan)
+		s, err := r.standing(ctx, plan, k.rec)
 		if err != nil {
 			return err
 		}
 		if err := r.publishNext(ctx, plan, s, after); err != nil {
 			return err
 		}
-		err = r.move(ctx, plan, s, life)
+		err = r.move(ctx, plan, s, k.life)
 		if !errors.Is(err, ledger.ErrConflict) {
 			return err
 		}
+		k = known{}
 	}
 	return fmt.Errorf("lifecycle of case %s: %w, %d times", plan.Case, ledger.ErrConflict, lifecycleTries)
 }
@@ -159,11 +179,16 @@ func (r *Runner) follow(ctx context.Context, plan events.Plan, after string) err
 // standing is where the actions of a case stand: their last records, by id.
 type standing map[string]ledger.Record
 
-// standing reads the actions of a case from the leader.
-func (r *Runner) standing(ctx context.Context, plan events.Plan) (standing, error) {
+// standing reads the actions of a case from the leader, but for the one whose record is known.
+func (r *Runner) standing(ctx context.Context, plan events.Plan, known ledger.Record) (standing, error) {
 	s := make(standing, len(plan.Actions))
 	for _, a := range plan.Actions {
-		rec, err := r.Ledger.Last(ctx, ledger.ActionSubject(plan.Case, a.ID))
+		subject := ledger.ActionSubject(plan.Case, a.ID)
+		if subject == known.Subject {
+			s[a.ID] = known
+			continue
+		}
+		rec, err := r.Ledger.Last(ctx, subject)
 		if err != nil {
 			return nil, err
 		}

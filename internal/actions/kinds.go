@@ -3,6 +3,7 @@ package actions
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // KindInfo describes a kind to those who only name it: playbooks, guards and the documentation.
@@ -43,8 +44,8 @@ type definition struct {
 	build func(p parameters, c Clients, pins map[string]string) (Kind, error)
 }
 
-// definitions lists the kinds: a new one adds its file and a line here.
-func definitions() []definition {
+// definitions lists the kinds, made once: a new one adds its file and a line here. Nobody changes the list.
+var definitions = sync.OnceValue(func() []definition {
 	return []definition{
 		defineASAApproveClient(), defineASARevokeClients(),
 		defineOktaClearSessions(), defineOktaDeactivateUser(), defineOktaRevokeClientTokens(), defineOktaRevokeToken(),
@@ -52,7 +53,7 @@ func definitions() []definition {
 		defineTransmitDeleteAllClients(), defineTransmitDeleteClient(), defineTransmitEnsureClient(),
 		defineTransmitSetResources(), defineTransmitUpdateClient(),
 	}
-}
+})
 
 // Kinds describes every kind, in the order of their names.
 func Kinds() []KindInfo {

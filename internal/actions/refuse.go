@@ -80,7 +80,7 @@ func (r *Runner) stop(ctx context.Context, plan events.Plan, why string) error {
 
 // endUnbegun cancels the actions that nobody is at work on.
 func (r *Runner) endUnbegun(ctx context.Context, plan events.Plan, why string) error {
-	s, err := r.standing(ctx, plan)
+	s, err := r.standing(ctx, plan, ledger.Record{})
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (r *Runner) endUnbegun(ctx context.Context, plan events.Plan, why string) e
 
 // moveRefused brings the lifecycle of a refused case to its end, once nobody is at work on any of it.
 func (r *Runner) moveRefused(ctx context.Context, plan events.Plan, life ledger.Record, why string) error {
-	s, err := r.standing(ctx, plan)
+	s, err := r.standing(ctx, plan, ledger.Record{})
 	if err != nil {
 		return err
 	}

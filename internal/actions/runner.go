@@ -150,7 +150,7 @@ func (r *Runner) work(ctx context.Context, a events.Action, last ledger.Record) 
 	err = at.achieve(ctx)
 	if err == nil {
 		r.alert(ctx, a, at.rec)
-		return at.rec, r.finish(ctx, a, at.rec)
+		return at.rec, r.finishKnowing(ctx, a, at.rec, at.known)
 	}
 	if _, ours := errors.AsType[interrupted](err); ours || ctx.Err() != nil {
 		return at.rec, r.lookAgain(err)
