@@ -109,7 +109,7 @@ func check(dir string, secrets bool) (checked, config.Playbooks) {
 	c.Sources, c.Connected, c.Playbooks = len(sources), len(files.Connections), len(files.Playbooks.List)
 	var faults config.Faults
 	var gerr error
-	if serr == nil {
+	if len(sources) > 0 {
 		gerr = files.Playbooks.Guards.CheckScopes(sources)
 	}
 	for _, err := range []error{serr, ferr, perr, gerr} {

@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -88,7 +89,7 @@ var (
 func (e *environment) explain(source string, err *common.Error) string {
 	message := expr.Message(err)
 	if m := undefinedField.FindStringSubmatch(message); m != nil {
-		return message + near(m[1], e.fields)
+		return message + cmp.Or(near(m[1], e.fields), ": what senders add to the schema stands in event.raw, behind has()")
 	}
 	m := undeclaredName.FindStringSubmatch(message)
 	if m == nil {
