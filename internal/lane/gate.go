@@ -70,11 +70,7 @@ func (w *waiter) rest(rests bool) {
 		return
 	}
 	w.rests = rests
-	if rests {
-		h.change(-1, 0)
-		return
-	}
-	h.change(1, 0)
+	h.rest(w.pass.kind, rests)
 }
 
 // end answers the call.
@@ -98,6 +94,7 @@ type pass struct {
 	rank   int // of the class; 0 is the most urgent
 	number int
 	hands  *hands // of which the action holds a slot; nil = of none
+	kind   string // of the action
 	asked  bool   // a person asks: goes even while the gate is shut
 }
 

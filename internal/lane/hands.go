@@ -2,7 +2,9 @@ package lane
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
+	"time"
 )
 
 // handsAtMost is how many actions of a class are in hand at most, with those that wait for budget, unless there are
@@ -10,18 +12,64 @@ import (
 const handsAtMost = 256
 
 // hands are the slots of a class. An action whose call waits for the budget of its bucket rests: it holds no slot, and
-// others, of buckets that have some left, are taken up in its place.
+// others, of buckets that have some left, are taken up in its place. Of those in hand the resting of one kind leave some
+// places to other kinds, however many wait: the rest of them waits at the broker.
 type hands struct {
 	most int // slots
 
 	mu    sync.Mutex
-	busy  int // slots that are held. One that comes back from its rest is not sent away: there may be a few too many
-	total int // actions in hand, with those that rest
+	busy  int            // slots that are held. One that comes back from its rest is not sent away: there may be a few too many
+	total int            // actions in hand, with those that rest
+	rests map[string]int // those that rest, by kind
+	off   rate           // actions that were put off
 	freed chan struct{}
 }
 
+const (
+	// crowdTimes is how many times as many actions of one kind may rest as places are left. With 7 a kind alone takes seven
+	// eighths of them, two kinds that wait for two buckets 119 of 256 each: there are always some to take up what need not
+	// wait (dynamic thresholds, Choudhury and Hahne 1998).
+	crowdTimes = 7
+	// offFor is how long an action at least is put off: it leaves its consumer, where it would hold a place.
+	offFor = 61 * time.Second
+	// offSpread is over how long those come back that were put off together, if they are many; and offAMinute how many come
+	// back in it at most: more than any window serves, and few enough that they cost the broker nothing, however many wait.
+	offSpread  = time.Minute
+	offAMinute = 1024
+)
+
 func newHands(most int) *hands {
-	return &hands{most: most, freed: make(chan struct{}, 1)}
+	return &hands{most: most, rests: map[string]int{}, freed: make(chan struct{}, 1)}
+}
+
+// places is how many actions of the class are in hand at most.
+func (h *hands) places() int { return max(h.most, handsAtMost) }
+
+// crowded says for how long an action of a kind, which is in hand and did not begin, is put off because too many of its
+// kind rest; 0 = it is not. It is not begun: that would be a record each time, and a read that is repeated.
+func (h *hands) crowded(kind string, now time.Time) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n := h.rests[kind]; n == 0 || n < crowdTimes*(h.places()-h.total) {
+		return 0
+	}
+	h.off.add(now)
+	lately, places := time.Duration(h.off.last(now)), time.Duration(h.places())
+	return offFor + rand.N(max(offSpread*min(lately, places)/places, offSpread*lately/offAMinute))
+}
+
+// rest lets an action of a kind hold no slot, or one again.
+func (h *hands) rest(kind string, rests bool) {
+	by := 1
+	if !rests {
+		by = -1
+	}
+	h.mu.Lock()
+	if h.rests[kind] += by; h.rests[kind] == 0 {
+		delete(h.rests, kind)
+	}
+	h.mu.Unlock()
+	h.change(-by, 0)
 }
 
 // take waits for a slot, or gives the error of ctx. It is called by one goroutine.
@@ -39,7 +87,7 @@ func (h *hands) take(ctx context.Context) error {
 func (h *hands) try() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.busy >= h.most || h.total >= max(h.most, handsAtMost) {
+	if h.busy >= h.most || h.total >= h.places() {
 		return false
 	}
 	h.busy++
@@ -65,6 +113,6 @@ func (p *pass) Idle() (gone <-chan struct{}, over func()) {
 	if p.hands == nil {
 		return p.gate.gone, func() {}
 	}
-	p.hands.change(-1, 0)
-	return p.gate.gone, func() { p.hands.change(1, 0) }
+	p.hands.rest(p.kind, true)
+	return p.gate.gone, func() { p.hands.rest(p.kind, false) }
 }

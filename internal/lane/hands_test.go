@@ -1,6 +1,7 @@
 package lane_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -43,4 +44,47 @@ func TestWhatWaitsHoldsNoSlot(t *testing.T) {
 		t.Errorf("it took %s to give them back", took)
 	}
 	r.until("all given back", func() bool { return r.last(stuck[0]).State == ledger.Waiting })
+}
+
+// TestACrowdOfOneKindLeavesPlaces: many more actions of one kind than a class has places wait for the window of one bucket;
+// those of another kind, behind all of them at the broker, go on, and nobody who was put off began.
+func TestACrowdOfOneKindLeavesPlaces(t *testing.T) {
+	r := newRig(t)
+	ends := time.Now().Add(80 * time.Second)
+	r.bucket = func(a events.Action) string { return a.Do }
+	r.reply = func(a events.Action) apiclient.Budget {
+		if a.Do == "asa.approve_client" {
+			return apiclient.Budget{Limit: -1, Remaining: -1}
+		}
+		return apiclient.Budget{Limit: 100, Reset: 80 * time.Second, Ends: ends}
+	}
+	const many = 320 // more than a class has places for
+	stuck := r.several(many, events.Normal)
+	w := r.worker("w1", r.bus, 1)
+	r.until("the crowd", func() bool {
+		s, held := w.State()
+		q, err := r.bus.Queues(t.Context(), "sample")
+		later := uint64(0)
+		for _, c := range q {
+			later += c.Later
+		}
+		return held && err == nil && s.AtGate[events.Normal] > 200 && s.AtGate[events.Normal]+int(later) >= many-1
+	})
+	var through []events.Action
+	for i := range 40 {
+		through = append(through, r.kind("asa.approve_client", events.Normal, fmt.Sprint("other", i), fmt.Sprint("user:other", i)))
+	}
+	r.reach(ledger.Verified, through...)
+	if time.Now().After(ends) {
+		t.Errorf("the window ended %s ago", time.Since(ends))
+	}
+	begun := 0
+	for _, a := range stuck {
+		if rec := r.last(a); rec.Seq != 0 {
+			begun++
+		}
+	}
+	if s, _ := w.State(); begun > 1 || s.AtGate[events.Normal] > 224 {
+		t.Errorf("%d of those that wait began, %d at the gate", begun, s.AtGate[events.Normal])
+	}
 }

@@ -5,7 +5,8 @@
 // A lane decides who goes, and when; what an action does is the runner's. Told to wait is not a failed attempt: a call
 // waits for its budget, work waits for a credential or for a provider that is away, and nobody is charged for it. Waiting keeps nobody out: what is
 // bounded is calls in flight, and beside them each class has hands of its own, several times as many, of which an action
-// that waits for the budget of its bucket holds none. A lane that lost its lease cancels every call and speaks of its
+// that waits for the budget of its bucket holds none; and when a crowd of one kind waits, more of that kind are not begun but come back
+// later, so that others always find a place. A lane that lost its lease cancels every call and speaks of its
 // messages no more: its successor has them.
 package lane
 

@@ -245,9 +245,15 @@ func (r *rig) worker(holder string, bus lane.Bus, concurrency int) *worker {
 // publish sends an action that is a case of its own.
 func (r *rig) publish(class events.Class, step, target string) events.Action {
 	r.t.Helper()
+	return r.kind("okta.suspend_user", class, step, target)
+}
+
+// kind is publish for an action of a kind.
+func (r *rig) kind(do string, class events.Class, step, target string) events.Action {
+	r.t.Helper()
 	id := "case" + step
 	a := events.Action{
-		ID: events.ActionID(id, "p", step), Case: id, Playbook: "p", Step: step, Do: "okta.suspend_user",
+		ID: events.ActionID(id, "p", step), Case: id, Playbook: "p", Step: step, Do: do,
 		Connection: "sample", Class: class, Target: target,
 	}
 	if err := r.bus.PublishAction(r.t.Context(), a); err != nil {

@@ -158,6 +158,9 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 	if t.breaker.wait(pulling) != nil {
 		return events.Outcome{Verdict: events.Abandon} // it was not begun
 	}
+	if off := t.slots[class].crowded(a.Do, time.Now()); off > 0 {
+		return events.Outcome{Delay: off}
+	}
 	p, err := t.halt.wait(pulling, a) // last: a breaker may have been waited for while somebody said so
 	switch {
 	case err != nil:
@@ -165,7 +168,7 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 	case p.Action != "":
 		return p.stay(time.Now())
 	}
-	if !t.claim(target(a), class) {
+	if !t.claim(a, class) {
 		return events.Outcome{Delay: min(busyAgain<<min(max(m.Deliveries-1, 0), 10), busyCap)}
 	}
 	defer t.release(target(a))
@@ -188,18 +191,18 @@ func settled(lease context.Context, out events.Outcome) events.Outcome {
 // second copy may be about.
 func target(a events.Action) string { return cmp.Or(a.Target, a.ID) }
 
-// claim takes a target for an action of a class. When another one has it, that one goes on as if it were of the more
+// claim takes the target of an action for one of a class. When another one has it, that one goes on as if it were of the more
 // urgent class of the two.
-func (t *Tenure) claim(target string, class events.Class) bool {
+func (t *Tenure) claim(a events.Action, class events.Class) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if p := t.busy[target]; p != nil {
+	if p := t.busy[target(a)]; p != nil {
 		t.gate.hurry(p, class)
 		return false
 	}
 	p := t.gate.pass(class)
-	p.hands = t.slots[class]
-	t.busy[target] = p
+	p.hands, p.kind = t.slots[class], a.Do
+	t.busy[target(a)] = p
 	return true
 }
 
