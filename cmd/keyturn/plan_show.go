@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/playbook"
 	"keyturn/internal/replay"
 )
 
@@ -16,6 +18,9 @@ func (s *screen) rehearsed(r rehearsed) {
 	why := r.Why
 	if why == "" && len(r.Actions) == 0 {
 		why = "no playbook asks for anything"
+		if row, _ := events.Lookup(r.Event); playbook.TakesBack(events.Event{Type: row.Type()}) {
+			why += ": what is pending of that person is taken back all the same"
+		}
 	}
 	text := ""
 	if len(r.Playbooks) > 0 {

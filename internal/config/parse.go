@@ -42,7 +42,7 @@ func (r *reader) open(file, schema string, prepare ...func(*document)) (*documen
 	b, err := r.refs.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.fault(at, "does not exist: create it, or set KEYTURN_CONFIG_DIR to the directory that has it")
+		r.fault(at, "does not exist: create it, or name the directory that has it (KEYTURN_CONFIG_DIR)")
 	case err != nil:
 		r.fault(at, "cannot be read: %s", plainError(err))
 	case len(b) > maxFile:
