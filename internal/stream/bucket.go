@@ -14,7 +14,8 @@ type Bucket struct {
 	name string
 }
 
-// Lanes is where pauses and blocks of lanes stand, for operators: <connection>.pause, <connection>.blocked.
+// Lanes is where workers keep what spares the next start work, and whose loss costs nothing else: held_plans, the newest
+// count of the plans that wait.
 func (b *Bus) Lanes() *Bucket { return &Bucket{bus: b, name: bucketLanes} }
 
 // kv gives the client's handle of a bucket.

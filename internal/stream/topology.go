@@ -92,7 +92,7 @@ func (o Options) buckets() []jetstream.KeyValueConfig {
 	return []jetstream.KeyValueConfig{
 		// An Update cannot carry a TTL, so that every key lives as long as the bucket says: nothing else goes in here.
 		{Bucket: bucketLeases, Description: "who holds which lane", TTL: leaseTTL},
-		{Bucket: bucketLanes, Description: "pauses and blocks of lanes"},
+		{Bucket: bucketLanes, Description: "what spares a starting worker reading the ledger"},
 	}
 }
 

@@ -21,16 +21,19 @@ const (
 
 // holds is what a worker knows of the plans that wait for a person, a second source or the end of a pause.
 type holds struct {
-	mu    sync.Mutex
-	since map[string]time.Time // by case: when the plan came to be held
+	mu     sync.Mutex
+	since  map[string]time.Time // by case: when the plan came to be held
+	newest string               // the subject of the newest record that was read
+	seq    uint64               // and its place in the ledger
+	kept   kept                 // what is kept of it
 }
 
-// watchHolds counts, now and every minute, until ctx ends. The first time it reads every plan of the ledger, and then
-// what was written since the time before.
+// watchHolds counts, now and every minute, until ctx ends. It reads what was written since the time before; the first time
+// since the last count that anybody kept, or every plan of the ledger.
 func (w *Worker) watchHolds(ctx context.Context) {
-	var from time.Time
-	for {
-		began := time.Now()
+	from := w.recallHolds(ctx)
+	for first := true; ; {
+		began := time.Now().Add(-w.bus.ClockOff()) // by the broker's clock
 		switch err := w.holds.read(ctx, w.runner.Ledger, from); {
 		case ctx.Err() != nil:
 			return
@@ -38,6 +41,11 @@ func (w *Worker) watchHolds(ctx context.Context) {
 			w.log.WarnContext(ctx, "held plans not counted", "error", err, "retry_in", holdsEvery)
 		default:
 			from = began.Add(-holdsMargin)
+			w.keepHolds(ctx, from)
+			if first {
+				giveBack()
+			}
+			first = false
 		}
 		select {
 		case <-ctx.Done():
@@ -52,6 +60,9 @@ func (h *holds) read(ctx context.Context, l *ledger.Ledger, since time.Time) err
 	return l.Range(ctx, ledger.AllPlans(), since, func(rec ledger.Record) error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		if rec.Seq > h.seq {
+			h.newest, h.seq = rec.Subject, rec.Seq
+		}
 		id := ledger.CaseOf(rec.Subject)
 		switch _, known := h.since[id]; {
 		case rec.State != ledger.Held:

@@ -1,0 +1,104 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+
+	"keyturn/internal/ledger"
+	"keyturn/internal/stream"
+)
+
+const (
+	// holdsKey is where a count is kept, in the bucket of the lanes.
+	holdsKey = "held_plans"
+	// holdsKeep is how old what is kept may grow while nothing changes: so much more of the ledger the next start reads.
+	holdsKeep = 10 * time.Minute
+	// holdsMost is how large it may be, in bytes: several thousand held plans. A NATS server takes values of up to 1 MiB.
+	holdsMost = 512 << 10
+)
+
+// kept is a count between two lives of a worker: whoever starts has only what came after it to read, and not every plan
+// there ever was. Any worker's count serves any other, an older one as well: it only leaves more to read.
+type kept struct {
+	From   time.Time            `json:"from"`   // whatever was stored before it is counted
+	Newest string               `json:"newest"` // the subject of the newest record that was read
+	Seq    uint64               `json:"seq"`    // and its place: a ledger without it is another or an older one
+	Since  map[string]time.Time `json:"since"`  // as holds has it
+}
+
+// recall takes a count up, and gives from when on the ledger is to be read: zero, which is all of it, when data is none, or
+// none of this ledger.
+func (h *holds) recall(ctx context.Context, l *ledger.Ledger, data []byte) (time.Time, error) {
+	var k kept
+	if json.Unmarshal(data, &k) != nil || k.Newest == "" {
+		return time.Time{}, nil
+	}
+	last, err := l.Last(ctx, k.Newest)
+	if err != nil || last.Seq < k.Seq {
+		return time.Time{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.newest, h.seq, h.since = k.Newest, k.Seq, maps.Clone(k.Since)
+	h.kept = k
+	return k.From, nil
+}
+
+// keep gives what is to be kept of a count that has everything stored before from; nil when what is kept will do.
+func (h *holds) keep(from time.Time) ([]byte, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.newest == "" || from.Sub(h.kept.From) < holdsKeep && maps.Equal(h.since, h.kept.Since) {
+		return nil, nil
+	}
+	k := kept{From: from, Newest: h.newest, Seq: h.seq, Since: maps.Clone(h.since)}
+	data, err := json.Marshal(k)
+	if err != nil || len(data) > holdsMost {
+		return nil, err
+	}
+	h.kept = k
+	return data, nil
+}
+
+// recallHolds takes up the count of an earlier life, or of another worker.
+func (w *Worker) recallHolds(ctx context.Context) time.Time {
+	data, _, err := w.bus.Lanes().Get(ctx, holdsKey)
+	var from time.Time
+	if err == nil {
+		from, err = w.holds.recall(ctx, w.runner.Ledger, data)
+	}
+	if err != nil && !errors.Is(err, stream.ErrNotFound) && ctx.Err() == nil {
+		w.log.WarnContext(ctx, "held plans are counted anew: what was kept of the last count cannot be read", "error", err)
+	}
+	return from
+}
+
+// keepHolds keeps a count for the next start. Dying before or after it: the next start reads more, or less.
+func (w *Worker) keepHolds(ctx context.Context, from time.Time) {
+	data, err := w.holds.keep(from)
+	if err == nil && data != nil {
+		_, err = w.bus.Lanes().Put(ctx, holdsKey, data)
+	}
+	if err != nil && ctx.Err() == nil {
+		w.log.WarnContext(ctx, "count of held plans not kept: the next start reads the ledger further back", "error", err)
+	}
+}
+
+// worthwhile is how much there must be on the heap, in bytes, for a start to clean up after itself.
+const worthwhile = 64 << 20
+
+// giveBack returns to the system what a start over a large ledger left behind: the files that the embedded broker read its
+// index from, and what the ledger was read with. That is more than is in use afterwards, and a process with little to
+// do would keep it for minutes.
+func giveBack() {
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(heap)
+	if heap[0].Value.Kind() == metrics.KindUint64 && heap[0].Value.Uint64() > worthwhile {
+		debug.FreeOSMemory()
+	}
+}
