@@ -35,6 +35,9 @@ func newCasesCmd(a *app) *cobra.Command {
 		if f.Since, err = sinceTime(a.now(), a.zone, since); err != nil {
 			return usage(err)
 		}
+		if err := knownType(f.Type); err != nil {
+			return err
+		}
 		if f.State = ledger.State(state); state != "" && !slices.Contains(caseStates(), f.State) {
 			return usage(fmt.Errorf("state %q: not one of %v", state, caseStates()))
 		}

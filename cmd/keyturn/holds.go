@@ -89,7 +89,11 @@ func (a *app) listHolds(ctx context.Context, p picks) error {
 	if err != nil {
 		return err
 	}
-	return a.printRows(rows, (*screen).holdRows, "nothing is held")
+	none := "nothing is held"
+	if !p.empty() {
+		none = "nothing is held that the filters let through"
+	}
+	return a.printRows(rows, (*screen).holdRows, none)
 }
 
 // showHold prints one held plan.

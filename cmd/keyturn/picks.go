@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/pflag"
 
+	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 	"keyturn/internal/planner"
@@ -83,8 +84,23 @@ func (a *app) times(bounds ...bound) error {
 	return nil
 }
 
+// knownType refuses an event that the catalogue does not have: nothing of it is held, which would be a wrong comfort.
+func knownType(name string) error {
+	var names []string
+	for _, row := range events.Catalogue() {
+		names = append(names, row.Name)
+	}
+	if name == "" || slices.Contains(names, name) {
+		return nil
+	}
+	return usage(fmt.Errorf("type %q: no such event%s", name, config.Suggest(name, names)))
+}
+
 // rows reads the cases that are chosen, oldest first: who waited longest goes first.
 func (p *picks) rows(ctx context.Context, a *app, s *session) ([]view.CaseRow, error) {
+	if err := knownType(p.filter.Type); err != nil {
+		return nil, err
+	}
 	if err := a.times(bound{p.since, &p.filter.Since}, bound{p.until, &p.filter.Until}); err != nil {
 		return nil, err
 	}

@@ -142,6 +142,7 @@ guards:
     - {when: "event.data.user.email.endsWith('@board.acme.example')", why: members of the board}
     - {when: "event.raw.rank > 8", on: [device.lost]}
     - {when: "event.data.client_id.startsWith('0oaInfra')", why: infrastructure}
+    - {when: "event.data.user.email == 'Legal@acme.example'", why: as sent}
 `
 
 // TestGroups: a condition is about the events that it fits, and says nothing about the others; with `on` about those
@@ -153,6 +154,8 @@ func TestGroups(t *testing.T) {
 		{"user.terminated", `{"user":{"email":"maria@board.acme.example"}}`, "user:maria@board.acme.example (members of the board)", ""},
 		{"user.terminated", `{"user":{"email":" Maria@BOARD.acme.example"}}`, "user:maria@board.acme.example (members of the board)", ""},
 		{"user.terminated", `{"user":{"okta_id":"00u1"},"rank":9}`, "", ""},
+		{"user.terminated", `{"user":{"email":"Legal@acme.example"}}`, "user:legal@acme.example (as sent)", ""},
+		{"user.terminated", `{"user":{"email":"legal@acme.example"}}`, "", ""},
 		{"user.rehired", `{"user":{"email":"maria@board.acme.example"}}`, "user:maria@board.acme.example (members of the board)", ""},
 		{"device.lost", `{"device":{"hostname":"h"},"user":{"email":"m@acme.example"},"rank":9}`, "device:h (event.raw.rank > 8)", ""},
 		{"device.lost", `{"device":{"hostname":"h"},"user":{"email":"m@acme.example"},"rank":8}`, "", ""},
@@ -234,8 +237,10 @@ const approving = `playbooks:
       - {step: b, do: okta.deactivate_user, at: okta, with: {user: "${{ event.data.user }}"}}
   - {name: q, on: [client.compromised], actions: [{step: a, do: okta.revoke_client_tokens, at: okta, with: {client_id: "${{ event.data.client_id }}"}}]}
   - {name: r, on: [app.retired], actions: [{step: a, do: transmit.delete_all_clients, at: mosaic}]}
+  - {name: s, on: [token.compromised], class: bulk, actions: [{step: a, do: okta.revoke_client_tokens, at: okta, with: {client_id: x}}]}
 guards:
   approve:
+    - {on: [token.compromised], exempt: [bulk], approvers: 4}
     - {do: [okta.deactivate_user], exempt: [urgent], approvers: 2, expires: 8h}
     - {playbook: [p, r], class: [normal], expires: 4h, then: proceed}
     - {when: "event.data.client_id.startsWith('0oaCore')", expires: 1h, then: proceed}
@@ -256,6 +261,7 @@ func TestApprovals(t *testing.T) {
 		{"client.compromised", `{"client_id":"0oaOther","n":1}`, Approval{}},
 		{"client.compromised", `{"client_id":"0oaCore1","n":1}`, Approval{1, "client.compromised: needs the approval of 1", time.Hour, true}},
 		{"client.compromised", `{"client_id":"0oaCore1","n":2}`, Approval{3, "client.compromised: needs the approval of 3", 2 * time.Hour, true}},
+		{"token.compromised", `{"token_id":"t","client_id":"c"}`, Approval{}}, // its action is exempt, and the event itself does nothing
 		{"app.retired", `{"app":{"key":"k"}}`,
 			Approval{1, "transmit.delete_all_clients, playbook r: needs the approval of 1", 0, false}},
 	} {
