@@ -112,27 +112,10 @@ func asaNames(u asa.User) events.UserRef {
 }
 
 // byEmail finds the user whose e-mail is exactly the one that is looked for. Deleted users do not count beside another.
-// A listing that is some minutes old says whom to read, and no more: unless that user is there and still has the
-// e-mail, everybody is listed anew.
 func (u *asaUser) byEmail(ctx context.Context) (foundASAUser, error) {
-	came := u.all.now()
-	d, err := u.all.lately(ctx)
+	d, err := u.all.anew(ctx)
 	if err != nil {
 		return foundASAUser{}, err
-	}
-	if d.listed.Before(came) {
-		if same := livingASA(d.of(u.email)); len(same) == 1 {
-			now, err := u.client.GetUser(ctx, same[0].Name)
-			if err != nil && !missing(err) {
-				return foundASAUser{}, err
-			}
-			if err == nil && now.Name == same[0].Name && mailKey(now.Details.Email) == mailKey(u.email) {
-				return foundASAUser{User: now, seen: listedWith(1, d)}, nil
-			}
-		}
-		if d, err = u.all.anew(ctx); err != nil {
-			return foundASAUser{}, err
-		}
 	}
 	same := livingASA(d.of(u.email))
 	switch {

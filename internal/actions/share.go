@@ -18,8 +18,6 @@ type Sweeps struct {
 	mu    sync.Mutex
 	now   map[string]*reading  // by what is read and for which class; only those that are wanted
 	rests map[string]time.Time // until when a reading of a key is not repeated
-
-	people directory
 }
 
 const (
@@ -53,21 +51,12 @@ type reading struct {
 // fresh gives what read reads, from a reading that began after the caller came: the caller's own, or another's. A
 // reader reads in its own call; when it leaves before the end, one of the others reads.
 func fresh[T any](ctx context.Context, s share, key string, read func(context.Context) (T, error)) (T, error) {
-	return together(ctx, s, key, false, read)
-}
-
-// latest is fresh for whom a reading will do that is under way already.
-func latest[T any](ctx context.Context, s share, key string, read func(context.Context) (T, error)) (T, error) {
-	return together(ctx, s, key, true, read)
-}
-
-func together[T any](ctx context.Context, s share, key string, midway bool, read func(context.Context) (T, error)) (T, error) {
 	if s.with == nil {
 		return read(ctx)
 	}
 	key = string(s.class) + " " + key
 	for {
-		mine, leads, err := s.join(ctx, key, midway)
+		mine, leads, err := s.join(ctx, key)
 		if err == nil && !leads {
 			err = s.wait(ctx, mine)
 		}
@@ -85,9 +74,8 @@ func together[T any](ctx context.Context, s share, key string, midway bool, read
 	}
 }
 
-// join finds the reading for a caller who comes now, and says whether the caller is the one who reads. midway says that
-// one will do which began before.
-func (s share) join(ctx context.Context, key string, midway bool) (*reading, bool, error) {
+// join finds the reading for a caller who comes now, and says whether the caller is the one who reads.
+func (s share) join(ctx context.Context, key string) (*reading, bool, error) {
 	w := s.with
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,7 +87,7 @@ func (s share) join(ctx context.Context, key string, midway bool) (*reading, boo
 		mine = &reading{done: make(chan struct{})}
 		w.now[key] = mine
 	}
-	if mine.begun && !midway {
+	if mine.begun {
 		// It began before the caller came: it may have passed what the caller must see. The next one will not have.
 		if mine.next == nil {
 			mine.next = &reading{done: make(chan struct{})}
