@@ -66,7 +66,8 @@ func (w *word) confirm(a *app, n int, lines []string) error {
 type said struct {
 	id     string // of the command
 	target string
-	shown  string // of an approval: events.Command.Shown
+	shown  string      // of an approval: events.Command.Shown
+	verb   events.Verb // instead of the word's; empty = the word's
 }
 
 // commandSpace is the name space of the ids of commands that are made from what they are about (RFC 9562, section 5.5).
@@ -86,7 +87,7 @@ func (a *app) tell(ctx context.Context, s *session, w word, list []said) ([]outc
 	for part := range slices.Chunk(list, batch) {
 		var commands []events.Command
 		for _, it := range part {
-			commands = append(commands, events.Command{ID: it.id, Verb: w.verb, Target: it.target, Actor: a.actor(), Reason: w.reason,
+			commands = append(commands, events.Command{ID: it.id, Verb: cmp.Or(it.verb, w.verb), Target: it.target, Actor: a.actor(), Reason: w.reason,
 				Time: a.now().UTC(), Shown: it.shown})
 		}
 		if err := s.bus.PublishCommand(ctx, commands...); err != nil {
@@ -94,7 +95,7 @@ func (a *app) tell(ctx context.Context, s *session, w word, list []said) ([]outc
 		}
 		// Dying here: these are on disk and will be worked off; repeated, they are the same commands.
 		for _, c := range commands {
-			outcomes = append(outcomes, outcome{Command: c.ID, Verb: w.verb, Target: c.Target})
+			outcomes = append(outcomes, outcome{Command: c.ID, Verb: c.Verb, Target: c.Target})
 		}
 		if len(list) > batch {
 			a.note("%d of %d stored", len(outcomes), len(list))

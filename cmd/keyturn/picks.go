@@ -27,6 +27,10 @@ type picks struct {
 	all          bool
 	// about says what a person should know of what is chosen before they confirm it; nil = nothing.
 	about func(rows []view.CaseRow) string
+	// as gives the verb upon a case where it is not the word's; nil = the word's upon all.
+	as func(r view.CaseRow) events.Verb
+	// before is done when the person has said yes, before the first command; nil = nothing.
+	before func(ctx context.Context, s *session) error
 	// left says why cases are left out that are chosen and may not be meant.
 	left string
 }
@@ -169,6 +173,11 @@ func (p *picks) run(ctx context.Context, a *app, verb events.Verb, may func(view
 	if err := p.confirm(a, len(rows), lines); err != nil {
 		return err
 	}
+	if p.before != nil {
+		if err := p.before(ctx, s); err != nil {
+			return err
+		}
+	}
 	return p.give(ctx, a, s, rows)
 }
 
@@ -178,7 +187,11 @@ func (p *picks) give(ctx context.Context, a *app, s *session, rows []view.CaseRo
 	began := time.Now()
 	var list []said
 	for _, r := range rows {
-		list = append(list, said{target: r.ID, shown: shown(p.verb, r), id: caseCommand(p.verb, r, a.actor())})
+		verb := p.verb
+		if p.as != nil {
+			verb = p.as(r)
+		}
+		list = append(list, said{target: r.ID, shown: shown(verb, r), id: caseCommand(verb, r, a.actor()), verb: verb})
 	}
 	outcomes, err := a.tell(ctx, s, p.word, list)
 	if err != nil {
@@ -202,7 +215,7 @@ func (p *picks) give(ctx context.Context, a *app, s *session, rows []view.CaseRo
 // caseCommand names a command upon a case by where the case stood. A cancel of a plan that goes on is one of its own each
 // time: it leaves what a lane has in hand at that moment, and given again when that waits once more it must count.
 func caseCommand(verb events.Verb, r view.CaseRow, actor string) string {
-	if verb == events.Cancel && r.Plan == ledger.Planned {
+	if (verb == events.Cancel || verb == planner.Withdraw) && r.Plan == ledger.Planned {
 		return uuid.NewString()
 	}
 	return commandID(verb, r.ID, actor, string(r.Plan), r.HeldAt.Format(time.RFC3339Nano), fmt.Sprint(r.Tally))
@@ -231,6 +244,7 @@ func (o *outcome) heard(ctx context.Context, s *session) error {
 	if d.Hold != nil {
 		o.Done = o.Done || slices.ContainsFunc(d.Hold.Given, func(w planner.Consent) bool { return w.Command == o.Command })
 	}
+	o.Done = o.Done || o.Verb == planner.Withdraw // said again, it finds it so
 	if o.Done || rec.State != ledger.Planned || o.Verb != events.Cancel {
 		return nil
 	}

@@ -67,6 +67,7 @@ var transitions = map[string]map[State][]State{
 		Verified:  {Verified, Regressed}, // the same again: another look showed that it still holds
 		Applied:   {Applied, Regressed},  // or that what could be seen of it does
 		Regressed: {Started, Redriven, Cancelled},
+		Cancelled: {Cancelled}, // called back by a newer event, and then ended by a person
 	},
 	"case": {
 		none:               {Open, Closed, NeedsPerson},

@@ -18,6 +18,7 @@ type Decision struct {
 	Begun     []Begun  `json:"begun,omitempty"`   // what older events of the same person had begun when this one overtook them
 	Against   string   `json:"against,omitempty"` // of a conflict: the case whose id it came with
 	Newer     string   `json:"newer,omitempty"`   // of a superseded or rescinded plan: the case that overtook it
+	Anew      string   `json:"anew,omitempty"`    // the case whose remains it decides anew, after what had called them back was cancelled
 	Denied    *Consent `json:"denied,omitempty"`  // who cancelled it, and why
 	Joined    []string `json:"joined,omitempty"`  // identifiers, as kind:value, that became one person's by this event
 	Claimed   []string `json:"claimed,omitempty"` // identifiers that it gives, and that were another person's

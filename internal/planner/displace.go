@@ -2,6 +2,7 @@ package planner
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 
 	"keyturn/internal/events"
@@ -52,7 +53,7 @@ func (t *turn) displace(ctx context.Context, ids []string, old entry, newer Deci
 		return out, t.follow(ctx, rec, d)
 	case ledger.Planned:
 		if back != old.returns() || t.future(newer) {
-			out.begun, err = t.recall(ctx, d, why)
+			out.begun, err = t.recall(ctx, d, why, newer.Case)
 		}
 	}
 	// Two terminations at once want the same end; nothing is gained by stopping the first.
@@ -73,8 +74,8 @@ func (t *turn) owns(ctx context.Context, ids []string, old entry, d Decision) (b
 }
 
 // recall cancels the actions of a plan that nothing has come of yet, and lists the others. The message of a cancelled
-// action stays where it is: whoever gets it finds the state.
-func (t *turn) recall(ctx context.Context, d Decision, why string) ([]Begun, error) {
+// action stays where it is: whoever gets it finds the state. newer is the case that calls them back; empty = a person does.
+func (t *turn) recall(ctx context.Context, d Decision, why, newer string) ([]Begun, error) {
 	var begun []Begun
 	if len(d.Actions) > 0 {
 		if err := t.unwatch(ctx, d.Case, why); err != nil {
@@ -87,7 +88,7 @@ func (t *turn) recall(ctx context.Context, d Decision, why string) ([]Begun, err
 			return nil, err
 		}
 		if pending(rec.State) || rec.State == ledger.Cancelled {
-			if err := t.cancelAction(ctx, d.Case, a.ID, rec, why); err != nil {
+			if err := t.cancelAction(ctx, d.Case, a.ID, rec, why, newer); err != nil {
 				return nil, err
 			}
 		}
@@ -125,12 +126,19 @@ func made(rec ledger.Record) int {
 }
 
 // cancelAction writes that an action will not be done, behind rec, and keeps its evidence: also that it had died, by
-// which a repeat knows that there is a dead letter to remove.
-func (t *turn) cancelAction(ctx context.Context, caseID, id string, rec ledger.Record, why string) error {
-	if rec.State != ledger.Cancelled {
-		_, err := t.append(ctx, rec, ledger.Record{
+// which a repeat knows that there is a dead letter to remove. newer is the case for whose sake it is not.
+func (t *turn) cancelAction(ctx context.Context, caseID, id string, rec ledger.Record, why, newer string) error {
+	if said := newer == "" && len(rec.Body) > 0; rec.State != ledger.Cancelled || said { // what an event called back, a person ends
+		body, err := json.Marshal(recalled{newer})
+		if err != nil {
+			return err
+		}
+		if newer == "" {
+			body = nil
+		}
+		_, err = t.append(ctx, rec, ledger.Record{
 			Subject: ledger.ActionSubject(caseID, id), State: ledger.Cancelled, Reason: why, Evidence: rec.Evidence,
-			Tries: rec.Tries, Attempts: rec.Attempts, Epoch: rec.Epoch,
+			Tries: rec.Tries, Attempts: rec.Attempts, Epoch: rec.Epoch, Body: body,
 		})
 		if err != nil {
 			return err

@@ -18,7 +18,7 @@ func (t *turn) dropAction(ctx context.Context, c events.Command, caseID string) 
 	}
 	switch {
 	case needsPerson(rec.State) || (rec.State == ledger.Cancelled && rec.Attempt == c.ID):
-		if err := t.cancelAction(ctx, caseID, a.ID, rec, "dropped by "+c.Actor+reason(c)); err != nil {
+		if err := t.cancelAction(ctx, caseID, a.ID, rec, "dropped by "+c.Actor+reason(c), ""); err != nil {
 			return "", err
 		}
 		// Dying here: given up; the case is moved when the command comes again.

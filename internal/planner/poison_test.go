@@ -13,6 +13,7 @@ import (
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
 	"keyturn/internal/playbook"
 )
 
@@ -109,38 +110,55 @@ func (w *world) acted() []string {
 	return who
 }
 
-// unbegun lists the cases that one command would cancel.
-func (w *world) unbegun() []string {
+// chosen lists the cases that one command would cancel, and those that it keeps from coming back by that.
+func (w *world) chosen() (unbegun, overtaken []string) {
 	w.t.Helper()
 	standing := map[string]ledger.State{}
-	err := w.ledger().Range(w.t.Context(), ledger.PlanSubject("*"), time.Time{}, func(rec ledger.Record) error {
-		standing[ledger.CaseOf(rec.Subject)] = rec.State
+	off := map[string]bool{}
+	err := w.ledger().Range(w.t.Context(), ledger.AllCases(), time.Time{}, func(rec ledger.Record) error {
+		switch id := ledger.CaseOf(rec.Subject); {
+		case rec.Subject == ledger.PlanSubject(id):
+			standing[id] = rec.State
+		case rec.Subject != ledger.LifecycleSubject(id):
+			off[id] = off[id] || rec.State == cancelled
+		}
 		return nil
 	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var list []string
 	for _, id := range slices.Sorted(maps.Keys(standing)) {
-		switch standing[id] {
-		case ledger.Held, ledger.Scheduled, ledger.Conflict:
-			list = append(list, id)
+		switch s := standing[id]; {
+		case s == ledger.Held, s == ledger.Scheduled, s == ledger.Conflict:
+			unbegun = append(unbegun, id)
+		case s == planned && playbook.TakesBack(w.decision(id).Event):
+			unbegun = append(unbegun, id)
+		case s == superseded, s == cancelled, s == planned && off[id]:
+			overtaken = append(overtaken, id)
 		}
 	}
-	return list
+	return unbegun, overtaken
 }
 
-// recover does what one command does: it cancels everything that has not begun. Nothing more may come of the feed then,
-// whatever a person approves and however long one waits.
+// recover does what one command does: it cancels everything that has not begun, and first keeps from coming back what that
+// had overtaken. Nothing more may come of the feed then, whatever a person approves and however long one waits.
 func (w *world) recover() {
 	w.t.Helper()
 	before := maps.Clone(w.done)
-	list := w.unbegun()
-	for i, id := range list {
-		w.send(w.command(fmt.Sprint("cancel", i), events.Cancel, id, "ann"))
+	list, overtaken := w.chosen()
+	for i, id := range overtaken {
+		w.send(w.command(fmt.Sprint("first", i), planner.Withdraw, id, "ann"))
 	}
 	w.settle()
-	if left := w.unbegun(); len(left) > 0 {
+	for i, id := range list {
+		verb := events.Cancel
+		if playbook.TakesBack(w.decision(id).Event) {
+			verb = planner.Withdraw
+		}
+		w.send(w.command(fmt.Sprint("cancel", i), verb, id, "ann"))
+	}
+	w.settle()
+	if left, _ := w.chosen(); len(left) > 0 {
 		w.t.Errorf("%d cases still wait", len(left))
 	}
 	for i, id := range list {

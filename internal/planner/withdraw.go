@@ -19,9 +19,13 @@ func (t *turn) cancelled(ctx context.Context, rec ledger.Record, d Decision) (st
 	return "cancelled" + lost, err
 }
 
-// withdraw lets an event that was ended before anything came of it overtake nothing any more, and hands the terminations
-// whose place it had taken to a person: nothing else will be done for these. Each has a dead letter, and one redrive of
-// them all decides them anew. It names them for a receipt.
+// Withdraw is the verb of a command that cancels a case because its event was never true: it may have come from who had no
+// right to send it. What it took back is decided anew also when something of its own had begun, or when it lists what older
+// events had begun, which a cancel takes for seen to.
+const Withdraw events.Verb = "withdraw"
+
+// withdraw lets an event that was ended overtake nothing any more. What it had taken is decided anew when a person ended
+// it, and handed to a person when nobody did. It says so for a receipt.
 func (t *turn) withdraw(ctx context.Context, d Decision) (string, error) {
 	if !ordered(d.Event) {
 		return "", nil
@@ -35,8 +39,17 @@ func (t *turn) withdraw(ctx context.Context, d Decision) (string, error) {
 		if err := t.save(ctx, &who, "case "+d.Case+" was ended: it overtakes nothing any more"); err != nil {
 			return "", err
 		}
-		// Dying here: it takes nothing any more, and who lost by it is told when the message comes again.
+		// Dying here: it takes nothing any more, and what it took comes back when the message comes again.
 	}
+	if t.actor != "" {
+		return t.restore(ctx, who)
+	}
+	return t.handOver(ctx, who, d)
+}
+
+// handOver gives each termination whose place an event had taken, which nobody approved in time, to a person: nothing
+// else will be done for these. Each has a dead letter, and one redrive of them all decides them anew.
+func (t *turn) handOver(ctx context.Context, who person, d Decision) (string, error) {
 	var lost []string
 	for _, e := range who.Entries {
 		if e.returns() {

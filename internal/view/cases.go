@@ -79,7 +79,7 @@ func (r CaseRow) unbegun() bool {
 		return true
 	case ledger.Planned:
 		takesBack := r.Event == "user.termination_rescinded" || r.Event == "user.rehired"
-		return r.Tally.Open+r.Tally.Waiting+r.Tally.Dead > 0 || takesBack && r.Tally.Total == 0
+		return r.Tally.Open+r.Tally.Waiting+r.Tally.Dead > 0 || takesBack && (r.Tally.Total == 0 || r.Tally.Done > 0)
 	}
 	return false
 }
