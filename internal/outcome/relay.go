@@ -66,6 +66,9 @@ func (r *Relay) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 		return events.Outcome{Verdict: events.Retry, Delay: retryFault, Err: err}
 	}
 	// Dying here: it is told, and told again by the redelivery under the same id.
+	if of(rec.Subject) == ofCase && rec.State == ledger.Closed {
+		r.forget(ledger.CaseOf(rec.Subject)) // a record that comes after all reads the plan again
+	}
 	return events.Outcome{Verdict: events.Done}
 }
 
@@ -107,4 +110,11 @@ func (r *Relay) remember(rec ledger.Record) (events.Plan, error) {
 		r.plans[plan.Case] = plan // it does not change any more
 	}
 	return plan, nil
+}
+
+// forget lets go of the plan of a case that is over.
+func (r *Relay) forget(caseID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.plans, caseID)
 }

@@ -46,6 +46,12 @@ const (
 	// dedupWindow is how long a resent event or command is known again by its Nats-Msg-Id. Beyond it the states of the
 	// ledger do so. It costs about 130 bytes of memory per message.
 	dedupWindow = 2 * time.Hour
+	// outcomeWindow is how long an outcome that is told again is known as the same, which its id says for ever: a relay that
+	// died does so within seconds. There are five outcomes and more to an event, and each costs the same memory.
+	outcomeWindow = 10 * time.Minute
+	// smallBlocks limits nothing: no subject comes to so many messages. A server that finds this limit keeps a stream in
+	// blocks of 4 MiB in place of 8, and it has the block that it writes, and those that were just read, in memory.
+	smallBlocks = 1 << 40
 	// leaseTTL is when the lease of a dead worker ends. A take-over follows within leaseTTL and the server's 1 s tick.
 	leaseTTL = 9 * time.Second
 	// ackWait is when the message of a dead worker is delivered again: with the take-over of its lease it moves within
@@ -66,6 +72,7 @@ func (o Options) topology() []jetstream.StreamConfig {
 		{Name: streamActions, Description: "actions to bring about, and those that wait for later",
 			Subjects:          []string{prefixActions + ".*.*.*", prefixLater + ".*", prefixLater + ".*.*.*", prefixVisit + ".*.*.*"},
 			Duplicates:        dedupWindow,
+			MaxMsgsPerSubject: smallBlocks,
 			AllowMsgSchedules: true, AllowRollup: true},
 		{Name: streamSchedule, Description: "events that take effect in the future",
 			Subjects:          []string{prefixScheduleAt + ".*", prefixDue + ".*"},
@@ -74,12 +81,12 @@ func (o Options) topology() []jetstream.StreamConfig {
 			MaxAge: month, Duplicates: dedupWindow},
 		// Decisions read the leader, never a replica that lags: direct reads are allowed where there is one alone (alone).
 		{Name: streamLedger, Description: "the append-only record of everything", Subjects: []string{"ledger.>", "person.>"},
-			DenyDelete: true},
+			MaxMsgsPerSubject: smallBlocks, DenyDelete: true},
 		{Name: streamDead, Description: "what cannot be done without a person", Subjects: []string{prefixDead + ".>"},
 			MaxMsgsPerSubject: 1},
 		// Copies of what the ledger says: full, it forgets the oldest.
 		{Name: streamOutcomes, Description: "every change of a plan, an action or a case, for whoever subscribes",
-			Subjects: []string{prefixOutcomes + ".>"}, MaxAge: month, MaxBytes: o.eventBytes() / 4, Duplicates: dedupWindow},
+			Subjects: []string{prefixOutcomes + ".>"}, MaxAge: month, MaxBytes: o.eventBytes() / 4, Duplicates: outcomeWindow},
 		// The last one to be made: whoever finds it, as an intake does before it is ready, may rely on the others.
 		// Full, it refuses, and ingest answers 503: the oldest event is never dropped for the newest.
 		{Name: streamEvents, Description: "events and mapping faults, as accepted", Subjects: []string{prefixEvents + ".>"},
