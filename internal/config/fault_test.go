@@ -21,7 +21,7 @@ func sourceCases() []faultCase {
 		{name: "syntax with a quoted value", sources: "sources: *" + canary + "\n"},
 		{name: "an alias without an anchor, further down", sources: "sources:\n  a:\n    preset: x\n    verify: {all_of: [*" + canary + "]}\n"},
 		{name: "a line that stands too far left", sources: "sources:\n  a:\n    map:\n      - b: 1\n        c: 2\n       d: 3\n  e: 4\n"},
-		{name: "a flow that does not end, behind one over several lines", sources: "sources:\n  a: {b: c,\n    d: e}\n  f: {g: [h}\n  i: j\n"},
+		{name: "a flow that does not end, behind one over several lines", sources: "sources:\n  a: {b: c,\n    d: e,\n    k: l,\n    m: n}\n  f: {g: [h}\n"},
 		{name: "tab", sources: "sources:\n\ta: b\n"},
 		{name: "two documents", sources: goodSources + "---\nsources: {}\n"},
 		{name: "a list", sources: "- a\n"},
