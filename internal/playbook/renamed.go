@@ -76,7 +76,7 @@ func compare(p config.Playbooks, file, name string, last Last) []Change {
 		case step != nil && step.Do.Value == a.Do:
 			c.Now = book.Name + "/" + step.Name
 		default:
-			c.Now = likely(book, a, was.Actions)
+			c.Now = cmp.Or(likely(book, a, was.Actions), moved(p, a, was.Event, last))
 		}
 		list = append(list, c)
 	}
@@ -140,6 +140,28 @@ func likeness(s config.Step, a events.Action) int {
 		return sameKind
 	}
 	return 0
+}
+
+// moved names the step of another playbook for the same event that an action's step is probably now: one that does the
+// same thing and that no older plan has there.
+func moved(p config.Playbooks, a events.Action, event string, known Last) string {
+	var now string
+	for _, b := range p.List {
+		if b.Name == a.Playbook || !slices.Contains(texts(b.On), event) {
+			continue
+		}
+		for _, s := range b.Steps {
+			old := slices.ContainsFunc(known[b.Name].Actions, func(w events.Action) bool { return w.Step == s.Name })
+			if old || likeness(s, a) < sameThing {
+				continue
+			}
+			if s.Name == a.Step {
+				return b.Name + "/" + s.Name
+			}
+			now = cmp.Or(now, b.Name+"/"+s.Name)
+		}
+	}
+	return now
 }
 
 // likely names the step that an action's step is probably called now: one that the older plan does not have.

@@ -51,6 +51,12 @@ func TestChanged(t *testing.T) {
 			[]string{"offboard/sessions → leavers/sessions", "offboard/suspend → leavers/suspend", "offboard/tokens → leavers/tokens", "devices/clients → trial/clients"}},
 		{"a playbook, of which only one for another event is left", []string{"name: devices\n    on: [user.terminated]"},
 			[]string{"name: hacked\n    on: [user.compromised]"}, []string{"devices/clients → "}},
+		{"a step goes to another playbook", []string{"      - {step: tokens, do: okta.revoke_user_tokens, at: okta, with: {user: 1}}\n", "actions: [{step: clients,"},
+			[]string{"", "actions: [{step: grants, do: okta.revoke_user_tokens, at: okta, with: {user: 1}}, {step: tokens, do: okta.revoke_user_tokens, at: okta, with: {user: 1}}, {step: clients,"},
+			[]string{"offboard/tokens → devices/tokens"}},
+		{"a step goes to a playbook for another event", []string{"      - {step: tokens, do: okta.revoke_user_tokens, at: okta, with: {user: 1}}\n"},
+			[]string{"  - {name: hacked, on: [user.compromised], actions: [{step: tokens, do: okta.revoke_user_tokens, at: okta, with: {user: 1}}]}\n"},
+			[]string{"offboard/tokens → "}},
 		{"what is on trial", []string{"step: clients"}, []string{"step: gone"}, []string{"devices/clients → devices/gone"}},
 	} {
 		text := before
