@@ -126,6 +126,8 @@ func (t *Tenure) pull(pulling, work, lease context.Context, class events.Class) 
 		return err
 	}
 	defer puller.Close()
+	free := make(chan *stream.Message)
+	defer close(free)
 	hands := t.slots[class]
 	for {
 		if hands.take(pulling) != nil {
@@ -135,17 +137,28 @@ func (t *Tenure) pull(pulling, work, lease context.Context, class events.Class) 
 		if err != nil {
 			return nil // pulling ended: Next makes up for everything else
 		}
-		t.hands.Go(func() {
-			defer hands.change(-1, -1)
-			t.took(class)
-			out := events.Outcome{Verdict: events.Abandon} // unless the handler says otherwise
-			t.lane.Bus.Handle(work, m, func(ctx context.Context, m *stream.Message) events.Outcome {
-				out = settled(lease, t.handle(pulling, ctx, m, class))
-				return out
+		select {
+		case free <- m: // a hand that has worked already: its stack is as large as an action needs
+		default:
+			t.hands.Go(func() {
+				for more := true; more; m, more = <-free {
+					t.bring(pulling, work, lease, m, class)
+				}
 			})
-			t.settledAs(class, out)
-		})
+		}
 	}
+}
+
+// bring brings one message of a class to its end, for which a slot is held.
+func (t *Tenure) bring(pulling, work, lease context.Context, m *stream.Message, class events.Class) {
+	defer t.slots[class].change(-1, -1)
+	t.took(class)
+	out := events.Outcome{Verdict: events.Abandon} // unless the handler says otherwise
+	t.lane.Bus.Handle(work, m, func(ctx context.Context, m *stream.Message) events.Outcome {
+		out = settled(lease, t.handle(pulling, ctx, m, class))
+		return out
+	})
+	t.settledAs(class, out)
 }
 
 // handle runs the action of a message, in the context in which the message is in hand.

@@ -43,6 +43,8 @@ func (b *Bus) Consume(ctx context.Context, c Consumer, concurrency int, h Handle
 	defer p.Close()
 	var inHand sync.WaitGroup
 	defer inHand.Wait()
+	free := make(chan *Message)
+	defer close(free)
 	hands := make(chan struct{}, max(concurrency, 1))
 	for {
 		select {
@@ -54,10 +56,16 @@ func (b *Bus) Consume(ctx context.Context, c Consumer, concurrency int, h Handle
 		if err != nil {
 			return nil // ctx ended: Next makes up for everything else
 		}
-		inHand.Go(func() {
-			defer func() { <-hands }()
-			b.Handle(ctx, m, h)
-		})
+		select {
+		case free <- m: // one that has worked already: its stack is as large as its work needs
+		default:
+			inHand.Go(func() {
+				for more := true; more; m, more = <-free {
+					b.Handle(ctx, m, h)
+					<-hands
+				}
+			})
+		}
 	}
 }
 
