@@ -74,10 +74,11 @@ func (c *Client) build(q Request) (*http.Request, error) {
 	if method == "" {
 		method = http.MethodGet
 	}
-	req, err := http.NewRequest(method, u.String(), body)
+	req, err := http.NewRequest(method, "", body)
 	if err != nil {
-		return nil, errors.New("method or URL is not valid")
+		return nil, errors.New("method is not valid")
 	}
+	req.URL, req.Host = u, strings.TrimSuffix(u.Host, ":") // read once is enough
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.UserAgent)
 	if kind != "" {

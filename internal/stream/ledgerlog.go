@@ -20,8 +20,6 @@ func (b *Bus) Log() ledger.Log { return records{bus: b} }
 
 // Append implements ledger.Log: the server compares and stores in one step.
 func (r records) Append(ctx context.Context, subj string, after uint64, data []byte) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
 	msg := nats.NewMsg(subj)
 	msg.Data = data
 	msg.Header.Set(headerContent, contentJSON)
@@ -43,8 +41,8 @@ func (r records) Append(ctx context.Context, subj string, after uint64, data []b
 	return 0, refusal("append "+subj, err)
 }
 
-// publish stores msg as the record behind the one at sequence after. Acknowledgements come to all who wait through one
-// subscription, at two thirds of what a request each costs.
+// publish stores msg as the record behind the one at sequence after, or gives up after publishTimeout (accept).
+// Acknowledgements come to all who wait through one subscription, at two thirds of what a request each costs.
 func (r records) publish(ctx context.Context, msg *nats.Msg, after uint64) (uint64, error) {
 	if ctx.Err() != nil { // whoever lost a lease writes no more
 		return 0, ctx.Err()
