@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 	"keyturn/internal/outcome"
@@ -40,6 +42,42 @@ func TestALookThatFailsIsNoChange(t *testing.T) {
 			t.Errorf("%+v: %+v, %d outcomes, want %d", looks, out, bus.outcomes, want)
 		}
 	}
+}
+
+// unmade is a broker whose streams are made after so many looks.
+type unmade struct {
+	told
+	looks, consumed int
+}
+
+func (b *unmade) CheckTopology(context.Context) error {
+	if b.looks--; b.looks > 0 {
+		return stream.ErrTopology
+	}
+	return nil
+}
+
+func (b *unmade) Consume(context.Context, stream.Consumer, int, stream.Handler) error {
+	b.consumed++
+	if b.looks > 0 {
+		return stream.ErrTopology
+	}
+	return nil
+}
+
+// TestNothingIsToldBeforeTheStreamsAre: at the first start of a store they are made meanwhile, by the worker beside it; no
+// consumer looks for them in vain, which the log would tell each time.
+func TestNothingIsToldBeforeTheStreamsAre(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus := &unmade{looks: 40}
+		teller, err := outcome.New(bus, ledger.New(&ledgerWithout{}, nil), config.Outcome{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := teller.Run(t.Context()); err != nil || bus.consumed != 1 {
+			t.Errorf("%v, %d consumers", err, bus.consumed)
+		}
+	})
 }
 
 // ledgerWithout holds no record.
