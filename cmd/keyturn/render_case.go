@@ -68,7 +68,7 @@ func (s *screen) hopPlanned(v view.CaseView) {
 		s.line("", "what follows is a preview: playbooks and guards decide when it takes effect")
 	}
 	s.hold(v)
-	for _, other := range []struct{ text, id string }{{"the same id as case", d.Against}, {"overtaken by case", d.Newer}} {
+	for _, other := range []struct{ text, id string }{{"the same id as case", d.Against}, {"overtaken by case", d.Newer}, {"the rest of case", d.Anew}} {
 		if other.id != "" {
 			s.line("", "%s %s", other.text, other.id)
 		}
@@ -92,7 +92,7 @@ func (s *screen) hold(v view.CaseView) {
 	}
 	s.line("", "held: %s%s", h.Why, given(*h))
 	if !h.Until.IsZero() && v.Plan == ledger.Held {
-		s.line("", "%s %s (%s)", map[string]string{"deny": "denied", "proceed": "goes on", "again": "judged again"}[h.Then], s.moment(h.Until), s.away(h.Until))
+		s.line("", "%s %s (%s)", map[ledger.Lapse]string{ledger.LapseDeny: "denied", ledger.LapseProceed: "goes on", ledger.LapseAgain: "judged again"}[h.Then], s.moment(h.Until), s.away(h.Until))
 	}
 	for _, c := range h.Given {
 		s.line("", "approved by %s %s: %s", c.Actor, s.moment(c.Time), c.Reason)

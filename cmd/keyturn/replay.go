@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -147,17 +148,28 @@ func (s *session) history(ctx context.Context, sets []rules, since, now time.Tim
 	}
 	plans := replay.NewPlans()
 	var h replay.History
+	told := make(chan struct{})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		var err error
 		h, err = replay.Play(ctx, judges, now, func(ctx context.Context, hand func(replay.Message) error) error {
-			return s.bus.History(ctx, since, func(data []byte, stored time.Time) error {
+			err := s.bus.History(ctx, since, func(data []byte, stored time.Time) error {
 				return hand(replay.Message{Data: data, Stored: stored})
 			})
+			select {
+			case <-told:
+			case <-ctx.Done():
+				return cmp.Or(err, ctx.Err())
+			}
+			for _, m := range plans.Anew() {
+				err = cmp.Or(err, hand(m))
+			}
+			return err
 		})
 		return err
 	})
 	g.Go(func() error {
+		defer close(told)
 		return s.ledger.Range(ctx, ledger.AllPlans(), since, func(rec ledger.Record) error {
 			return plans.Add(ledger.CaseOf(rec.Subject), rec.Time, string(rec.State), rec.Reason, rec.Body)
 		})

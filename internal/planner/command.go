@@ -179,7 +179,7 @@ func (d Decision) deniedBy(c events.Command) bool { return d.Denied != nil && d.
 
 // approvedBy reports whether it was this command that gave its word to the held plan.
 func (d Decision) approvedBy(c events.Command) bool {
-	return d.Hold != nil && d.Hold.has(func(w Consent) bool { return w.Command == c.ID })
+	return d.Hold != nil && d.Hold.Has(func(w Consent) bool { return w.Command == c.ID })
 }
 
 // reason is the operator's own, as the end of a sentence.

@@ -76,7 +76,7 @@ func (t *turn) conflict(ctx context.Context, e events.Event, stored time.Time, d
 	if err != nil {
 		return err
 	}
-	d := Decision{Plan: blank(id, own.ContentHash(), own, stored), Against: decided.Case}
+	d := Decision{Plan: blank(id, own.ContentHash(), own, stored), Said: ledger.Said{Against: decided.Case}}
 	if rec.Seq != 0 {
 		if d, err = Decode(rec); err != nil {
 			return err

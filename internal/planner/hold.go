@@ -11,41 +11,6 @@ import (
 	"keyturn/internal/ledger"
 )
 
-// Hold is what a held plan waits for, and what it got so far.
-type Hold struct {
-	Why     string    `json:"why"`
-	Need    int       `json:"need"` // how many people must approve; 0 = no approval helps
-	Given   []Consent `json:"given,omitempty"`
-	Asked   []string  `json:"asked,omitempty"`   // who asked for it, as far as that is known: their own word does not count
-	Brake   string    `json:"brake,omitempty"`   // the brake that it was too much for
-	Unheard bool      `json:"unheard,omitempty"` // it waits for a second source's word, which ends it as well
-	// Pauses are those that hold it, while they do: an approval is asked for when they are over.
-	Pauses []string `json:"pauses,omitempty"`
-	// Apart says that the event has no place among those of its person yet: it takes it when it goes on.
-	Apart bool      `json:"apart,omitempty"`
-	Doubt bool      `json:"doubt,omitempty"` // it asks for nothing, and took the place of one that did
-	Until time.Time `json:"until,omitzero"`  // when it ends without anybody's word; zero = never
-	Then  Lapse     `json:"then,omitempty"`  // what becomes of the plan then
-}
-
-// Lapse is what becomes of a held plan that nobody decided upon.
-type Lapse string
-
-// What may become of it.
-const (
-	LapseDeny    Lapse = "deny"    // it is cancelled
-	LapseProceed Lapse = "proceed" // it goes on as it was shown
-	LapseAgain   Lapse = "again"   // it is judged again, by the playbooks and the guards of that moment
-)
-
-// Consent is one person's word.
-type Consent struct {
-	Command string    `json:"command"` // id of the command
-	Actor   string    `json:"actor"`
-	Reason  string    `json:"reason,omitempty"`
-	Time    time.Time `json:"time"` // of the command
-}
-
 // holdFor joins what the guards and the brakes ask for; nil = the plan goes on. missing is the word of a second source
 // that it waits for; brake is the one that it was too much for, and over says why.
 func (t *turn) holdFor(g Guard, d Decision, missing *unheard, brake, over string) *Hold {
@@ -60,11 +25,11 @@ func (t *turn) holdFor(g Guard, d Decision, missing *unheard, brake, over string
 	h.Why = strings.Join(slices.DeleteFunc(why, func(s string) bool { return s == "" }), "; ")
 	switch {
 	case missing != nil && !missing.till.IsZero():
-		h.Until, h.Then = missing.till, LapseAgain
+		h.Until, h.Then = missing.till, ledger.LapseAgain
 	case g.Expires > 0 && !g.Proceed:
-		h.Until, h.Then = t.now().Add(g.Expires), LapseDeny
+		h.Until, h.Then = t.now().Add(g.Expires), ledger.LapseDeny
 	case g.Expires > 0 && over == "" && missing == nil:
-		h.Until, h.Then = t.now().Add(g.Expires), LapseProceed
+		h.Until, h.Then = t.now().Add(g.Expires), ledger.LapseProceed
 	}
 	return h
 }
@@ -93,14 +58,14 @@ func samePerson(a, b string) bool {
 // approve gives one person's word to a held plan; the last one that it needs lets it go on as it was shown.
 func (t *turn) approve(ctx context.Context, c events.Command, rec ledger.Record, d Decision) (string, error) {
 	switch {
-	case d.Hold != nil && d.Hold.has(func(w Consent) bool { return w.Command == c.ID }):
-		return d.Hold.count(rec.State), t.follow(ctx, rec, d)
+	case d.Hold != nil && d.Hold.Has(func(w Consent) bool { return w.Command == c.ID }):
+		return counted(d.Hold, rec.State), t.follow(ctx, rec, d)
 	case rec.State == ledger.Refused && rec.Attempt == c.ID:
 		return "refused: " + rec.Reason, t.follow(ctx, rec, d)
 	case rec.State != ledger.Held || d.Hold == nil:
 		return "the case is " + string(rec.State) + ", not held", nil
 	}
-	if no := d.Hold.rejects(c); no != "" {
+	if no := rejects(d.Hold, c); no != "" {
 		return no, nil
 	}
 	if no, err := t.recheck(ctx, rec, d, "approved by "+c.Actor+reason(c)); no != "" || err != nil {
@@ -114,23 +79,23 @@ func (t *turn) approve(ctx context.Context, c events.Command, rec ledger.Record,
 		}
 		// Dying here: it may have its place, and what it takes back is taken; the command comes again and finds it so.
 	}
-	rec, err = t.write(ctx, rec, d, state, d.Hold.count(state)+more+reason(c))
+	rec, err = t.write(ctx, rec, d, state, counted(d.Hold, state)+more+reason(c))
 	if err != nil {
 		return "", err
 	}
 	// Dying here: the word is given, and the plan as it stands goes on when the command comes again.
-	return d.Hold.count(state), t.follow(ctx, rec, d)
+	return counted(d.Hold, state), t.follow(ctx, rec, d)
 }
 
 // rejects says why a word does not count; empty = it does.
-func (h *Hold) rejects(c events.Command) string {
+func rejects(h *Hold, c events.Command) string {
 	same := func(other string) bool { return samePerson(c.Actor, other) }
 	switch {
 	case len(h.Pauses) > 0:
 		return "it waits for a pause, which no approval ends: " + h.Why
 	case c.Actor == "":
 		return "an approval needs a name"
-	case h.has(func(w Consent) bool { return same(w.Actor) }):
+	case h.Has(func(w Consent) bool { return same(w.Actor) }):
 		return c.Actor + " has approved it already; another person must"
 	case slices.ContainsFunc(h.Asked, same):
 		return c.Actor + " asked for it; another person must approve"
@@ -242,15 +207,15 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 		return err
 	}
 	switch rest := d.Hold.Until.Sub(t.now()); {
-	case rest > rescheduleAfter, rest > 0 && d.Hold.Then == LapseAgain:
+	case rest > rescheduleAfter, rest > 0 && d.Hold.Then == ledger.LapseAgain:
 		return t.keep(ctx, rec, d)
 	case rest > 0:
 		t.early = rest
 		return nil
-	case d.Hold.Then == LapseAgain:
+	case d.Hold.Then == ledger.LapseAgain:
 		return t.again(ctx, rec, d)
 	}
-	if d.Hold.Then == LapseProceed {
+	if d.Hold.Then == ledger.LapseProceed {
 		return t.lapseInto(ctx, rec, d)
 	}
 	if err := t.end(ctx, rec, d, ledger.Cancelled, "nobody approved it in time: denied"); err != nil {
@@ -325,11 +290,8 @@ func (t *turn) later(ctx context.Context, d Decision, no string) error {
 	return t.Timetable.Schedule(ctx, e)
 }
 
-// has reports whether a word that meets the condition was given.
-func (h *Hold) has(match func(Consent) bool) bool { return slices.ContainsFunc(h.Given, match) }
-
-// count says how far the approval is.
-func (h *Hold) count(state ledger.State) string {
+// counted says how far the approval is.
+func counted(h *Hold, state ledger.State) string {
 	if state == ledger.Held {
 		return fmt.Sprintf("approved %d of %d times", len(h.Given), h.Need)
 	}

@@ -141,7 +141,7 @@ func (t *turn) detain(ctx context.Context, d *Decision) (ledger.State, string, e
 // waitFor makes the hold of a plan that is paused. No approval helps; it is judged again when the first of the pauses
 // ends.
 func (t *turn) waitFor(list []Pause, d Decision) *Hold {
-	h := &Hold{Until: list[0].Until, Then: LapseAgain}
+	h := &Hold{Until: list[0].Until, Then: ledger.LapseAgain}
 	var why []string
 	for _, p := range list {
 		h.Pauses = append(h.Pauses, p.Target)

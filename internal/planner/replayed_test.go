@@ -176,7 +176,7 @@ func (p *past) replayed() replay.Report {
 		p.draw.Fatal(err)
 	}
 	h, err := replay.Play(ctx, []replay.Rules{p.rules}, p.clock, func(_ context.Context, hand func(replay.Message) error) error {
-		for _, m := range p.sent {
+		for _, m := range append(p.sent, plans.Anew()...) {
 			if err := hand(m); err != nil {
 				return err
 			}

@@ -117,7 +117,7 @@ func (t *turn) recaller(ctx context.Context, who person, d Decision) (string, er
 func (t *turn) anew(ctx context.Context, who *person, e entry, d Decision, by string) (id, why string, err error) {
 	own := d.Event
 	own.ID += "~" + by
-	next := Decision{Plan: blank(own.Case(), own.ContentHash(), own, d.Accepted), Anew: d.Case}
+	next := Decision{Plan: blank(own.Case(), own.ContentHash(), own, d.Accepted), Said: ledger.Said{Anew: d.Case}}
 	if who.index(next.Case) < 0 {
 		if e.Void {
 			return "", "", nil // a person ended it

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -15,6 +16,7 @@ import (
 type Plans struct {
 	mu   sync.Mutex
 	past map[string]Past
+	anew []Message
 }
 
 // NewPlans begins without any.
@@ -54,10 +56,39 @@ func (p *Plans) Add(caseID string, at time.Time, state, why string, body []byte)
 	if do, ok := before.turn(now); ok {
 		now.moments = append(now.moments, moment{at, do})
 	}
+	own, err := anew(body, known)
+	if err != nil {
+		return fmt.Errorf("plan of case %s: %w", caseID, err)
+	}
 	p.mu.Lock()
 	p.past[caseID] = now
+	p.anew = append(p.anew, own...)
 	p.mu.Unlock()
 	return nil
+}
+
+// anew gives the event of a case that was decided in place of another one, by its first record: it came with no delivery.
+func anew(body []byte, known bool) ([]Message, error) {
+	if known || !bytes.Contains(body, []byte(`"anew":"`)) {
+		return nil, nil
+	}
+	var plan struct {
+		events.Plan
+		Anew string `json:"anew"`
+	}
+	if err := json.Unmarshal(body, &plan); err != nil || plan.Anew == "" {
+		return nil, err
+	}
+	data, err := events.Marshal(plan.Event)
+	return []Message{{Data: data, Stored: plan.Accepted}}, err
+}
+
+// Anew gives the events of cases that came with no delivery: the ledger alone has them. They belong into the history behind
+// those that were stored.
+func (p *Plans) Anew() []Message {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.anew
 }
 
 // next is what is known of a case after one more record of its plan.
