@@ -81,16 +81,32 @@ func (r *Runner) plan(ctx context.Context, caseID string) (events.Plan, error) {
 	return planned(rec)
 }
 
-// planned reads a plan that goes on.
+// planned reads a plan that goes on, as far as its actions must know of each other: its case and its actions.
 func planned(rec ledger.Record) (events.Plan, error) {
-	var p events.Plan
+	var p struct {
+		Case    string          `json:"case"`
+		Actions []events.Action `json:"actions"`
+	}
 	if rec.State != ledger.Planned {
-		return p, nil
+		return events.Plan{}, nil
 	}
 	if err := json.Unmarshal(rec.Body, &p); err != nil {
-		return p, fmt.Errorf("plan %s: %w", rec.Subject, err)
+		return events.Plan{}, fmt.Errorf("plan %s: %w", rec.Subject, err)
 	}
-	return p, nil
+	return events.Plan{Case: p.Case, Actions: p.Actions}, nil
+}
+
+// principal reads whom a plan that goes on is about.
+func (r *Runner) principal(ctx context.Context, caseID string) (string, error) {
+	rec, err := r.Ledger.Last(ctx, ledger.PlanSubject(caseID))
+	if err != nil || rec.State != ledger.Planned {
+		return "", err
+	}
+	var p events.Plan
+	if err := json.Unmarshal(rec.Body, &p); err != nil {
+		return "", fmt.Errorf("plan %s: %w", rec.Subject, err)
+	}
+	return p.Event.Subject, nil
 }
 
 // mark has a letter stand for the action if it is dead, and none if it is not, by its last record rec. Of two who work
@@ -122,7 +138,7 @@ func (r *Runner) mark(ctx context.Context, a events.Action, rec ledger.Record) e
 
 // bury keeps the dead action for a person. All that it says comes from the ledger, so that a repeat says the same.
 func (r *Runner) bury(ctx context.Context, a events.Action, rec ledger.Record) error {
-	plan, err := r.plan(ctx, a.Case)
+	principal, err := r.principal(ctx, a.Case)
 	if err != nil {
 		return err
 	}
@@ -132,7 +148,7 @@ func (r *Runner) bury(ctx context.Context, a events.Action, rec ledger.Record) e
 		return fmt.Errorf("dead letter %s: %w", a.ID, err)
 	}
 	d := events.DeadLetter{
-		ID: a.ID, Kind: events.DeadAction, Case: a.Case, Connection: a.Connection, Do: a.Do, Principal: plan.Event.Subject,
+		ID: a.ID, Kind: events.DeadAction, Case: a.Case, Connection: a.Connection, Do: a.Do, Principal: principal,
 		Cause: string(rec.State), Error: rec.Reason, Attempts: rec.Attempts, Time: rec.Time, Original: original,
 	}
 	if rec.Evidence != nil && rec.Evidence.Failure != nil {
