@@ -166,11 +166,7 @@ func (p *picks) run(ctx context.Context, a *app, verb events.Verb, may func(view
 	if p.dry {
 		return a.print(rows, func(sc *screen) { sc.holdRows(rows) })
 	}
-	var lines []string
-	for _, r := range rows[:min(maxShown+1, len(rows))] {
-		lines = append(lines, fmt.Sprintf("%s  %s of %s: %s", short(r.ID), r.Event, r.Principal, first(r.Reason, 80)))
-	}
-	if err := p.confirm(a, len(rows), lines); err != nil {
+	if err := p.confirm(a, len(rows), chosenLines(rows)); err != nil {
 		return err
 	}
 	if p.before != nil {
@@ -179,6 +175,15 @@ func (p *picks) run(ctx context.Context, a *app, verb events.Verb, may func(view
 		}
 	}
 	return p.give(ctx, a, s, rows)
+}
+
+// chosenLines tells what is chosen, a line each, to whoever confirms it.
+func chosenLines(rows []view.CaseRow) []string {
+	lines := make([]string, len(rows))
+	for i, r := range rows {
+		lines[i] = fmt.Sprintf("%s  %s of %s: %s", short(r.ID), r.Event, r.Principal, first(r.Reason, 80))
+	}
+	return lines
 }
 
 // give stores the command upon each case, and waits for what comes of them. Interrupted, it may be repeated: what is

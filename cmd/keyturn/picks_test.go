@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"errors"
+	"strings"
 	"testing"
 
 	"keyturn/internal/events"
@@ -26,6 +29,26 @@ func TestAWordGivenAgain(t *testing.T) {
 		once, again := caseCommand(c.verb, row, "ann"), caseCommand(c.verb, row, "ann")
 		if same := once == again; same != c.same {
 			t.Errorf("%s upon a plan that is %s: the same command %t", c.verb, c.plan, same)
+		}
+	}
+}
+
+// TestConfirmation: whoever confirms sees the first of what is chosen and how much more there is, and only yes is one.
+func TestConfirmation(t *testing.T) {
+	rows := make([]view.CaseRow, 4000)
+	for i := range rows {
+		rows[i] = view.CaseRow{ID: "qdfwqpxehbd2aaaaaaaaaaaaaa", Event: "user.terminated", Principal: "user:m@acme.example", Reason: "brake"}
+	}
+	for answer, want := range map[string]error{"y\n": nil, "YES\n": nil, "yes": nil, "n\n": errNotConfirmed, "": errNotConfirmed, "yep\n": errNotConfirmed} {
+		var asked bytes.Buffer
+		a := &app{in: strings.NewReader(answer), err: &asked}
+		w := word{verb: events.Approve, thing: "case"}
+		if err := w.confirm(a, len(rows), chosenLines(rows)); !errors.Is(err, want) {
+			t.Errorf("%q: %v", answer, err)
+		}
+		if text := asked.String(); strings.Count(text, "user:m@acme.example") != maxShown || !strings.Contains(text, "… and 3980 more (--dry-run lists all)") ||
+			!strings.HasSuffix(text, "approve 4000 cases? [y/N] ") {
+			t.Errorf("asked:\n%s", text)
 		}
 	}
 }
