@@ -1,7 +1,9 @@
 package actions_test
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -100,9 +102,14 @@ func TestWhatCameBackAlerts(t *testing.T) {
 	w := newWorld(t)
 	w.sets["suspend"] = set("x")
 	w.begin(watched(step("suspend", "okta.suspend_user"), "", hour))
+	var log bytes.Buffer
+	w.wide = slog.New(slog.NewTextHandler(&log, nil))
 	w.work()
 	w.sets["suspend"]["x"] = true
 	w.workOn()
+	if n := strings.Count(log.String(), "alert="); n != 1 {
+		t.Errorf("%d alerts: %s", n, &log)
+	}
 	rec, life := w.last("suspend"), w.life()
 	if rec.State != ledger.Regressed || life.State != ledger.NeedsPerson || !w.sets["suspend"]["x"] || len(w.deletes) != 1 {
 		t.Fatalf("%s, case %s, deleted %v", rec.State, life.State, w.deletes)

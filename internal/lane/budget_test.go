@@ -1,6 +1,8 @@
 package lane
 
 import (
+	"testing/synctest"
+
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -90,5 +92,25 @@ func TestBudgetsThatCannotBe(t *testing.T) {
 		if got := (Budget{Share: 0.29}).allowed(limit); got != want {
 			t.Errorf("0.29 of %d is %d, want %d", limit, got, want)
 		}
+	}
+}
+
+// TestWhatAClassLeavesByDefault: of a window of 100 calls that has just begun, bulk makes 50 and normal 85.
+func TestWhatAClassLeavesByDefault(t *testing.T) {
+	want := map[events.Class]int{events.Urgent: 100, events.Normal: 85, events.Bulk: 50}
+	for _, class := range events.Classes() {
+		synctest.Test(t, func(t *testing.T) {
+			b := &bucket{}
+			b.take()
+			b.learn(told(100, 99, 1, time.Minute), time.Now())
+			n := 1
+			for _, ok := b.free(rank(class), time.Now()); ok; _, ok = b.free(rank(class), time.Now()) {
+				b.take()
+				n++
+			}
+			if n != want[class] {
+				t.Errorf("%s made %d calls of 100, want %d", class, n, want[class])
+			}
+		})
 	}
 }
