@@ -32,7 +32,11 @@ type holds struct {
 // since the last count that anybody kept, or every plan of the ledger.
 func (w *Worker) watchHolds(ctx context.Context) {
 	from := w.recallHolds(ctx)
-	for first := true; ; {
+	left := afterIndex
+	if from.IsZero() {
+		left = afterBlocks
+	}
+	for {
 		began := time.Now().Add(-w.bus.ClockOff()) // by the broker's clock
 		switch err := w.holds.read(ctx, w.runner.Ledger, from); {
 		case ctx.Err() != nil:
@@ -42,10 +46,8 @@ func (w *Worker) watchHolds(ctx context.Context) {
 		default:
 			from = began.Add(-holdsMargin)
 			w.keepHolds(ctx, from)
-			if first {
-				giveBack()
-			}
-			first = false
+			giveBack(left)
+			left = 0
 		}
 		select {
 		case <-ctx.Done():

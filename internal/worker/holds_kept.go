@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -92,13 +93,26 @@ func (w *Worker) keepHolds(ctx context.Context, from time.Time) {
 // worthwhile is how much there must be on the heap, in bytes, for a start to clean up after itself.
 const worthwhile = 64 << 20
 
+// Blocks that the broker read are in its pool after one collection, and gone after three.
+const (
+	afterIndex  = 1
+	afterBlocks = 3
+)
+
 // giveBack returns to the system what a start over a large ledger left behind: the files that the embedded broker read its
 // index from, and what the ledger was read with. That is more than is in use afterwards, and a process with little to
 // do would keep it for minutes.
-func giveBack() {
+func giveBack(rounds int) {
+	if rounds == 0 {
+		return
+	}
 	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(heap)
-	if heap[0].Value.Kind() == metrics.KindUint64 && heap[0].Value.Uint64() > worthwhile {
-		debug.FreeOSMemory()
+	if heap[0].Value.Kind() != metrics.KindUint64 || heap[0].Value.Uint64() < worthwhile {
+		return
 	}
+	for range rounds - 1 {
+		runtime.GC()
+	}
+	debug.FreeOSMemory()
 }
