@@ -12,6 +12,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
 	"keyturn/internal/view"
 )
 
@@ -83,7 +84,11 @@ func (c choice) give(ctx context.Context, a *app, s *session, list []events.Dead
 	began := time.Now()
 	var orders []said
 	for _, d := range list {
-		orders = append(orders, said{id: letterCommand(c.verb, d, a.actor()), target: d.ID})
+		o := said{id: letterCommand(c.verb, d, a.actor()), target: d.ID}
+		if c.verb == events.RedriveVerb && d.Kind == events.DeadAction {
+			o.shown = planner.Death(d.Time)
+		}
+		orders = append(orders, o)
 	}
 	outcomes, err := a.tell(ctx, s, c.word, orders)
 	if err != nil {

@@ -88,19 +88,31 @@ func (r *Runner) endUnbegun(ctx context.Context, plan events.Plan, why string) e
 		rec := s[a.ID]
 		switch rec.State {
 		case "", ledger.Waiting, ledger.Redriven, ledger.Regressed:
+			if err := r.endOne(ctx, plan.Case, a, rec, why); err != nil {
+				return err
+			}
+		case ledger.Cancelled: // perhaps by an earlier delivery that came no further
 		default:
 			continue
 		}
-		_, err := r.Ledger.Append(ctx, rec, ledger.Record{
-			Subject: ledger.ActionSubject(plan.Case, a.ID), State: ledger.Cancelled, Reason: why, Evidence: rec.Evidence, By: r.Worker,
-			Attempt: r.NewID(), Tries: rec.Tries, Attempts: rec.Attempts, Epoch: r.Epoch,
-		})
-		if err != nil {
-			return err
+		if rec.Tries > 0 {
+			if err := r.Morgue.Unbury(ctx, a.ID); err != nil { // one that was found undone may have a letter
+				return err
+			}
+			// Dying before or after it: the message that we work off comes again, and removes it once more.
 		}
-		// Dying here: it will not begin. The message that we work off comes again for the rest.
 	}
 	return nil
+}
+
+// endOne cancels an action of a refused case that nobody is at work on.
+func (r *Runner) endOne(ctx context.Context, caseID string, a events.Action, rec ledger.Record, why string) error {
+	// Dying after it: it will not begin. The message that we work off comes again for the rest.
+	_, err := r.Ledger.Append(ctx, rec, ledger.Record{
+		Subject: ledger.ActionSubject(caseID, a.ID), State: ledger.Cancelled, Reason: why, Evidence: rec.Evidence, By: r.Worker,
+		Attempt: r.NewID(), Tries: rec.Tries, Attempts: rec.Attempts, Epoch: r.Epoch,
+	})
+	return err
 }
 
 // moveRefused brings the lifecycle of a refused case to its end, once nobody is at work on any of it.

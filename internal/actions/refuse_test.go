@@ -107,3 +107,33 @@ func TestRefusedAmongLanes(t *testing.T) {
 		t.Errorf("plan %s, case %s: %s", plan.State, life.State, life.Reason)
 	}
 }
+
+// TestRefusalEndsWhatCameBack: an action that was found undone and waits for a person is ended with its case, and its letter
+// goes, wherever the lane that refuses the case died before.
+func TestRefusalEndsWhatCameBack(t *testing.T) {
+	for _, died := range []bool{false, true} {
+		o, list := glass(t)
+		other := act("other", "okta.suspend_user", map[string]any{"user": events.UserRef{OktaID: o.acme.Leaver.OktaID}})
+		o.begin(list[0], other)
+		states := []ledger.State{ledger.Started, ledger.Verified, ledger.Regressed}
+		if died { // behind the record, before the letter
+			states = append(states, ledger.Cancelled)
+		}
+		var rec ledger.Record
+		for _, s := range states {
+			var err error
+			next := ledger.Record{Subject: ledger.ActionSubject("c1", other.ID), State: s, By: "worker-1", Tries: 1}
+			if rec, err = o.ledger().Append(t.Context(), rec, next); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o.dead[other.ID] = events.DeadLetter{ID: other.ID, Kind: events.DeadAction}
+		if out := o.deliver(list[0]); out.Verdict != events.Done {
+			t.Errorf("%+v", out)
+		}
+		o.ends("other", ledger.Cancelled)
+		if len(o.dead) != 0 {
+			t.Errorf("letters %v", o.dead)
+		}
+	}
+}

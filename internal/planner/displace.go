@@ -55,6 +55,10 @@ func (t *turn) displace(ctx context.Context, ids []string, old entry, newer Deci
 		if back != old.returns() || t.future(newer) {
 			out.begun, err = t.recall(ctx, d, why, newer.Case)
 		}
+	case ledger.Refused: // by a lane, which ends the rest; what was done before stands
+		if back != old.returns() {
+			out.begun, err = t.begunOf(ctx, d)
+		}
 	}
 	// Two terminations at once want the same end; nothing is gained by stopping the first.
 	return out, err
@@ -92,11 +96,31 @@ func (t *turn) recall(ctx context.Context, d Decision, why, newer string) ([]Beg
 				return nil, err
 			}
 		}
-		if b := (Begun{Case: d.Case, Action: a.ID, Do: a.Do, State: rec.State, Made: made(rec)}); begunIn(rec) {
-			begun = append(begun, b)
+		if begunIn(rec) {
+			begun = append(begun, beginning(a, rec))
 		}
 	}
 	return begun, t.Follow(ctx, d.Case)
+}
+
+// begunOf lists the actions of a plan that cannot be called back, and changes nothing.
+func (t *turn) begunOf(ctx context.Context, d Decision) ([]Begun, error) {
+	var begun []Begun
+	for _, a := range d.Actions {
+		rec, err := t.Ledger.Last(ctx, ledger.ActionSubject(d.Case, a.ID))
+		if err != nil {
+			return nil, err
+		}
+		if begunIn(rec) {
+			begun = append(begun, beginning(a, rec))
+		}
+	}
+	return begun, nil
+}
+
+// beginning tells of an action that cannot be called back.
+func beginning(a events.Action, rec ledger.Record) Begun {
+	return Begun{Case: a.Case, Action: a.ID, Do: a.Do, State: rec.State, Made: made(rec)}
 }
 
 // pending reports whether nobody works on an action in this state.

@@ -34,6 +34,8 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 	case past.mine:
 	case plan.State == ledger.Refused && needsPerson(rec.State): // a lane found out who is meant; the others cannot know
 		return unsent(plan) + "; drop it", nil
+	case needsPerson(rec.State) && c.Shown != "" && c.Shown != Death(past.died):
+		return "it was sent again since, and died again: look at it, then redrive that", nil
 	case needsPerson(rec.State):
 		past.n++
 		rec, err = t.append(ctx, rec, ledger.Record{
@@ -64,6 +66,10 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 	a.Redrive = past.n
 	return "redriven", t.Queue.PublishAction(ctx, a)
 }
+
+// Death names the death of an action for a redrive: events.Command.Shown. One that names another death than the last sends
+// nothing: two people who saw the same letter send the action again once.
+func Death(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
 
 // unsend takes back a redrive that met the refusal of its case: a lane that ends what has not begun passes by what is
 // dead, and what it was told is read here after the redrive stands. Empty = the case is not refused.

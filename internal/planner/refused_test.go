@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -132,4 +133,57 @@ func TestARedriveThatMeetsTheRefusal(t *testing.T) {
 			w.t.Error("it was sent")
 		}
 	}})
+}
+
+// TestWhatARefusedCaseDidIsListed: a rehire lists what was done of a termination before a lane refused the rest.
+func TestWhatARefusedCaseDidIsListed(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	w.send(e)
+	w.plan()
+	w.work()
+	plan := w.last(ledger.PlanSubject(e.Case()))
+	rec := ledger.Record{Subject: plan.Subject, State: ledger.Refused, Reason: "refused: protected", Body: plan.Body, By: "worker-1", Attempt: "x"}
+	if _, err := w.ledger().Append(t.Context(), plan, rec); err != nil {
+		t.Fatal(err)
+	}
+	back := w.happening("user.rehired", "2", "maria", w.clock.Add(time.Hour), time.Time{})
+	w.send(back)
+	w.plan()
+	if d := w.decision(back.Case()); len(d.Begun) != 1 || d.Begun[0].Action != action(e.Case(), "suspend") {
+		t.Errorf("begun: %+v", d.Begun)
+	}
+	w.want("rehire", back.Case(), planned, needs)
+}
+
+// TestOneRedriveForOneDeath: of two people who saw the same letter, the second sends nothing when the action was sent again
+// and died again meanwhile.
+func TestOneRedriveForOneDeath(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	id := action(e.Case(), "suspend")
+	w.dies[id] = 2
+	w.send(e)
+	w.settle()
+	seen := planner.Death(w.now.letters[id].Time)
+	for i, who := range []string{"ann", "bob"} {
+		w.clock = w.clock.Add(time.Minute)
+		c := w.command(fmt.Sprint("c", i), events.RedriveVerb, id, who)
+		c.Shown = seen
+		w.send(c)
+		w.settle()
+	}
+	if got := w.answer("c1"); !strings.Contains(got, "died again") {
+		t.Errorf("the second is told %q", got)
+	}
+	w.wantRest(id)
+	c := w.command("c2", events.RedriveVerb, id, "bob")
+	c.Shown = planner.Death(w.now.letters[id].Time)
+	w.send(c)
+	w.settle()
+	w.want("redriven", e.Case(), planned, closed)
+	w.wantDone(both(e.Case())...)
+	w.wantRest()
 }
