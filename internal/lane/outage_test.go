@@ -157,3 +157,19 @@ func TestOneProbeAtATime(t *testing.T) {
 		}
 	})
 }
+
+// TestADoubtedProviderThatRefuses: calls fail, and the probe is answered that the credential is refused: that is what a
+// person hears of, and not that the provider is away.
+func TestADoubtedProviderThatRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := watch(t, &apiclient.Error{Status: 401, Cause: apiclient.Denied})
+		b.fails(doubtAfter)
+		fault, _, _ := b.standing()
+		if _, stopped := b.set(nil); fault != Refused || !stopped {
+			t.Fatalf("%q, stands still: %v", fault, stopped)
+		}
+		if err := b.wait(t.Context()); err != nil || b.why() != nil {
+			t.Errorf("renewed: %v, %v", err, b.why())
+		}
+	})
+}
