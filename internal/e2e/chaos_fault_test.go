@@ -75,11 +75,12 @@ func (c *chaos) one(of []*part) *part { return of[c.rng.IntN(len(of))] }
 
 // holder is the worker that holds some lane.
 func (c *chaos) holder() *part {
-	names := sorted(c.site.holders())
+	held := c.site.holders() // once: a lane that is held now may be between two holders a moment later
+	names := sorted(held)
 	if len(names) == 0 {
 		return c.one(c.site.workers[:])
 	}
-	return c.site.holders()[names[c.rng.IntN(len(names))]]
+	return held[names[c.rng.IntN(len(names))]]
 }
 
 // expect waits until a process says that it is not ready, and why: while one thing is wrong, and nothing else.
