@@ -24,6 +24,7 @@ type world struct {
 	pausable func(target string) (as, no, note string) // nil: every target is taken
 	t        testing.TB
 	log      *ledgertest.Memory
+	records  ledger.Log // instead of log; nil = log
 	rules    *rules
 	plans    planner.Plans // instead of rules; nil = rules
 	remap    planner.Remap
@@ -92,7 +93,12 @@ func (w *world) newID() string {
 	return fmt.Sprintf("id%d", w.ids)
 }
 
-func (w *world) ledger() *ledger.Ledger { return ledger.New(w.log, w.time) }
+func (w *world) ledger() *ledger.Ledger {
+	if w.records != nil {
+		return ledger.New(w.records, w.time)
+	}
+	return ledger.New(w.log, w.time)
+}
 
 // planner is one process's planner; every delivery gets a new one, so that nothing is kept between them.
 func (w *world) planner() *planner.Planner {
