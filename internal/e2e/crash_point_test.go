@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -215,5 +216,5 @@ func (b *body) times(name string) int {
 func (b *body) seen() []stop {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.trace
+	return slices.Clone(b.trace)
 }

@@ -37,7 +37,7 @@ type trial struct {
 	deaths  chan struct{} // one for each, and one for that of a whole worker
 
 	hands   sync.Mutex
-	open    map[string]bool          // messages that were taken in hand and are not acknowledged
+	open    map[string]bool          // messages that were taken in hand, and whether they are still to be acknowledged
 	actions map[string]events.Action // that were published
 }
 
@@ -112,7 +112,9 @@ func (tr *trial) enter(ctx context.Context, m *stream.Message) context.Context {
 	tr.hands.Lock()
 	defer tr.hands.Unlock()
 	v := visit{trial: tr, where: tr.say(m.Subject), seq: m.Seq}
-	tr.open[v.key()] = true
+	if _, again := tr.open[v.key()]; !again { // one that comes late and a second time may be acknowledged already
+		tr.open[v.key()] = true
+	}
 	var a events.Action
 	if strings.HasPrefix(m.Subject, "actions.") && json.Unmarshal(m.Data, &a) == nil {
 		tr.actions[a.ID] = a
@@ -128,7 +130,7 @@ func (tr *trial) wrote(v visit, op stream.Op, subject string) {
 	switch {
 	case op == stream.OpAck:
 		tr.hands.Lock()
-		delete(tr.open, v.key())
+		tr.open[v.key()] = false
 		tr.hands.Unlock()
 	case op != stream.OpAppend || !(strings.HasSuffix(subject, ".plan") || strings.HasSuffix(subject, ".lifecycle")):
 		return
@@ -280,9 +282,9 @@ func (tr *trial) await(ctx context.Context, what string, reached func(context.Co
 // settled reports whether all cases are closed and nothing is in hand.
 func (tr *trial) settled(ctx context.Context) (bool, error) {
 	tr.hands.Lock()
-	busy := len(tr.open)
+	busy := slices.Contains(slices.Collect(maps.Values(tr.open)), true)
 	tr.hands.Unlock()
-	if busy > 0 || len(tr.deaths) > 0 {
+	if busy || len(tr.deaths) > 0 {
 		return false, nil
 	}
 	for _, d := range tr.sent {
@@ -319,6 +321,10 @@ func (tr *trial) report() string {
 	}
 	tr.hands.Lock()
 	defer tr.hands.Unlock()
-	fmt.Fprintf(&text, "\tin hand: %v\n", slices.Sorted(maps.Keys(tr.open)))
+	for _, key := range slices.Sorted(maps.Keys(tr.open)) {
+		if tr.open[key] {
+			fmt.Fprintf(&text, "\tin hand: %s\n", key)
+		}
+	}
 	return text.String()
 }

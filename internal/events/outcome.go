@@ -76,7 +76,8 @@ type Command struct {
 	Reason string    `json:"reason,omitempty"`
 	Time   time.Time `json:"time"`
 	Until  time.Time `json:"until,omitzero"`  // of a pause: when it ends by itself
-	Shown  string    `json:"shown,omitempty"` // of an approval: Plan.Shown of what the actor has seen; empty = nobody says
+	// Shown names what the actor has seen: Plan.Shown of what is approved, the death that is redriven; empty = nobody says.
+	Shown string `json:"shown,omitempty"`
 }
 
 // Fault is a delivery of a source that could not be mapped: the only other thing that ingest may publish.

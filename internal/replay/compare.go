@@ -186,7 +186,7 @@ func (r *Report) Compare(h History, now int, then func(c Case) (o Outcome, apart
 			people[c.Principal] = p
 		}
 		p.Cases = append(p.Cases, CaseDiff{Case: c.ID, Event: c.Event, Accepted: c.Accepted.UTC(), Then: old.State, Now: o.State,
-			Why: o.Why, Changes: changes})
+			Why: cmp.Or(o.Why, old.Why), Changes: changes})
 	}
 	r.Rules = sorted(rules, func(a, b RuleDiff) int { return cmp.Or(cmp.Compare(a.Playbook, b.Playbook), cmp.Compare(a.Do, b.Do)) })
 	r.Verdicts = sorted(verdicts, func(a, b VerdictDiff) int {
@@ -215,7 +215,7 @@ func countRules(rules map[[2]string]*RuleDiff, changes []Change) {
 func countVerdict(verdicts map[[2]State]*VerdictDiff, then, now Outcome) {
 	key := [2]State{then.State, now.State}
 	if verdicts[key] == nil {
-		verdicts[key] = &VerdictDiff{Then: then.State, Now: now.State, Why: now.Why}
+		verdicts[key] = &VerdictDiff{Then: then.State, Now: now.State, Why: cmp.Or(now.Why, then.Why)}
 	}
 	verdicts[key].Cases++
 }
