@@ -75,7 +75,7 @@ type Command struct {
 	Actor  string    `json:"actor"`  // who asks
 	Reason string    `json:"reason,omitempty"`
 	Time   time.Time `json:"time"`
-	Until  time.Time `json:"until,omitzero"`  // of a pause: when it ends by itself
+	Until  time.Time `json:"until,omitzero"` // of a pause: when it ends by itself
 	// Shown names what the actor has seen: Plan.Shown of what is approved, the death that is redriven; empty = nobody says.
 	Shown string `json:"shown,omitempty"`
 }
