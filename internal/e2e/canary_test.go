@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -330,10 +331,11 @@ func (w *world) operators(t *testing.T) {
 
 // forms are all that holds a secret, as fmt and encoding/json print it.
 func (w *world) forms(seen map[string]string) {
+	maps.Copy(seen, w.idle)
 	c, _ := w.files.Connections.Find("mosaic")
 	for name, v := range map[string]any{
 		"settings": w.settings, "sources": w.sources, "connections": w.files.Connections, "connection": c, "keyer": w.keyer,
-		"worker": w.worker, "options": w.options, "handler": w.handler, "broker": w.broker.Options(),
+		"options": w.options, "broker": w.broker.Options(),
 		"client secret": transmit.AppClient{ClientID: "1", ClientSecret: secret.New(w.provider.created[c.Auth.ClientCredentials.ClientID])},
 	} {
 		seen["form of "+name] = printed(v)

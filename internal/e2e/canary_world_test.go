@@ -46,7 +46,6 @@ type world struct {
 	keyer    events.Keyer
 	worker   *worker.Worker
 	options  worker.Options
-	handler  *ingest.Handler
 	reg      *prometheus.Registry
 	hooks    string // URLs
 	admin    string
@@ -55,6 +54,8 @@ type world struct {
 	view     *view.Reader
 	broken   atomic.Value // what a failing readiness check says; nothing when there is none
 	stop     func()
+
+	idle map[string]string // the worker and the handler as they print before they work: then nothing moves in them
 
 	answers []string // what senders were told
 	cases   []string
@@ -136,12 +137,14 @@ func (w *world) wire(t *testing.T, log *slog.Logger, transport func(*world) http
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.handler, err = ingest.NewHandler(ingest.Options{
+	handler, err := ingest.NewHandler(ingest.Options{
 		Sources: made, Publisher: trap{w.bus}, Log: log, Metrics: w.reg, TooLarge: stream.IsTooLarge,
-	}); err != nil {
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	server := ingest.NewServer(ingest.ServerOptions{Handler: w.handler, Log: log})
+	w.idle = map[string]string{"form of worker": printed(w.worker), "form of handler": printed(handler)}
+	server := ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: log})
 	w.run(t, server, admin.Handler(w.reg, func() []admin.Check {
 		own := []admin.Check{{Name: "listener", Run: server.Ready}, process.BrokerCheck(w.bus), {Name: "extra", Run: w.extra}}
 		return append(own, w.worker.Checks()...)
