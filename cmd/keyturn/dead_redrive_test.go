@@ -22,7 +22,7 @@ func TestRedriveRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	n := 300
 	if raceDetector {
-		n = 100
+		n = 40
 	}
 	cpu, took := redriveAll(t, newYard(t, func() error { return nil }), n, true)
 	t.Logf("%d letters: %s of CPU time each, in %s", n, cpu/time.Duration(n), took)

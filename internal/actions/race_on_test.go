@@ -2,5 +2,5 @@
 
 package actions_test
 
-// stride: the race detector makes a case ten times as dear, and sees no more in the thousandth than in the tenth.
-const stride = 5
+// stride: the race detector makes a case ten times as dear, and sees no more in the thousandth than in the fiftieth.
+const stride = 13
