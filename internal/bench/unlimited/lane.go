@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/process"
 	"keyturn/internal/secret"
 	"keyturn/internal/stream"
 	"keyturn/internal/stream/embedded"
@@ -33,6 +35,11 @@ const (
 // lanes has a worker bring the actions about: they stand in the queue with their plans, as a planner left them, and the
 // time runs from the first call to the last acknowledgement, which stands behind the outcome on disk.
 func (b *bench) lanes(ctx context.Context, j jobs) (got spent, err error) {
+	// Garbage is collected as keyturn serve does; the calls alone keep to what Go does by itself.
+	gc := debug.SetGCPercent(100)
+	debug.SetGCPercent(gc)
+	defer debug.SetGCPercent(gc)
+	process.SpareMemory()
 	dir, err := os.MkdirTemp(b.dir, "keyturn-bench-")
 	if err != nil {
 		return spent{}, err

@@ -17,7 +17,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -83,10 +82,6 @@ const (
 func Run(ctx context.Context, w io.Writer, count int) (err error) {
 	before := runtime.GOMAXPROCS(0)
 	process.SpareForSync() // as keyturn serve does
-	gc := debug.SetGCPercent(100)
-	debug.SetGCPercent(gc)
-	process.SpareMemory()
-	defer debug.SetGCPercent(gc)
 	defer runtime.GOMAXPROCS(before)
 	b := &bench{}
 	if b.dir, err = os.MkdirTemp("", "keyturn-bench-"); err != nil {
