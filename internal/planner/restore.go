@@ -16,9 +16,10 @@ type recalled struct {
 }
 
 // restore brings back the terminations of a person that only what is void by now had taken: all that are newer than any
-// event which takes terminations back, and the newest of these if it was overtaken itself. One that was not planned any more is decided anew. One whose actions lanes had, and
-// of which some were called back, is decided anew as a case of its own: its actions look at what was done of it, and do the
-// rest. Both go through the guards and the order of this moment. It says for a receipt what came back.
+// event which takes terminations back, and the newest of these if it was overtaken itself. One that was not planned any
+// more is decided anew. One whose actions lanes had, and of which some were called back, is decided anew as a case of its
+// own: its actions look at what was done of it, and do the rest. Both go through the guards and the order of this moment.
+// It says for a receipt what came back.
 func (t *turn) restore(ctx context.Context, who person) (string, error) {
 	newest, _ := who.newest()
 	var back, gone []string
@@ -151,6 +152,7 @@ func (t *turn) anew(ctx context.Context, who *person, e entry, d Decision, by st
 	if t.unplanned != nil {
 		return "", t.unplanned.Error(), nil
 	}
+	// Dying here: decided and followed under an id of its own; the command comes again and finds its plan.
 	*who, err = t.whose(ctx, d.Event)
 	return next.Case, "", err
 }
