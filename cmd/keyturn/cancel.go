@@ -11,7 +11,6 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
-	"keyturn/internal/planner"
 	"keyturn/internal/playbook"
 	"keyturn/internal/view"
 )
@@ -54,7 +53,7 @@ Interrupted, it may be repeated. Exit code 4 means that some commands are stored
 		may := func(r view.CaseRow) bool { return !spare || !takesBack(r) }
 		p.as = func(r view.CaseRow) events.Verb {
 			if takesBack(r) {
-				return planner.Withdraw
+				return events.Withdraw
 			}
 			return events.Cancel
 		}
@@ -79,7 +78,7 @@ func (p *picks) unplace(ctx context.Context, a *app, s *session, may func(view.C
 	var list []said
 	for _, r := range all {
 		if overtaken(r) && may(r) {
-			list = append(list, said{target: r.ID, id: caseCommand(planner.Withdraw, r, a.actor()), verb: planner.Withdraw})
+			list = append(list, said{target: r.ID, id: caseCommand(events.Withdraw, r, a.actor()), verb: events.Withdraw})
 		}
 	}
 	if len(list) == 0 {
@@ -140,7 +139,7 @@ func (a *app) cancel(ctx context.Context, id string, forged bool, reason string,
 	}
 	verb := events.Cancel
 	if forged {
-		verb = planner.Withdraw
+		verb = events.Withdraw
 	}
 	return a.orderForCase(ctx, s, &outcome{Verb: verb, Target: v.ID}, reason, wait)
 }

@@ -220,7 +220,7 @@ func (p *picks) give(ctx context.Context, a *app, s *session, rows []view.CaseRo
 // caseCommand names a command upon a case by where the case stood. A cancel of a plan that goes on is one of its own each
 // time: it leaves what a lane has in hand at that moment, and given again when that waits once more it must count.
 func caseCommand(verb events.Verb, r view.CaseRow, actor string) string {
-	if (verb == events.Cancel || verb == planner.Withdraw) && r.Plan == ledger.Planned {
+	if (verb == events.Cancel || verb == events.Withdraw) && r.Plan == ledger.Planned {
 		return uuid.NewString()
 	}
 	return commandID(verb, r.ID, actor, string(r.Plan), r.HeldAt.Format(time.RFC3339Nano), fmt.Sprint(r.Tally))
@@ -249,7 +249,7 @@ func (o *outcome) heard(ctx context.Context, s *session) error {
 	if d.Hold != nil {
 		o.Done = o.Done || slices.ContainsFunc(d.Hold.Given, func(w planner.Consent) bool { return w.Command == o.Command })
 	}
-	o.Done = o.Done || o.Verb == planner.Withdraw // said again, it finds it so
+	o.Done = o.Done || o.Verb == events.Withdraw // said again, it finds it so
 	if o.Done || rec.State != ledger.Planned || o.Verb != events.Cancel {
 		return nil
 	}

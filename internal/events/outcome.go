@@ -65,6 +65,11 @@ const (
 	Pause       Verb = "pause"   // all, a connection, a playbook or a source stands still
 	Resume      Verb = "resume"  // and goes on
 	Unmerge     Verb = "unmerge" // names that were taken for one person's are taken apart
+
+	// Withdraw cancels a case because its event was never true: it may have come from who had no right to send it. What it
+	// took back is decided anew also when something of its own had begun, or when it lists what older events had begun,
+	// which Cancel takes for seen to.
+	Withdraw Verb = "withdraw"
 )
 
 // Command is what an operator asks for: a durable message on COMMANDS, worked off like an event.

@@ -87,7 +87,7 @@ func (t *turn) obey(ctx context.Context, c events.Command) (string, error) {
 		return t.dropAction(ctx, c, caseID)
 	case c.Verb == events.Drop:
 		return t.dropCase(ctx, c)
-	case c.Verb != events.Approve && c.Verb != events.Deny && c.Verb != events.Cancel && c.Verb != Withdraw:
+	case c.Verb != events.Approve && c.Verb != events.Deny && c.Verb != events.Cancel && c.Verb != events.Withdraw:
 		return fmt.Sprintf("%q is no command for the planner", c.Verb), nil
 	}
 	return t.onPlan(ctx, c)
@@ -124,7 +124,7 @@ func (t *turn) onPlan(ctx context.Context, c events.Command) (string, error) {
 func (t *turn) cancel(ctx context.Context, c events.Command, rec ledger.Record, d Decision) (string, error) {
 	by := "cancelled by " + c.Actor + reason(c)
 	idle := rec.State == ledger.Planned && len(d.Actions) == 0
-	if (idle || rec.State == ledger.Refused) && c.Verb != Withdraw {
+	if (idle || rec.State == ledger.Refused) && c.Verb != events.Withdraw {
 		if said, err := t.seenTo(ctx, c, rec, by); said != "" || err != nil {
 			return said, err
 		}
@@ -143,7 +143,7 @@ func (t *turn) cancel(ctx context.Context, c events.Command, rec ledger.Record, 
 		return t.cancelUnbegun(ctx, c, d, by)
 	case state == ledger.Cancelled && d.deniedBy(c):
 		return t.cancelled(ctx, rec, d)
-	case c.Verb == Withdraw && (state == ledger.Superseded || state == ledger.Refused || state == ledger.Cancelled):
+	case c.Verb == events.Withdraw && (state == ledger.Superseded || state == ledger.Refused || state == ledger.Cancelled):
 		said, err := t.withdraw(ctx, d)
 		return "the case stays " + string(state) + ", and overtakes nothing any more" + said, err
 	}
@@ -168,7 +168,7 @@ func (t *turn) seenTo(ctx context.Context, c events.Command, rec ledger.Record, 
 func (t *turn) cancelUnbegun(ctx context.Context, c events.Command, d Decision, by string) (string, error) {
 	begun, err := t.recall(ctx, d, by, "")
 	lost := ""
-	if err == nil && (len(begun) == 0 || c.Verb == Withdraw) { // what has begun keeps its place, unless it was never true
+	if err == nil && (len(begun) == 0 || c.Verb == events.Withdraw) { // what has begun keeps its place, unless it was never true
 		lost, err = t.withdraw(ctx, d)
 	}
 	return fmt.Sprintf("what had not begun is cancelled; begun or done before: %d%s", len(begun), lost), err

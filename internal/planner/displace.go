@@ -153,12 +153,12 @@ func made(rec ledger.Record) int {
 // which a repeat knows that there is a dead letter to remove. newer is the case for whose sake it is not.
 func (t *turn) cancelAction(ctx context.Context, caseID, id string, rec ledger.Record, why, newer string) error {
 	if said := newer == "" && len(rec.Body) > 0; rec.State != ledger.Cancelled || said { // what an event called back, a person ends
-		body, err := json.Marshal(recalled{newer})
-		if err != nil {
-			return err
-		}
-		if newer == "" {
-			body = nil
+		var body json.RawMessage
+		var err error
+		if newer != "" {
+			if body, err = json.Marshal(recalled{newer}); err != nil {
+				return err
+			}
 		}
 		_, err = t.append(ctx, rec, ledger.Record{
 			Subject: ledger.ActionSubject(caseID, id), State: ledger.Cancelled, Reason: why, Evidence: rec.Evidence,

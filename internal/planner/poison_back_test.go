@@ -7,7 +7,6 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
-	"keyturn/internal/planner"
 )
 
 // TestPoisonedReturns: who holds one source's key takes back no more terminations than the brake lets pass, also of those
@@ -38,7 +37,7 @@ func TestPoisonedReturns(t *testing.T) {
 			t.Errorf("%s: done meanwhile: %v", kind, w.done)
 		}
 		for i, e := range forged {
-			w.send(w.command(fmt.Sprint("cancel", i), planner.Withdraw, e.Case(), "ann"))
+			w.send(w.command(fmt.Sprint("cancel", i), events.Withdraw, e.Case(), "ann"))
 		}
 		w.settle()
 		if n := w.standing(real, ledger.Scheduled); n != people-begun {

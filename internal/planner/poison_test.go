@@ -13,7 +13,6 @@ import (
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
-	"keyturn/internal/planner"
 	"keyturn/internal/playbook"
 )
 
@@ -147,13 +146,13 @@ func (w *world) recover() {
 	before := maps.Clone(w.done)
 	list, overtaken := w.chosen()
 	for i, id := range overtaken {
-		w.send(w.command(fmt.Sprint("first", i), planner.Withdraw, id, "ann"))
+		w.send(w.command(fmt.Sprint("first", i), events.Withdraw, id, "ann"))
 	}
 	w.settle()
 	for i, id := range list {
 		verb := events.Cancel
 		if playbook.TakesBack(w.decision(id).Event) {
-			verb = planner.Withdraw
+			verb = events.Withdraw
 		}
 		w.send(w.command(fmt.Sprint("cancel", i), verb, id, "ann"))
 	}

@@ -19,11 +19,6 @@ func (t *turn) cancelled(ctx context.Context, rec ledger.Record, d Decision) (st
 	return "cancelled" + lost, err
 }
 
-// Withdraw is the verb of a command that cancels a case because its event was never true: it may have come from who had no
-// right to send it. What it took back is decided anew also when something of its own had begun, or when it lists what older
-// events had begun, which a cancel takes for seen to.
-const Withdraw events.Verb = "withdraw"
-
 // withdraw lets an event that was ended overtake nothing any more. What it had taken is decided anew when a person ended
 // it, and handed to a person when nobody did. It says so for a receipt.
 func (t *turn) withdraw(ctx context.Context, d Decision) (string, error) {

@@ -9,7 +9,6 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
-	"keyturn/internal/planner"
 )
 
 // TestForgedReturnsAreUndone: what forged rescinds, rehires and other dates took back before anybody looked is decided
@@ -108,7 +107,7 @@ func withdrawnScenarios() []scenario {
 			real, forged := begun(w, "user.rehired")
 			w.want("forged", forged.Case(), planned, needs)
 			w.wantDone(both(real.Case())[0])
-			c := w.command("c", planner.Withdraw, forged.Case(), "ann")
+			c := w.command("c", events.Withdraw, forged.Case(), "ann")
 			w.send(c, real, forged, c)
 			w.settle()
 			own := anew(real, forged)
@@ -131,7 +130,7 @@ func TestACalledBackTerminationComesBack(t *testing.T) {
 		own := anew(real, forged)
 		w.rules.hold(1)
 		for i := range 2 {
-			w.send(w.command(fmt.Sprint("c", i), planner.Withdraw, forged.Case(), "ann"))
+			w.send(w.command(fmt.Sprint("c", i), events.Withdraw, forged.Case(), "ann"))
 			w.settle()
 		}
 		if got := w.answer("c0"); !strings.Contains(got, "decided anew: "+own) {
@@ -158,16 +157,16 @@ func TestWhatDoesNotComeBack(t *testing.T) {
 		before func(w *world, real, forged events.Event)
 		says   string
 	}{
-		"a right event came later": {planner.Withdraw, func(w *world, _, _ events.Event) {
+		"a right event came later": {events.Withdraw, func(w *world, _, _ events.Event) {
 			w.clock = w.clock.Add(time.Minute)
 			w.send(w.happening("user.rehired", "3", "maria", w.clock, time.Time{}))
 		}, "cancelled"},
-		"a newer termination stands": {planner.Withdraw, func(w *world, _, _ events.Event) {
+		"a newer termination stands": {events.Withdraw, func(w *world, _, _ events.Event) {
 			w.clock = w.clock.Add(time.Minute)
 			w.rules.steps["user.terminated"] = nil
 			w.send(w.happening("user.terminated", "3", "maria", w.clock, w.clock.Add(900*time.Hour)))
 		}, "decided anew"},
-		"a person cancelled it": {planner.Withdraw, func(w *world, real, _ events.Event) {
+		"a person cancelled it": {events.Withdraw, func(w *world, real, _ events.Event) {
 			w.done = map[string]int{}
 			w.send(w.command("x", events.Cancel, real.Case(), "ann"))
 		}, ""},
@@ -214,7 +213,7 @@ func TestTwoForgedReturns(t *testing.T) {
 			}
 			for _, i := range order {
 				w.want("taken back", real.Case(), cancelled, closed)
-				w.send(w.command(fmt.Sprint("c", i), planner.Withdraw, forged[i].Case(), "ann"))
+				w.send(w.command(fmt.Sprint("c", i), events.Withdraw, forged[i].Case(), "ann"))
 				w.settle()
 			}
 			w.want("anew", real.Case(), ledger.Scheduled, ledger.Open)
