@@ -12,7 +12,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,10 +53,8 @@ func NewHook(url string, key secret.Value, only []string) (*Hook, error) {
 	if err != nil || len(raw) < 24 || len(raw) > 64 {
 		return nil, errors.New("outcome hook: the secret must be whsec_ and base64 of 24 to 64 bytes")
 	}
-	for _, pattern := range only {
-		if what, state, ok := strings.Cut(pattern, "."); !ok || what == "" || state == "" || strings.ContainsAny(pattern, "[]?\\") {
-			return nil, fmt.Errorf("outcome hook: %q selects nothing: write <what>.<state>, such as case.* or action.dead", pattern)
-		}
+	if err := checkOnly(only); err != nil {
+		return nil, err
 	}
 	return &Hook{
 		URL: url, Only: only, key: raw, now: time.Now,
@@ -93,10 +91,8 @@ func (h *Hook) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 
 // wants reports whether the receiver wants a change, by its name "<what>.<state>".
 func (h *Hook) wants(name string) bool {
-	for _, pattern := range h.Only {
-		if ok, _ := path.Match(pattern, name); ok {
-			return true
-		}
+	if slices.ContainsFunc(h.Only, func(pattern string) bool { return matches(pattern, name) }) {
+		return true
 	}
 	return len(h.Only) == 0
 }

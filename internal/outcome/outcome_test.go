@@ -320,9 +320,18 @@ func TestAHookThatCannotWorkIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		secret string
 		only   []string
-	}{{"whsec_c2hvcnQ=", nil}, {"not base64 at all!", nil}, {sampleSecret, []string{"case"}}, {sampleSecret, []string{"[.x"}}} {
+	}{{"whsec_c2hvcnQ=", nil}, {"not base64 at all!", nil}, {sampleSecret, []string{"case"}}, {sampleSecret, []string{"[.x"}},
+		{sampleSecret, []string{"case.*", "action.ded"}}, {sampleSecret, []string{"case.verified"}}, {sampleSecret, []string{"cases.*"}},
+	} {
 		if _, err := outcome.NewHook("http://127.0.0.1:1", secret.New(c.secret), c.only); err == nil || strings.Contains(err.Error(), c.secret) {
 			t.Errorf("%q %v: %v", c.secret, c.only, err)
+		}
+	}
+	// What docs/OPERATIONS.md advises for a chat, and each way to say "all".
+	for _, only := range []string{"action.dead", "action.contested", "action.regressed", "case.needs_person", "case.sla_near", "case.sla_missed", "plan.held",
+		"*.*", "case.*", "*.cancelled"} {
+		if _, err := outcome.NewHook("http://127.0.0.1:1", secret.New(sampleSecret), []string{only}); err != nil {
+			t.Error(err)
 		}
 	}
 }
