@@ -60,13 +60,13 @@ type DeadGroup struct {
 	Suggestion string    `json:"suggestion,omitempty"`
 }
 
-// GroupDead puts letters together by cause, connection or source, kind and suggestion: the largest group first. An
-// empty answer is not nil.
+// GroupDead puts letters together by cause, connection or source, kind and suggestion: the largest group first. Advice
+// that names the letter's own target is one for all targets. An empty answer is not nil.
 func GroupDead(list []events.DeadLetter) []DeadGroup {
 	groups := []DeadGroup{}
 	at := map[DeadGroup]int{} // by what its letters have in common
 	for _, d := range list {
-		key := DeadGroup{Cause: d.Cause, Connection: d.Connection, Kind: cmp.Or(d.Do, d.Kind), Suggestion: d.Suggestion}
+		key := DeadGroup{Cause: d.Cause, Connection: d.Connection, Kind: cmp.Or(d.Do, d.Kind), Suggestion: unnamed(d.Suggestion)}
 		if key.Connection == "" {
 			key.Source = d.Source
 		}
@@ -75,9 +75,13 @@ func GroupDead(list []events.DeadLetter) []DeadGroup {
 			i = len(groups)
 			at[key] = i
 			groups = append(groups, key)
+			groups[i].Suggestion = d.Suggestion
 		}
 		g := &groups[i]
 		g.Count++
+		if g.Suggestion != d.Suggestion {
+			g.Suggestion = key.Suggestion
+		}
 		if g.Oldest.IsZero() || d.Time.Before(g.Oldest) {
 			g.Oldest = utc(d.Time)
 		}
@@ -86,4 +90,18 @@ func GroupDead(list []events.DeadLetter) []DeadGroup {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), a.Oldest.Compare(b.Oldest))
 	})
 	return groups
+}
+
+// nameLength is from how many characters on a word with a digit in it is taken for an id or a mark.
+const nameLength = 12
+
+// unnamed is advice without the names in it: a thousand apps without a mark need the same of a person, and are one group.
+func unnamed(advice string) string {
+	words := strings.Split(advice, " ")
+	for i, w := range words {
+		if strings.Contains(w, "@") || len(w) >= nameLength && strings.ContainsAny(w, "0123456789") {
+			words[i] = "…"
+		}
+	}
+	return strings.Join(words, " ")
 }

@@ -75,6 +75,16 @@ func TestDeadLettersAreGrouped(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	for i, mark := range []string{"[idem:b743e9e251f4a0fa]", "[idem:733b2e76c55d4b11]"} {
+		list[i].Cause, list[i].Connection, list[i].Do = "permanent", "mosaic-prod", "transmit.update_client"
+		list[i].Suggestion = "put " + mark + " into its description"
+	}
+	if got := view.GroupDead(list[:1]); got[0].Suggestion != list[0].Suggestion {
+		t.Errorf("alone: %+v", got)
+	}
+	if got := view.GroupDead(list[:2]); len(got) != 1 || got[0].Count != 2 || got[0].Suggestion != "put … into its description" {
+		t.Errorf("advice that names the target: %+v", got)
+	}
 	if none := view.GroupDead(nil); none == nil || len(none) != 0 {
 		t.Errorf("of nothing: %v", none)
 	}
