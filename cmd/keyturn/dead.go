@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"keyturn/internal/events"
+	"keyturn/internal/stream"
 	"keyturn/internal/view"
 )
 
@@ -43,7 +46,7 @@ func (c *choice) filters(f *pflag.FlagSet) {
 	f.StringVar(&c.filter.Connection, "connection", "", "of this connection")
 	f.StringVar(&c.filter.Do, "do", "", "of this kind of action: okta.suspend_user …")
 	f.StringVar(&c.filter.Kind, "kind", "", "action, conflict or fault")
-	f.StringVar(&c.filter.Source, "source", "", "that came from this source")
+	f.StringVar(&c.filter.Source, "source", "", "conflicts and faults that came from this source")
 	f.StringVar(&c.filter.Playbook, "playbook", "", "actions of this playbook")
 	f.StringVar(&c.filter.Principal, "person", "", "part of the principal's name")
 	f.StringVar(&c.filter.Case, "case", "", "of this case (the beginning of its id is enough)")
@@ -56,17 +59,24 @@ func (c choice) empty() bool {
 	return len(c.ids) == 0 && !c.all && c.filter == (view.DeadFilter{}) && c.since+c.until == ""
 }
 
-// letters reads the dead letters that c chooses, oldest first. An id that names none is an error.
-func (c choice) letters(ctx context.Context, a *app, s *session) ([]events.DeadLetter, error) {
-	if err := a.times(bound{c.since, &c.filter.Since}, bound{c.until, &c.filter.Until}); err != nil {
-		return nil, err
+// letters reads the dead letters that c chooses, oldest first, and counts all there are. An id that names none is an
+// error, and so is a filter that can choose none.
+func (c choice) letters(ctx context.Context, a *app, s *session) (found []events.DeadLetter, all int, err error) {
+	if err := cmp.Or(c.check(), a.times(bound{c.since, &c.filter.Since}, bound{c.until, &c.filter.Until})); err != nil {
+		return nil, 0, err
+	}
+	if c.filter.Case != "" {
+		if c.filter.Case, err = view.CasePrefix(c.filter.Case); err != nil {
+			return nil, 0, err
+		}
 	}
 	wanted := map[string]bool{}
 	for _, id := range c.ids {
 		wanted[id] = true
 	}
-	found := []events.DeadLetter{}
-	err := s.bus.DeadLetters(ctx, func(d events.DeadLetter) error {
+	found = []events.DeadLetter{}
+	err = s.bus.DeadLetters(ctx, func(d events.DeadLetter) error {
+		all++
 		if c.filter.Matches(d) && (len(c.ids) == 0 || wanted[d.ID]) {
 			found = append(found, d)
 			delete(wanted, d.ID)
@@ -74,12 +84,32 @@ func (c choice) letters(ctx context.Context, a *app, s *session) ([]events.DeadL
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for id := range wanted {
-		return nil, notFound(fmt.Errorf("dead letter %s: not there, or a filter leaves it out (keyturn dead list --all)", id))
+		return nil, 0, notFound(fmt.Errorf("dead letter %s: not there, or a filter leaves it out (keyturn dead list --all)", id))
 	}
-	return found, nil
+	if c.filter.Case != "" && slices.ContainsFunc(found, func(d events.DeadLetter) bool { return d.Case != found[0].Case }) {
+		return nil, 0, fmt.Errorf("case %s: %w", c.filter.Case, view.ErrAmbiguous)
+	}
+	return found, all, nil
+}
+
+// check refuses a kind that there is not: nothing died of it, which would be a wrong comfort.
+func (c choice) check() error {
+	kinds := []string{events.DeadAction, events.DeadConflict, events.DeadFault}
+	if c.filter.Kind == "" || slices.Contains(kinds, c.filter.Kind) {
+		return nil
+	}
+	return usage(fmt.Errorf("kind %q: use %s (--do for kinds of actions)", c.filter.Kind, strings.Join(kinds, ", ")))
+}
+
+// noLetter says that none is chosen, and how many there are all the same: a filter may be misspelt.
+func noLetter(all int) string {
+	if all == 0 {
+		return "no dead letter"
+	}
+	return fmt.Sprintf("no dead letter is chosen, of %d that there are: see keyturn dead list", all)
 }
 
 // newDeadListCmd makes `keyturn dead list`.
@@ -106,12 +136,12 @@ func (a *app) listDead(ctx context.Context, c choice) error {
 		return err
 	}
 	defer s.close()
-	found, err := c.letters(ctx, a, s)
+	found, all, err := c.letters(ctx, a, s)
 	if err != nil {
 		return err
 	}
 	if len(found) == 0 && !a.asJSON {
-		a.note("no dead letter")
+		a.note("%s", noLetter(all))
 		return nil
 	}
 	if !c.empty() {
@@ -137,6 +167,9 @@ func newDeadShowCmd(a *app) *cobra.Command {
 			}
 			defer s.close()
 			d, err := s.bus.DeadLetter(cmd.Context(), args[0])
+			if errors.Is(err, stream.ErrNotFound) {
+				return fmt.Errorf("%w: keyturn dead list --all lists them, --case ID those of a case", err)
+			}
 			if err != nil {
 				return err
 			}

@@ -22,13 +22,9 @@ func newSettleCmd(a *app, verb events.Verb, short string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   string(verb) + " [ID…]",
 		Short: short,
-		Long: short + `, chosen by id or by filters. What is chosen is counted and confirmed first; --dry-run lists it.
-Each is a command of its own, stored first and worked off by the planner; the ledger keeps who decided and why. What is
-sent again goes to the lanes, and waits there for its class and the provider's budget as everything else does; it begins
-by looking, and repeats nothing that is done.
-Interrupted, it may be repeated: what left the dead letters is not chosen again.
-Exit code 4 means that some commands are stored and not worked off yet.`,
-		Example: "  keyturn dead " + string(verb) + " --connection okta-prod --cause permanent --reason 'scope granted'",
+		Long:  short + settleHelp(verb),
+		Example: "  keyturn dead " + string(verb) + " --connection okta-prod --cause permanent --reason '" +
+			map[bool]string{true: "left long ago", false: "scope granted"}[verb == events.Drop] + "'",
 	}
 	flags := cmd.Flags()
 	c.filters(flags)
@@ -47,6 +43,20 @@ Exit code 4 means that some commands are stored and not worked off yet.`,
 	return cmd
 }
 
+// settleHelp explains a word upon dead letters.
+func settleHelp(verb events.Verb) string {
+	after := `sent again goes to the lanes, and waits there for its class and the provider's budget as everything else does; it begins
+by looking, and repeats nothing that is done.`
+	if verb == events.Drop {
+		after = `dropped is never sent again: its action is cancelled, and its case closes when nothing else of it is left to do.`
+	}
+	return `, chosen by id or by filters. What is chosen is counted and confirmed first; --dry-run lists it.
+Each is a command of its own, stored first and worked off by the planner; the ledger keeps who decided and why. What is
+` + after + `
+Interrupted, it may be repeated: what left the dead letters is not chosen again.
+Exit code 4 means that some commands are stored and not worked off yet.`
+}
+
 // settle chooses, asks, stores all commands and waits for their outcomes.
 func (c choice) settle(ctx context.Context, a *app) error {
 	s, err := a.connect(ctx)
@@ -54,12 +64,12 @@ func (c choice) settle(ctx context.Context, a *app) error {
 		return err
 	}
 	defer s.close()
-	list, err := c.letters(ctx, a, s)
+	list, all, err := c.letters(ctx, a, s)
 	if err != nil {
 		return err
 	}
 	if len(list) == 0 {
-		return notFound(errors.New("no dead letter is chosen"))
+		return notFound(errors.New(noLetter(all)))
 	}
 	groups := view.GroupDead(list)
 	if c.dry {

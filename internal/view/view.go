@@ -49,18 +49,27 @@ const (
 	minPrefix = 6
 )
 
+// CasePrefix gives the beginning of a case id as ids are written. It returns ErrNotID for what cannot be one.
+func CasePrefix(text string) (string, error) {
+	prefix := strings.ToLower(strings.TrimSpace(text))
+	if len(prefix) < minPrefix || len(prefix) > idLength || strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz234567") != "" {
+		return "", fmt.Errorf("case %q: %w", text, ErrNotID)
+	}
+	return prefix, nil
+}
+
 // Resolve gives the full id of the case that prefix names: a whole id as it is, without looking whether it exists, or
 // the only one that begins with prefix. It returns ErrNotID, ErrNotFound or ErrAmbiguous.
 func (r *Reader) Resolve(ctx context.Context, prefix string) (string, error) {
-	prefix = strings.ToLower(strings.TrimSpace(prefix))
-	if len(prefix) < minPrefix || len(prefix) > idLength || strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz234567") != "" {
-		return "", fmt.Errorf("case %q: %w", prefix, ErrNotID)
+	prefix, err := CasePrefix(prefix)
+	if err != nil {
+		return "", err
 	}
 	if len(prefix) == idLength {
 		return prefix, nil
 	}
 	found := map[string]bool{}
-	err := r.ledger.Range(ctx, ledger.PlanSubject("*"), time.Time{}, func(rec ledger.Record) error {
+	err = r.ledger.Range(ctx, ledger.PlanSubject("*"), time.Time{}, func(rec ledger.Record) error {
 		if id := ledger.CaseOf(rec.Subject); strings.HasPrefix(id, prefix) {
 			found[id] = true
 		}
