@@ -42,7 +42,7 @@ type rider struct {
 
 // is reports whether the pass was given to the case, or to whom it is about.
 func (p pass) is(r rider) bool {
-	mine := p.Who == r.Key || slices.Contains(r.Keys, p.Who) && !slices.Contains(r.taken, p.Who)
+	mine := p.Who == r.Key || slices.Contains(r.Keys, p.Who) && !slices.Contains(r.Taken, p.Who)
 	return p.Case == r.caseID || p.Who != "" && mine
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/people"
 )
 
 // displaced is what an older event loses, and what it cannot lose any more.
@@ -18,7 +19,7 @@ type displaced struct {
 // displace takes from an older event of the same person what it has not begun, because newer overtakes it, and lists
 // what it has. Whether something was begun is decided by compare-and-swap on its own subject: either the start comes
 // first and is listed, or the cancellation does and nothing starts. ids are the person's.
-func (t *turn) displace(ctx context.Context, ids []string, old entry, newer Decision) (displaced, error) {
+func (t *turn) displace(ctx context.Context, ids []string, old people.Entry, newer Decision) (displaced, error) {
 	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(old.Case))
 	if err != nil {
 		return displaced{}, err
@@ -34,11 +35,11 @@ func (t *turn) displace(ctx context.Context, ids []string, old entry, newer Deci
 	}
 	out := displaced{class: d.Class}
 	state, why := ledger.Superseded, "overtaken by "+newer.Event.Name()+" "+newer.Case
-	back := entryOf(newer).returns()
-	if back && !old.returns() {
+	back := entryOf(newer).Returns()
+	if back && !old.Returns() {
 		state = ledger.Cancelled
 	}
-	if len(d.Actions) > 0 && !back && !old.returns() && (pendingPlan(rec.State) || d.Newer == newer.Case) {
+	if len(d.Actions) > 0 && !back && !old.Returns() && (pendingPlan(rec.State) || d.Newer == newer.Case) {
 		t.replaced = append(t.replaced, d.Case)
 	}
 	switch rec.State {
@@ -52,11 +53,11 @@ func (t *turn) displace(ctx context.Context, ids []string, old entry, newer Deci
 	case ledger.Superseded, ledger.Cancelled:
 		return out, t.follow(ctx, rec, d)
 	case ledger.Planned:
-		if back != old.returns() || t.future(newer) {
+		if back != old.Returns() || t.future(newer) {
 			out.begun, err = t.recall(ctx, d, why, newer.Case)
 		}
 	case ledger.Refused: // by a lane, which ends the rest; what was done before stands
-		if back != old.returns() {
+		if back != old.Returns() {
 			out.begun, err = t.begunOf(ctx, d)
 		}
 	}
@@ -69,12 +70,12 @@ func pendingPlan(s ledger.State) bool { return s == ledger.Scheduled || s == led
 
 // owns reports whether what was decided in an older event's case is the person's: its place may be that of content which
 // lost the case to another person's.
-func (t *turn) owns(ctx context.Context, ids []string, old entry, d Decision) (bool, error) {
+func (t *turn) owns(ctx context.Context, ids []string, old people.Entry, d Decision) (bool, error) {
 	if d.Hash == old.Hash {
 		return true, nil
 	}
 	who, err := t.whose(ctx, d.Event)
-	return slices.Contains(ids, who.id), err
+	return slices.Contains(ids, who.ID), err
 }
 
 // recall cancels the actions of a plan that nothing has come of yet, and lists the others. The message of a cancelled

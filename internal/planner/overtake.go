@@ -8,6 +8,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/people"
 )
 
 // overtake finds the event's person, joins those who turn out to be one by it, and gives the event its place among the
@@ -15,16 +16,16 @@ import (
 func (t *turn) overtake(ctx context.Context, d *Decision) (ledger.State, string, error) {
 	d.Class, d.Begun, d.Joined, d.Claimed = d.Event.Class, nil, nil, nil
 	c, err := t.gather(ctx, *d)
-	if err != nil || len(c.names) == 0 {
+	if err != nil || len(c.Names) == 0 {
 		return "", "", err
 	}
 	who, err := t.unite(ctx, c, *d)
 	if err != nil {
 		return "", "", err
 	}
-	newest, any := who.newest()
+	newest, any := who.Newest()
 	mine := any && newest.Case == d.Case
-	if mine || any && who.joinedBy(d.Case) {
+	if mine || any && who.JoinedBy(d.Case) {
 		if err := t.reconcile(ctx, c, who, d); err != nil {
 			return "", "", err
 		}
@@ -35,13 +36,13 @@ func (t *turn) overtake(ctx context.Context, d *Decision) (ledger.State, string,
 	if err := t.claim(ctx, c, who, *d); err != nil {
 		return "", "", err
 	}
-	if c.tell(who, d); len(d.Claimed) > 0 {
+	if d.learn(c, who); len(d.Claimed) > 0 {
 		t.warn(fmt.Sprintf("two people have one name (%s): they are not joined", kindsOf(d.Claimed)))
 	}
 	if !ordered(d.Event) || mine {
 		return "", "", nil
 	}
-	if !entryOf(*d).returns() {
+	if !entryOf(*d).Returns() {
 		t.warn("a termination is superseded by " + newest.Event.Name() + " " + newest.Case)
 	}
 	d.Newer, d.Actions, d.DryRuns = newest.Case, nil, nil
@@ -56,18 +57,18 @@ func (t *turn) warn(text string) {
 	t.alert = text
 }
 
-// tell puts into the decision what the event said about who is who. What it changed is read from the person, where it
+// learn puts into the decision what the event said about who is who. What it changed is read from the person, where it
 // stands also when the change was made at an earlier delivery.
-func (c crowd) tell(who person, d *Decision) {
+func (d *Decision) learn(c crowd, who person) {
 	for _, j := range who.Joins {
 		if j.Case == d.Case {
 			d.Joined = append(d.Joined, j.Names...)
 			d.Claimed = append(d.Claimed, j.Claimed...)
 		}
 	}
-	for _, l := range c.claimed {
-		if !l.moves {
-			d.Claimed = append(d.Claimed, l.name.ID)
+	for _, l := range c.Claims {
+		if !l.Moves {
+			d.Claimed = append(d.Claimed, l.ID)
 		}
 	}
 }
@@ -76,22 +77,22 @@ func (c crowd) tell(who person, d *Decision) {
 // joined two people, one that did not know of the other's events when it was decided. What had begun is listed in d,
 // which is not decided yet.
 func (t *turn) reconcile(ctx context.Context, c crowd, who person, d *Decision) error {
-	newest, _ := who.newest()
+	newest, _ := who.Newest()
 	newer, err := t.decided(ctx, newest, *d)
 	if err != nil {
 		return err
 	}
-	older := who.Entries[:who.index(newest.Case)]
+	older := who.Entries[:who.Index(newest.Case)]
 	for _, old := range older {
 		if old.Case == d.Case {
 			continue // its own turn decides it, which is this one
 		}
-		b, err := t.displace(ctx, c.holds(who), old, newer)
+		b, err := t.displace(ctx, holds(c, who), old, newer)
 		if err != nil {
 			return err
 		}
 		d.Begun = append(d.Begun, b.begun...)
-		if newest.Case == d.Case && newest.returns() && !old.returns() {
+		if newest.Case == d.Case && newest.Returns() && !old.Returns() {
 			d.Class = sooner(d.Class, b.class)
 		}
 	}
@@ -99,14 +100,14 @@ func (t *turn) reconcile(ctx context.Context, c crowd, who person, d *Decision) 
 		t.warn("a termination is superseded by " + newest.Event.Name() + " " + newest.Case)
 		t.replaced = nil // not by the event that is decided here
 	}
-	if newest.Case == d.Case && newest.returns() && len(older) == 0 {
+	if newest.Case == d.Case && newest.Returns() && len(older) == 0 {
 		t.alert = "it takes nothing back: no older termination is known under any name of this event; one that comes late obeys it"
 	}
 	return nil
 }
 
 // decided gives the decision about an event of the order, as far as there is one.
-func (t *turn) decided(ctx context.Context, e entry, d Decision) (Decision, error) {
+func (t *turn) decided(ctx context.Context, e people.Entry, d Decision) (Decision, error) {
 	if e.Case == d.Case {
 		return d, nil
 	}
@@ -118,10 +119,10 @@ func (t *turn) decided(ctx context.Context, e entry, d Decision) (Decision, erro
 }
 
 // holds gives the ids under which the person's events may stand by now.
-func (c crowd) holds(who person) []string {
-	ids := who.ids()
-	for _, p := range c.parts {
-		ids = append(ids, p.id)
+func holds(c crowd, who person) []string {
+	ids := who.IDs()
+	for _, p := range c.Parts {
+		ids = append(ids, p.ID)
 	}
 	return ids
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"keyturn/internal/ledger"
+	"keyturn/internal/people"
 )
 
 // recalled is the body of an action's record that a newer event cancelled.
@@ -21,10 +22,10 @@ type recalled struct {
 // own: its actions look at what was done of it, and do the rest. Both go through the guards and the order of this moment.
 // It says for a receipt what came back.
 func (t *turn) restore(ctx context.Context, who person) (string, error) {
-	newest, _ := who.newest()
+	newest, _ := who.Newest()
 	var back, gone []string
 	for _, e := range slices.Backward(slices.Clone(who.Entries)) {
-		if e.returns() && (e.Void || e.Case != newest.Case) {
+		if e.Returns() && (e.Void || e.Case != newest.Case) {
 			if e.Void {
 				continue
 			}
@@ -39,7 +40,7 @@ func (t *turn) restore(ctx context.Context, who person) (string, error) {
 		case id != "" && !slices.Contains(back, id):
 			back = append(back, id)
 		}
-		if e.returns() {
+		if e.Returns() {
 			break
 		}
 	}
@@ -56,7 +57,7 @@ func (t *turn) restore(ctx context.Context, who person) (string, error) {
 
 // bring brings one termination back, if it was taken by what is void. It gives the case under which it was decided anew
 // in this turn or an earlier one of the same command, or why it could not be.
-func (t *turn) bring(ctx context.Context, who *person, e entry, newest bool) (id, why string, err error) {
+func (t *turn) bring(ctx context.Context, who *person, e people.Entry, newest bool) (id, why string, err error) {
 	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case))
 	if err != nil || rec.Seq == 0 {
 		return "", "", err
@@ -68,13 +69,13 @@ func (t *turn) bring(ctx context.Context, who *person, e entry, newest bool) (id
 	switch {
 	case rec.Attempt == t.attempt && d.Denied == nil && !e.Void && rec.State != ledger.Superseded:
 		return e.Case, "", t.resume(ctx, e.Case)
-	case rec.State == ledger.Planned && !e.returns():
+	case rec.State == ledger.Planned && !e.Returns():
 		by, err := t.recaller(ctx, *who, d)
 		if err != nil || by == "" {
 			return "", "", err
 		}
 		return t.anew(ctx, who, e, d, by)
-	case !newest || d.Denied != nil || !who.voided(d.Newer):
+	case !newest || d.Denied != nil || !who.Voided(d.Newer):
 		return "", "", nil
 	case rec.State != ledger.Superseded && rec.State != ledger.Cancelled:
 		return "", "", nil
@@ -106,7 +107,7 @@ func (t *turn) recaller(ctx context.Context, who person, d Decision) (string, er
 		if err := json.Unmarshal(rec.Body, &by); err != nil {
 			return "", fmt.Errorf("action %s: %w", a.ID, err)
 		}
-		if who.voided(by.Newer) {
+		if who.Voided(by.Newer) {
 			return by.Newer, nil
 		}
 	}
@@ -115,18 +116,18 @@ func (t *turn) recaller(ctx context.Context, who person, d Decision) (string, er
 
 // anew decides a termination, of which actions were called back, as a case of its own that has its place in the order. The
 // id follows from both cases, so that it is one case however often it is asked for.
-func (t *turn) anew(ctx context.Context, who *person, e entry, d Decision, by string) (id, why string, err error) {
+func (t *turn) anew(ctx context.Context, who *person, e people.Entry, d Decision, by string) (id, why string, err error) {
 	own := d.Event
 	own.ID += "~" + by
 	next := Decision{Plan: blank(own.Case(), own.ContentHash(), own, d.Accepted), Said: ledger.Said{Anew: d.Case}}
-	if who.index(next.Case) < 0 {
+	if who.Index(next.Case) < 0 {
 		if e.Void {
 			return "", "", nil // a person ended it
 		}
-		who.Entries[who.index(e.Case)].Void = true
+		who.Entries[who.Index(e.Case)].Void = true
 		place := entryOf(next)
 		place.By = e.By
-		who.put(place)
+		who.Put(place)
 		if err := t.save(ctx, who, "case "+next.Case+" takes the place of "+e.Case); err != nil {
 			return "", "", err
 		}
@@ -155,10 +156,4 @@ func (t *turn) anew(ctx context.Context, who *person, e entry, d Decision, by st
 	// Dying here: decided and followed under an id of its own; the command comes again and finds its plan.
 	*who, err = t.whose(ctx, d.Event)
 	return next.Case, "", err
-}
-
-// voided reports whether a case has a place in the order and overtakes nothing any more.
-func (o *order) voided(caseID string) bool {
-	i := o.index(caseID)
-	return i >= 0 && o.Entries[i].Void
 }

@@ -8,6 +8,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/people"
 )
 
 // between joins the keys of names in the target of an Unmerge.
@@ -34,16 +35,13 @@ func (t *turn) unmerge(ctx context.Context, c events.Command) (string, error) {
 		return "", err
 	}
 	// An event that found the person before its name led elsewhere has its place there since: it is taken along.
-	if from, err = t.load(ctx, from.id); err == nil {
-		from, err = t.whole(ctx, from)
-	}
-	if err != nil {
+	if from, err = t.people(ctx).Whole(from.ID); err != nil {
 		return "", err
 	}
 	if err := t.take(ctx, &own, from, keys, why); err != nil {
 		return "", err
 	}
-	if from.leave(keys, own.id) {
+	if from.Leave(keys, own.ID) {
 		if err := t.save(ctx, &from, why); err != nil {
 			return "", err
 		}
@@ -58,10 +56,10 @@ func (t *turn) lead(ctx context.Context, keys []string, to person, why string) e
 		if err != nil {
 			return err
 		}
-		if p.Moved == to.id {
+		if p.Moved == to.ID {
 			continue
 		}
-		p.Moved = to.id
+		p.Moved = to.ID
 		if err := t.save(ctx, &p, why); err != nil {
 			return err
 		}
@@ -76,21 +74,19 @@ func (t *turn) halves(ctx context.Context, c events.Command, keys []string) (own
 	if own, err = t.load(ctx, t.Keyer.Key("apart "+c.ID)); err != nil {
 		return own, from, "", err
 	}
-	if own.rec.Seq != 0 { // the command was begun before
-		if from, err = t.load(ctx, own.Apart[0]); err == nil {
-			from, err = t.whole(ctx, from)
-		}
+	if own.Known { // the command was begun before
+		from, err = t.people(ctx).Whole(own.Apart[0])
 		return own, from, "", err
 	}
-	if from, err = t.find(ctx, keys[0]); err != nil {
+	if from, err = t.people(ctx).Find(keys[0]); err != nil {
 		return own, from, "", err
 	}
 	rest := slices.Clone(from.Names)
 	for _, key := range keys {
-		if !from.knows(key) {
+		if !from.Knows(key) {
 			return own, from, "these names are not joined in one person", nil
 		}
-		rest = slices.DeleteFunc(rest, func(n name) bool { return n.Key == key })
+		rest = slices.DeleteFunc(rest, func(n people.Name) bool { return n.Key == key })
 	}
 	if len(rest) == 0 {
 		return own, from, "the person has no other name", nil
@@ -100,37 +96,10 @@ func (t *turn) halves(ctx context.Context, c events.Command, keys []string) (own
 
 // take copies what came by these names from one person to their own.
 func (t *turn) take(ctx context.Context, own *person, from person, keys []string, why string) error {
-	changed := own.rec.Seq == 0
-	if changed {
-		own.Apart = []string{from.id}
-	}
-	for _, n := range from.Names {
-		if slices.Contains(keys, n.Key) && own.learn(n) {
-			changed = true
-		}
-	}
-	for _, e := range from.Entries {
-		if slices.Contains(keys, e.By) && own.put(e) {
-			changed = true
-		}
-	}
-	if !changed {
+	if !own.Take(from, keys) {
 		return nil
 	}
 	return t.save(ctx, own, why)
-}
-
-// leave drops names that were taken away, with what came by them, and reports whether anything changed.
-func (p *person) leave(keys []string, to string) bool {
-	if slices.Contains(p.Apart, to) {
-		return false
-	}
-	p.Apart = append(p.Apart, to)
-	for _, key := range keys {
-		p.forget(key)
-	}
-	p.Entries = slices.DeleteFunc(p.Entries, func(e entry) bool { return slices.Contains(keys, e.By) })
-	return true
 }
 
 // lost says what the events of one took from the other while they were taken for one.
@@ -149,7 +118,7 @@ func (t *turn) lost(ctx context.Context, a, b person) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			if d.Newer != "" && pair[1].index(d.Newer) >= 0 {
+			if d.Newer != "" && pair[1].Index(d.Newer) >= 0 {
 				cases = append(cases, d.Case)
 			}
 		}

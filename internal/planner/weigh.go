@@ -14,7 +14,7 @@ import (
 //
 // Who is protected stands in nobody's way here: nothing is done to them by it.
 func (t *turn) weigh(ctx context.Context, d *Decision) (ledger.State, string, error) {
-	if !ordered(d.Event) || !entryOf(*d).returns() {
+	if !ordered(d.Event) || !entryOf(*d).Returns() {
 		return "", "", nil
 	}
 	if placed, err := t.placed(ctx, *d); err != nil || placed {
@@ -40,8 +40,8 @@ func (t *turn) weigh(ctx context.Context, d *Decision) (ledger.State, string, er
 // had taken it goes on.
 func (t *turn) placed(ctx context.Context, d Decision) (bool, error) {
 	c, err := t.gather(ctx, d)
-	return slices.ContainsFunc(c.parts, func(p person) bool {
-		i := p.index(d.Case)
+	return slices.ContainsFunc(c.Parts, func(p person) bool {
+		i := p.Index(d.Case)
 		return i >= 0 && p.Entries[i].Hash == d.Hash
 	}), err
 }

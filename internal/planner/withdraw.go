@@ -29,7 +29,7 @@ func (t *turn) withdraw(ctx context.Context, d Decision) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if i := who.index(d.Case); i >= 0 && who.Entries[i].Hash == d.Hash && !who.Entries[i].Void {
+	if i := who.Index(d.Case); i >= 0 && who.Entries[i].Hash == d.Hash && !who.Entries[i].Void {
 		who.Entries[i].Void = true
 		if err := t.save(ctx, &who, "case "+d.Case+" was ended: it overtakes nothing any more"); err != nil {
 			return "", err
@@ -47,7 +47,7 @@ func (t *turn) withdraw(ctx context.Context, d Decision) (string, error) {
 func (t *turn) handOver(ctx context.Context, who person, d Decision) (string, error) {
 	var lost []string
 	for _, e := range who.Entries {
-		if e.returns() {
+		if e.Returns() {
 			continue
 		}
 		rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case))
@@ -100,9 +100,9 @@ func (t *turn) revive(ctx context.Context, rec ledger.Record, d Decision) error 
 	if err != nil {
 		return err
 	}
-	newest, any := who.newest()
+	newest, any := who.Newest()
 	switch {
-	case any && newest.Case != d.Case && newest.compare(entryOf(d)) > 0:
+	case any && newest.Case != d.Case && newest.Compare(entryOf(d)) > 0:
 		t.unplanned = errors.New("a newer event of the same person decides: " + newest.Event.Name() + " " + newest.Case)
 		return nil
 	case d.Event.Data == nil:

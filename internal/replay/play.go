@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"keyturn/internal/events"
+	"keyturn/internal/people"
 	"keyturn/internal/playbook"
 )
 
@@ -128,12 +129,6 @@ func (p *player) judge() {
 	}
 }
 
-// terminated is the event that is kept in order with those that take it back.
-const terminated = "user.terminated"
-
-// clockSkew is how far the time of an event may lie behind its acceptance and still count, as the planner has it.
-const clockSkew = 5 * time.Minute
-
 // play judges one message; a Case without an id is none.
 func play(rules []Rules, now time.Time, m Message) Case {
 	e, err := events.Unmarshal(m.Data)
@@ -144,11 +139,8 @@ func play(rules []Rules, now time.Time, m Message) Case {
 		e.Time = m.Stored
 	}
 	c := Case{ID: e.Case(), Hash: e.ContentHash(), Event: e.Name(), Source: e.Scope, Principal: e.Subject, Accepted: m.Stored, At: m.Stored,
-		Effective: e.EffectiveAt, said: e.Time, back: playbook.TakesBack(e), ids: events.PersonIdentifiers(e), judged: make([]Judged, len(rules))}
-	c.ordered = c.back || c.Event == terminated
-	if latest := m.Stored.Add(clockSkew); c.said.After(latest) {
-		c.said = latest
-	}
+		Effective: e.EffectiveAt, said: people.TimeOf(e, m.Stored), ordered: people.Ordered(e), back: playbook.TakesBack(e),
+		ids: events.PersonIdentifiers(e), judged: make([]Judged, len(rules))}
 	if e.EffectiveAt.After(c.At) && !c.back { // which is asked when it comes, and only acts then
 		c.At = e.EffectiveAt
 	}
@@ -199,7 +191,7 @@ func (h *History) Count(counts Counts, past func(c Case) Past, now time.Time) {
 		h.Cases[i].Outcomes = make([]Outcome, len(h.Cases[i].judged))
 	}
 	for r := range h.Cases[0].judged {
-		w := walk{cases: h.Cases, rules: r, people: people{at: map[string]*person{}}, wheels: newWheels(counts),
+		w := walk{cases: h.Cases, rules: r, who: memory{}, wheels: newWheels(counts),
 			at: make([]standing, len(h.Cases)), listed: map[string][]int{}}
 		w.listens = slices.ContainsFunc(h.Cases, func(c Case) bool { return len(c.judged[r].Confirm) > 0 })
 		w.run(past, now)

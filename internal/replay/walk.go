@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"keyturn/internal/people"
 	"keyturn/internal/playbook"
 )
 
@@ -15,7 +16,7 @@ import (
 type walk struct {
 	cases   []Case
 	rules   int // which of the rules
-	people  people
+	who     memory
 	wheels  *wheels
 	at      []standing
 	listed  map[string][]int // by event and name: the cases that were decided
@@ -137,7 +138,7 @@ func (w *walk) first(i int, at time.Time) {
 	if !w.at[i].apart && c.back {
 		w.stop(i, at)
 	}
-	w.place(i)
+	w.place(i, at)
 }
 
 // enter lets a case go on that people decided upon: what the rules said of it stays.
@@ -145,15 +146,15 @@ func (w *walk) enter(i int, at time.Time) {
 	s := &w.at[i]
 	s.waits, s.settled, s.silent = false, true, false
 	if s.apart {
-		w.place(i)
+		w.place(i, at)
 		s.dated = w.cases[i].Effective.After(at)
 	}
 }
 
 // place gives a case its place among the events of its person, and takes in who is who by it.
-func (w *walk) place(i int) {
+func (w *walk) place(i int, at time.Time) {
 	c, s := &w.cases[i], &w.at[i]
-	w.people.learn(c, c.ordered && !s.placed)
+	w.who.learn(c, at, c.ordered && !s.placed)
 	s.placed, s.apart = true, false
 }
 
@@ -164,7 +165,7 @@ func (w *walk) decide(i int, at time.Time) {
 	s.dated, s.waits = false, false
 	if j.State == Faulty {
 		if !j.unclear || !c.back {
-			w.place(i)
+			w.place(i, at)
 		}
 		return // nobody knows what it says
 	}
@@ -188,7 +189,7 @@ func (w *walk) guard(i int, at time.Time) (why string, held bool) {
 			return why, held
 		}
 	}
-	w.place(i)
+	w.place(i, at)
 	s.dated = j.State != Refused && c.Effective.After(at)
 	if s.dated || len(j.Steps) == 0 || j.State == Refused {
 		return "", false
@@ -207,7 +208,7 @@ func (w *walk) stop(i int, at time.Time) (why string, held bool) {
 		return missing.why, true
 	}
 	if len(j.Brakes) > 0 {
-		why = w.wheels.ask(rider{w.people.identity(c), j.named, i}, at, j.Brakes)
+		why = w.wheels.ask(rider{w.who.identity(c), j.named, i}, at, j.Brakes)
 	}
 	return why, why != "" || j.asks
 }
@@ -296,9 +297,9 @@ func (w *walk) alike(i int) []int {
 		return nil
 	}
 	c := &w.cases[i]
-	own := w.people.identity(c)
+	own := w.who.identity(c)
 	var list []int
-	for _, key := range w.keys(c, own.keys) {
+	for _, key := range w.keys(c, own.Keys) {
 		for _, o := range w.listed[key] {
 			if o != i && !slices.Contains(list, o) && w.about(c, own, &w.cases[o]) {
 				list = append(list, o)
@@ -309,14 +310,14 @@ func (w *walk) alike(i int) []int {
 }
 
 // about reports whether another case of the same type is about the same.
-func (w *walk) about(c *Case, own called, other *Case) bool {
+func (w *walk) about(c *Case, own people.Called, other *Case) bool {
 	switch {
 	case playbook.Contradict(c.ids, other.ids):
 		return false
 	case other.Principal == c.Principal:
 		return true
 	}
-	return strings.HasPrefix(c.Principal, "user:") && w.people.identity(other).id == own.id
+	return strings.HasPrefix(c.Principal, "user:") && w.who.identity(other).Key == own.Key
 }
 
 // keys are what a case is listed under, and with more names what it is looked for by.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"keyturn/internal/people"
 	"keyturn/internal/playbook"
 )
 
@@ -39,7 +40,7 @@ type pass struct {
 
 // rider is the case that asks to pass.
 type rider struct {
-	called
+	people.Called
 	name string // what its plan names
 	of   int    // which case it is
 }
@@ -118,8 +119,8 @@ func spellings(most int) int {
 // of gives what passed for the same person, under whichever name.
 func (w *wheel) of(r rider) []*pass {
 	var known []*pass
-	for _, key := range r.keys {
-		if p := w.byWho[key]; p != nil && (key == r.id || !slices.Contains(r.taken, key)) && !slices.Contains(known, p) {
+	for _, key := range r.Keys {
+		if p := w.byWho[key]; p != nil && (key == r.Key || !slices.Contains(r.Taken, key)) && !slices.Contains(known, p) {
 			known = append(known, p)
 		}
 	}
@@ -139,7 +140,7 @@ func (w *wheel) count(r rider, at time.Time) {
 	if w.byCase[r.of] != nil {
 		return
 	}
-	mine := &pass{who: r.id, names: []string{r.name}, of: r.of, at: at}
+	mine := &pass{who: r.Key, names: []string{r.name}, of: r.of, at: at}
 	if known := w.of(r); len(known) > 0 {
 		w.passed = slices.DeleteFunc(w.passed, func(o *pass) bool { return slices.Contains(known, o) })
 		for _, p := range known {
