@@ -1,0 +1,115 @@
+package people
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// stored is an order record's body in which nothing is left out, as ledgers have it.
+const stored = `{"names":[{"key":"k1","id":"employee_number:4217","since":"2026-03-02T12:00:00Z"},{"key":"k2","id":"email:maria@acme.example"}],` +
+	`"joins":[{"case":"c1","event":"user.rehired","time":"2026-03-02T12:00:01Z","names":["employee_number:4217"],"from":["k2"],"both":true,` +
+	`"claimed":["email:maria@acme.example"]}],` +
+	`"entries":[{"case":"c1","hash":"h","accepted":"2026-03-02T12:00:01Z","event":{"id":"1","source":"/hr","type":"dev.keyturn.user.rehired.v1",` +
+	`"subject":"user:4217","time":"2026-03-02T12:00:00Z"},"at":"2026-03-02T12:00:00Z","by":"k1","void":true}],` +
+	`"was":["k2"],"apart":["k3"],"into":"k4","moved":"k5"}`
+
+// The form in which the ledger keeps a person must not change by a byte: what stands there is read for ever.
+func TestStoredForm(t *testing.T) {
+	var o Order
+	if err := json.Unmarshal([]byte(stored), &o); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := json.Marshal(o); err != nil || string(got) != stored {
+		t.Errorf("%v: %s\nwant %s", err, got, stored)
+	}
+	if got, err := json.Marshal(Order{}); err != nil || string(got) != `{"entries":null}` {
+		t.Errorf("%v: nobody is %s", err, got)
+	}
+}
+
+// book has what is written under each key.
+type book map[string]Person[int]
+
+func (b book) load(key string) (Person[int], error) {
+	if p, known := b[key]; known {
+		return p, nil
+	}
+	return Person[int]{ID: key}, nil
+}
+
+// hear takes in the names of an event, as those who use the package do, and gives the keys that were written.
+func (b book) hear(t *testing.T, minute int, ids ...string) (wrote string) {
+	t.Helper()
+	write := func(list ...Person[int]) {
+		for _, p := range list {
+			p.Known, p.Rec = true, p.Rec+1
+			b[p.ID], wrote = p, wrote+p.ID+" "
+		}
+	}
+	var names []Name
+	for _, id := range ids {
+		_, key, _ := strings.Cut(id, ":")
+		names = append(names, Name{key, id, time.Unix(int64(minute)*60, 0)})
+	}
+	c, err := Load[int](b.load).Gather(names)
+	before, _ := json.Marshal(c.Parts)
+	who, met := c.Unite(Joint{Case: strings.Join(ids, " ")})
+	if after, _ := json.Marshal(c.Parts); err != nil || string(after) != string(before) {
+		t.Errorf("%v, or the parts became %s, were %s", err, after, before)
+	}
+	if met {
+		write(who)
+	}
+	write(c.Others(who.ID)...)
+	for _, l := range c.Claims {
+		if l.Moves {
+			given, err := Load[int](b.load).Give(l.Key, who.ID)
+			if write(given...); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	return wrote
+}
+
+// What is written comes in the order that dying between two writes allows, and names lead to whom they call.
+func TestWhoIsWho(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		events []string
+		wrote  string            // by the last of them
+		called map[string]string // by key
+	}{
+		{"joined, under the smallest id", []string{"login:z email:m", "okta_id:a login:z"}, "a m ", map[string]string{"z": "a", "m": "a", "a": "a"}},
+		{"nothing new", []string{"login:z email:m", "login:z email:m"}, "", map[string]string{"z": "m", "m": "m"}},
+		{"a mailbox given anew", []string{"okta_id:a email:m", "okta_id:b email:m"}, "b a m ", map[string]string{"a": "a", "b": "b", "m": "b"}},
+		{"taken back", []string{"okta_id:a email:m", "okta_id:b email:m", "okta_id:a email:m"}, "a b m ", map[string]string{"a": "a", "b": "b", "m": "a"}},
+		{"its holder is kept under it", []string{"okta_id:x email:m", "okta_id:b email:m"}, "b m ", map[string]string{"x": "m", "b": "b", "m": "b"}},
+		{"a common mailbox joins nobody", []string{"employee_number:1 email:m", "employee_number:2 okta_id:o email:m"}, "2 o 1 m ",
+			map[string]string{"1": "1", "2": "2", "o": "2", "m": "2"}},
+	} {
+		b, wrote := book{}, ""
+		for minute, e := range c.events {
+			wrote = b.hear(t, minute, strings.Fields(e)...)
+		}
+		if wrote != c.wrote {
+			t.Errorf("%s: wrote %s, want %s", c.name, wrote, c.wrote)
+		}
+		for key, want := range c.called {
+			if p, err := Load[int](b.load).Find(key); err != nil || p.ID != want {
+				t.Errorf("%s: %s calls %s (%v), want %s", c.name, key, p.ID, err, want)
+			}
+		}
+	}
+}
+
+// A name that is another person's leads there also when that one turned out to be the person who is kept under it.
+func TestFindEnds(t *testing.T) {
+	b := book{"k": {ID: "k", Order: Order{Moved: "x", Was: []string{"x"}}}, "x": {ID: "x", Order: Order{Into: "k"}}}
+	if p, err := Load[int](b.load).Find("k"); err != nil || p.ID != "k" || !slices.Equal(p.IDs(), []string{"k", "x"}) {
+		t.Errorf("%v (%v)", p, err)
+	}
+}
