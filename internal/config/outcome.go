@@ -11,7 +11,7 @@ import (
 // outcomes.> at the broker.
 type Outcome struct {
 	URL    string       `split_words:"true" desc:"address to which every change of a plan, an action or a case is posted, signed; none = nobody"`
-	Secret secret.Value `split_words:"true" desc:"secret of its signature as Standard Webhooks writes it: whsec_ and base64 of 24 to 64 bytes"`
+	Secret secret.Value `split_words:"true" desc:"secret of its signature as Standard Webhooks writes it: whsec_ and base64 of 24 to 64 bytes; while it is changed the new and the old one, with a space between"`
 	Only   string       `split_words:"true" desc:"which changes, comma-separated, as <what>.<state>: case.*,action.dead; none = all"`
 }
 
@@ -37,8 +37,7 @@ func (e *environ) outcome(o Outcome) {
 	if wrong := checkReceiver(o.URL); wrong != "" {
 		e.fault("KEYTURN_OUTCOME_URL", wrong)
 	}
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(o.Secret.Reveal(), "whsec_"))
-	if (err != nil || len(raw) < 24 || len(raw) > 64) && !e.bad["KEYTURN_OUTCOME_SECRET"] {
+	if !areSecrets(o.Secret.Reveal()) && !e.bad["KEYTURN_OUTCOME_SECRET"] {
 		e.fault("KEYTURN_OUTCOME_SECRET", "is missing, or is not whsec_ and base64 of 24 to 64 bytes: make one with `echo whsec_$(openssl rand -base64 32)`")
 	}
 	for _, pattern := range o.Select() {
@@ -47,6 +46,18 @@ func (e *environ) outcome(o Outcome) {
 			e.fault("KEYTURN_OUTCOME_ONLY", "has an entry that selects nothing: write plan, action or case, a dot and a state, with * for either, such as case.* or action.dead")
 		}
 	}
+}
+
+// areSecrets reports whether s is one secret or several, as Standard Webhooks writes them.
+func areSecrets(s string) bool {
+	list := strings.Fields(s)
+	for _, text := range list {
+		raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text, "whsec_"))
+		if err != nil || len(raw) < 24 || len(raw) > 64 {
+			return false
+		}
+	}
+	return len(list) > 0
 }
 
 // isWord reports whether s is * or a word as states are written.

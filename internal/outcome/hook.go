@@ -42,22 +42,31 @@ type Hook struct {
 	URL  string
 	Only []string // which, as <what>.<state> with * for either: "case.*", "action.dead"; none = all
 
-	key    []byte
+	keys   [][]byte
 	client *http.Client
 	now    func() time.Time
 }
 
-// NewHook makes a hook. key is the secret as Standard Webhooks writes it, whsec_ and base64 of 24 to 64 bytes.
+// NewHook makes a hook. key is the secret as Standard Webhooks writes it, whsec_ and base64 of 24 to 64 bytes; or
+// several with spaces between them, by each of which everything is signed while a receiver goes from one to another.
 func NewHook(url string, key secret.Value, only []string) (*Hook, error) {
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(key.Reveal(), "whsec_"))
-	if err != nil || len(raw) < 24 || len(raw) > 64 {
+	var keys [][]byte
+	for _, text := range strings.Fields(key.Reveal()) {
+		raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(text, "whsec_"))
+		if err != nil || len(raw) < 24 || len(raw) > 64 {
+			keys = nil
+			break
+		}
+		keys = append(keys, raw)
+	}
+	if len(keys) == 0 {
 		return nil, errors.New("outcome hook: the secret must be whsec_ and base64 of 24 to 64 bytes")
 	}
 	if err := checkOnly(only); err != nil {
 		return nil, err
 	}
 	return &Hook{
-		URL: url, Only: only, key: raw, now: time.Now,
+		URL: url, Only: only, keys: keys, now: time.Now,
 		client: &http.Client{
 			Timeout: hookTimeout,
 			// What is signed is meant for this receiver: it is never carried elsewhere.
@@ -129,13 +138,18 @@ func (h *Hook) post(ctx context.Context, body []byte) error {
 	return nil
 }
 
-// sign sets the headers of Standard Webhooks 1.0.0, "Signature scheme": HMAC-SHA-256 over id, time and body.
+// sign sets the headers of Standard Webhooks 1.0.0, "Signature scheme": HMAC-SHA-256 over id, time and body, by each
+// secret, with a space between.
 func (h *Hook) sign(header http.Header, id string, body []byte) {
 	at := strconv.FormatInt(h.now().Unix(), 10)
-	mac := hmac.New(sha256.New, h.key)
-	_, _ = fmt.Fprintf(mac, "%s.%s.", id, at)
-	mac.Write(body)
+	var signatures []string
+	for _, key := range h.keys {
+		mac := hmac.New(sha256.New, key)
+		_, _ = fmt.Fprintf(mac, "%s.%s.", id, at)
+		mac.Write(body)
+		signatures = append(signatures, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	}
 	header.Set("webhook-id", id)
 	header.Set("webhook-timestamp", at)
-	header.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	header.Set("webhook-signature", strings.Join(signatures, " "))
 }

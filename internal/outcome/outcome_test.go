@@ -316,11 +316,31 @@ func TestAReceiverThatIsAwayIsTriedForDays(t *testing.T) {
 	}
 }
 
+// TestASecretIsChangedWithoutAGap: while there are two, a receiver that has either takes what it is told.
+func TestASecretIsChangedWithoutAGap(t *testing.T) {
+	const other = "whsec_dGhlIG5ldyBzZWNyZXQgb2YgdGhlIHNhbXBsZXMu"
+	to := &receiver{taken: map[string]event.Event{}} // it has sampleSecret
+	srv := httptest.NewServer(to)
+	t.Cleanup(srv.Close)
+	m := &stream.Message{Subject: "outcomes.case.closed", Stored: time.Now(),
+		Data: []byte(`{"specversion":"1.0","id":"1","source":"urn:keyturn","type":"t"}`)}
+	for secrets, taken := range map[string]bool{other + " " + sampleSecret: true, sampleSecret + "\n" + other: true, other: false} {
+		to.fault = nil
+		hook, err := outcome.NewHook(srv.URL, secret.New(secrets), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out := hook.Handle(t.Context(), m); out.Err != nil || (to.fault == nil) != taken {
+			t.Errorf("%q: %v, %v", secrets, out.Err, to.fault)
+		}
+	}
+}
+
 func TestAHookThatCannotWorkIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		secret string
 		only   []string
-	}{{"whsec_c2hvcnQ=", nil}, {"not base64 at all!", nil}, {sampleSecret, []string{"case"}}, {sampleSecret, []string{"[.x"}},
+	}{{"whsec_c2hvcnQ=", nil}, {"not base64 at all!", nil}, {sampleSecret + " whsec_c2hvcnQ=", nil}, {sampleSecret, []string{"case"}}, {sampleSecret, []string{"[.x"}},
 		{sampleSecret, []string{"case.*", "action.ded"}}, {sampleSecret, []string{"case.verified"}}, {sampleSecret, []string{"cases.*"}},
 	} {
 		if _, err := outcome.NewHook("http://127.0.0.1:1", secret.New(c.secret), c.only); err == nil || strings.Contains(err.Error(), c.secret) {
