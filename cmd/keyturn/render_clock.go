@@ -52,6 +52,8 @@ func (s *screen) sla(v view.CaseView) {
 		said = "to be verified"
 	case *v.Late:
 		said = "LATE"
+	case v.Verified.IsZero():
+		said = "was verified in time, before something came back"
 	}
 	s.line("sla", "%s: within %s, by %s (%s)", said, millis(v.SLAMS), s.moment(v.DueBy), s.away(v.DueBy))
 }

@@ -62,12 +62,10 @@ func newActionView(a events.Action, recs []ledger.Record, began time.Time, unwat
 	for _, rec := range recs {
 		v.State, v.Since, v.By, v.Reason = rec.State, utc(rec.Time), rec.By, rec.Reason
 		v.Tries, v.Attempts = max(v.Tries, rec.Tries), max(v.Attempts, rec.Attempts)
-		switch rec.State {
-		case ledger.Started:
-			if v.Started.IsZero() {
-				v.Started = utc(rec.Time)
-			}
-		case ledger.Redriven:
+		if v.Started.IsZero() && begun(rec) {
+			v.Started = utc(rec.Time)
+		}
+		if rec.State == ledger.Redriven {
 			v.Redriven++
 		}
 		v.take(rec.Evidence)

@@ -91,7 +91,9 @@ type fold struct {
 	life    ledger.Record
 	planned time.Time
 	started time.Time
-	last    map[string]ledger.Record // by action id
+	// verified is when the case was first closed with all of its actions done.
+	verified time.Time
+	last     map[string]ledger.Record // by action id
 }
 
 // newFold begins a case.
@@ -104,8 +106,11 @@ func (f *fold) add(rec ledger.Record) {
 		f.addPlan(rec)
 	case "lifecycle":
 		f.life = rec
+		if t := f.tally(); f.verified.IsZero() && (rec.State == ledger.Closed || rec.State == ledger.ClosedWithResidual) && t.Total > 0 && t.Done == t.Total {
+			f.verified = rec.Time
+		}
 	default:
-		if rec.State == ledger.Started && f.started.IsZero() {
+		if begun(rec) && f.started.IsZero() {
 			f.started = rec.Time
 		}
 		f.last[entry] = rec
@@ -161,13 +166,17 @@ func (f *fold) row() CaseRow {
 		}
 	}
 	began := r.Began()
-	r.clock(p.Plan, f.life)
+	r.clock(p.Plan, f.life, f.verified)
 	r.PlannedMS, r.StartedMS, r.VerifiedMS = since(began, r.Planned), since(began, r.Started), since(began, r.Verified)
 	return r
 }
 
-// clock tells the time in which the case is to be verified, and whether it was.
-func (r *CaseRow) clock(p events.Plan, life ledger.Record) {
+// begun reports whether a record says that its action is begun: one that fails at its first look was tried all the same.
+func begun(rec ledger.Record) bool { return rec.State == ledger.Started || rec.Attempts > 0 }
+
+// clock tells the time in which the case is to be verified, and whether it was: what came back after it was verified
+// first has no clock.
+func (r *CaseRow) clock(p events.Plan, life ledger.Record, first time.Time) {
 	r.DueBy = p.DueBy()
 	if r.DueBy.IsZero() {
 		return
@@ -176,8 +185,9 @@ func (r *CaseRow) clock(p events.Plan, life ledger.Record) {
 	r.SLAMS = &ms
 	body, err := life.Life()
 	missed := err == nil && body.Late != nil && body.Late.Missed
-	if missed || !r.Verified.IsZero() {
-		late := missed || r.Verified.After(r.DueBy)
+	inTime := !first.IsZero() && !first.After(r.DueBy)
+	if missed || inTime || !r.Verified.IsZero() {
+		late := missed || !inTime && r.Verified.After(r.DueBy)
 		r.Late = &late
 	}
 }
