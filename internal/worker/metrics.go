@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/lane"
+	"keyturn/internal/planner"
 	"keyturn/internal/reads"
 	"keyturn/internal/stream"
 )
@@ -31,6 +33,7 @@ type gauges struct {
 	queues []stream.Queue
 	lags   []stream.Lag
 	dead   uint64
+	pauses []planner.Pause // a lane with nothing to do does not know of them
 }
 
 var (
@@ -82,6 +85,9 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	now := time.Now()
 	for _, l := range g.worker.fleet.lanes() {
 		told := standing(l, "", nil, now)
+		if told.Standing == reads.Working && g.paused(l.Connection, now) {
+			told.Standing = reads.Halted
+		}
 		for _, s := range reads.Standings() {
 			is := 0.0
 			if s == told.Standing {
@@ -96,6 +102,13 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 		collectLane(to, l.Connection, state, now)
 	}
 	g.collectQueues(to, now)
+}
+
+// paused reports whether a pause of the lane held when the ledger was last asked.
+func (g *gauges) paused(connection string, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.ContainsFunc(g.pauses, func(p planner.Pause) bool { return p.Stops(connection) && now.Before(p.Until) })
 }
 
 // collectLane tells what the holder of a lane knows of it.
@@ -203,6 +216,10 @@ func (g *gauges) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pauses, err := planner.Pauses(ctx, g.worker.runner.Ledger, time.Now())
+	if err != nil {
+		return err
+	}
 	known := lags[:0]
 	for _, l := range lags {
 		if planning(l.Consumer) {
@@ -211,6 +228,6 @@ func (g *gauges) ask(ctx context.Context) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.asked, g.queues, g.lags, g.dead = time.Now(), queues, known, dead
+	g.asked, g.queues, g.lags, g.dead, g.pauses = time.Now(), queues, known, dead, pauses
 	return nil
 }

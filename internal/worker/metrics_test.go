@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/lane"
+	"keyturn/internal/ledger"
 	"keyturn/internal/reads"
 	"keyturn/internal/sandbox"
 )
@@ -80,6 +82,16 @@ func TestMetricsOfLanes(t *testing.T) {
 	calls, left := got["keyturn_lane_calls_total{bucket=/api/v1/users,connection=okta-prod}"], got["keyturn_lane_bucket_left{bucket=/api/v1/users,connection=okta-prod}"]
 	if calls < 1 || left != 300-calls {
 		t.Errorf("%v calls of 300, and %v left", calls, left)
+	}
+	pause := json.RawMessage(`{"pauses":[{"target":"connection:okta-prod","until":"` + time.Now().Add(time.Hour).Format(time.RFC3339) + `"}]}`)
+	if _, err := w.runner.Ledger.Append(t.Context(), ledger.Record{}, ledger.Record{Subject: ledger.OrderSubject("pauses"), State: ledger.Kept, Body: pause}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.gauges.ask(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got = samples(t, reg); got["keyturn_lane_state{connection=okta-prod,state=paused}"] != 1 || got["keyturn_lane_state{connection=okta-prod,state=working}"] != 0 {
+		t.Error("a lane that is paused with nothing to do is told to work")
 	}
 	stop()
 	got = samples(t, reg)
