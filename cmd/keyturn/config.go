@@ -24,7 +24,7 @@ func (a *app) configDir(args []string) (string, error) {
 	if len(args) > 0 {
 		return args[0], nil
 	}
-	settings, err := config.LocalFromEnv()
+	settings, err := config.ToolFromEnv()
 	if err != nil {
 		return "", err
 	}

@@ -75,7 +75,7 @@ type session struct {
 
 // connect reaches the broker. Its errors are unavailable, but for a server that must not be used as it is.
 func (a *app) connect(ctx context.Context) (*session, error) {
-	settings, err := config.LocalFromEnv()
+	settings, err := config.ToolFromEnv()
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ type sent struct {
 
 // send does the whole of it.
 func (a *app) send(ctx context.Context, file string, d delivery) error {
-	settings, err := config.LocalFromEnv()
+	settings, err := config.ToolFromEnv()
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ answered as stored, and its senders repeat it. Exit code 1 for a damaged store: 
 		Example: "  keyturn store check --store /var/lib/keyturn",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := config.LocalFromEnv()
+			settings, err := config.ToolFromEnv()
 			if err != nil {
 				return err
 			}

@@ -122,6 +122,25 @@ func TestAllFaultsOfTheEnvironmentAtOnce(t *testing.T) {
 	golden(t, "testdata/environment.golden", err.Error())
 }
 
+// TestTheToolNeedsNoSecretOfTheProcess that it asks: neither a missing one nor one that it may not read keeps whoever is
+// on call from looking.
+func TestTheToolNeedsNoSecretOfTheProcess(t *testing.T) {
+	clearSettings(t)
+	t.Setenv("KEYTURN_OUTCOME_URL", "https://siem.acme.example/keyturn")
+	t.Setenv("KEYTURN_OUTCOME_SECRET_FILE", filepath.Join(t.TempDir(), "of-the-service-alone"))
+	t.Setenv("KEYTURN_STORE", "/var/lib/keyturn")
+	if _, err := LocalFromEnv(); err == nil {
+		t.Error("a process starts without its secret")
+	}
+	if s, err := ToolFromEnv(); err != nil || s.Store != "/var/lib/keyturn" {
+		t.Errorf("%q, %v", s.Store, err)
+	}
+	t.Setenv("KEYTURN_NATS_URL", "http://nats")
+	if _, err := ToolFromEnv(); err == nil {
+		t.Error("an address that is none is taken")
+	}
+}
+
 func TestRequiredSettings(t *testing.T) {
 	clearSettings(t)
 	_, ingest := IngestFromEnv()

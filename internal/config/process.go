@@ -2,6 +2,8 @@ package config
 
 import (
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"keyturn/internal/secret"
@@ -145,7 +147,21 @@ func WorkerFromEnv() (Worker, error) {
 	return s, e.err()
 }
 
-// LocalFromEnv reads the settings of the one tool. The error is Faults.
+// ToolFromEnv reads what the tool needs to reach a process that runs, or to look after its store. Whom that process
+// tells, and how it ends, is not the tool's affair: whoever is on call may have the process's settings in their shell,
+// and not its secrets. The error is Faults.
+func ToolFromEnv() (Local, error) {
+	var s Local
+	e := newEnviron()
+	e.fill(&s)
+	e.faults = slices.DeleteFunc(e.faults, func(f Fault) bool { return strings.HasPrefix(f.Path, "KEYTURN_OUTCOME_") })
+	e.listen("KEYTURN_LISTEN", s.Listen)
+	e.key(s.DeploymentKey)
+	e.nats(s.NATS, false)
+	return s, e.err()
+}
+
+// LocalFromEnv reads the settings of serve and dev. The error is Faults.
 func LocalFromEnv() (Local, error) {
 	var s Local
 	e := newEnviron()
