@@ -126,10 +126,7 @@ func (p *pass) Admit(ctx context.Context, bucket string) error {
 		return overdue(err)
 	}
 	w := &waiter{pass: p, bucket: bucket, answer: make(chan error, 1)}
-	p.gate.change(func() {
-		p.gate.waiting = append(p.gate.waiting, w)
-		p.gate.sort()
-	})
+	p.gate.change(func() { p.gate.queue(w) })
 	select {
 	case err := <-w.answer:
 		return err
@@ -171,11 +168,17 @@ func (g *gate) leave(w *waiter, err error) error {
 	return err
 }
 
-// serve answers all that can be answered now, and sets the timer for the first of the rest.
+// serve answers all that can be answered now, and sets the timer for the first of the rest. Where no place is left, time
+// alone lets nobody go: whoever waits from there on is looked at when a call comes back.
 func (g *gate) serve(now time.Time) {
-	var rest []*waiter
+	g.wake.Stop()
+	rest := g.waiting[:0]
 	next := time.Duration(0)
-	for _, w := range g.waiting {
+	for i, w := range g.waiting {
+		if !g.over && g.inFlight >= g.places(w.pass.rank) {
+			rest = append(rest, g.waiting[i:]...)
+			break
+		}
 		wait, ok := g.take(w, now)
 		switch {
 		case g.over:
@@ -192,11 +195,23 @@ func (g *gate) serve(now time.Time) {
 			}
 		}
 	}
+	clear(g.waiting[len(rest):])
 	g.waiting = rest
-	g.wake.Stop()
 	if next > 0 {
 		g.wake.Reset(next)
 	}
+}
+
+// places is how many calls may be in flight for one of a class to go.
+func (g *gate) places(rank int) int {
+	places := g.ceiling
+	if rank == 0 {
+		places += min(urgentPlaces, g.ceiling)
+	}
+	if g.wall > 0 {
+		places = min(places, g.wall-1)
+	}
+	return places
 }
 
 // take admits a call, or says how long it may certainly not go; 0 = nobody knows.
@@ -205,14 +220,7 @@ func (g *gate) take(w *waiter, now time.Time) (wait time.Duration, ok bool) {
 	if wait, ok := b.free(w.pass.rank, now); !ok || g.over {
 		return wait, false
 	}
-	places := g.ceiling
-	if w.pass.rank == 0 {
-		places += min(urgentPlaces, g.ceiling)
-	}
-	if g.wall > 0 {
-		places = min(places, g.wall-1)
-	}
-	if g.shut && !w.pass.asked || g.inFlight >= places {
+	if g.shut && !w.pass.asked || g.inFlight >= g.places(w.pass.rank) {
 		return 0, false
 	}
 	b.take()
@@ -256,14 +264,19 @@ func (g *gate) adapt(said apiclient.Budget, now time.Time) {
 func (g *gate) hurry(p *pass, c events.Class) {
 	g.change(func() {
 		p.rank = min(p.rank, rank(c))
-		g.sort()
+		slices.SortStableFunc(g.waiting, before)
 	})
 }
 
-func (g *gate) sort() {
-	slices.SortStableFunc(g.waiting, func(v, w *waiter) int {
-		return cmp.Or(cmp.Compare(v.pass.rank, w.pass.rank), cmp.Compare(v.pass.number, w.pass.number))
-	})
+// queue has a call wait behind all that are served before it.
+func (g *gate) queue(w *waiter) {
+	at, _ := slices.BinarySearchFunc(g.waiting, w, func(v, w *waiter) int { return cmp.Or(before(v, w), -1) })
+	g.waiting = slices.Insert(g.waiting, at, w)
+}
+
+// before orders those who wait.
+func before(v, w *waiter) int {
+	return cmp.Or(cmp.Compare(v.pass.rank, w.pass.rank), cmp.Compare(v.pass.number, w.pass.number))
 }
 
 // stop holds every call back, without an end; with false they go on.
