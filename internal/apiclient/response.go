@@ -75,6 +75,13 @@ func readBody(res *http.Response) ([]byte, error) {
 		b, _ := io.ReadAll(io.LimitReader(res.Body, maxErrorBody)) // cut off or not, the status stands
 		return b, nil
 	}
+	if n := res.ContentLength; n > 0 && n <= MaxBody {
+		b := make([]byte, n)
+		if _, err := io.ReadFull(res.Body, b); err != nil {
+			return nil, fmt.Errorf("read reply: %w", err)
+		}
+		return b, nil
+	}
 	b, err := io.ReadAll(io.LimitReader(res.Body, MaxBody+1))
 	if err != nil {
 		return nil, fmt.Errorf("read reply: %w", err)
