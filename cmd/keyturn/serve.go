@@ -49,7 +49,7 @@ func (a *app) serve(ctx context.Context) (err error) {
 	log := process.Logger(settings.Log, a.err)
 	defer process.Deadline(ctx, settings.Shutdown, log)()
 	process.SpareForSync()
-	process.SpareMemory()
+	process.SpareMemory(ctx)
 	m, err := newMachine(ctx, a.localOptions(settings, machineOptions{
 		ConfigDir: settings.ConfigDir, Log: log, Hangup: process.Hangup(ctx),
 	}))

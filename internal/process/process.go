@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -87,19 +86,6 @@ func Logger(c config.Log, w io.Writer) *slog.Logger {
 func SpareForSync() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
-	}
-}
-
-// gcPercent is how much garbage there may be for what is in use, in per cent, before it is collected.
-const gcPercent = 50
-
-// SpareMemory has garbage collected twice as often as Go does by itself: what is in use is mostly the embedded broker's
-// blocks and index of subjects, and there would be as much garbage again. It costs about 2 per cent of the processor time
-// of an event. It is for processes that hold the embedded broker, once at their start. GOGC, where it is set, says
-// otherwise.
-func SpareMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
 	}
 }
 

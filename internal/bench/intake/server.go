@@ -59,7 +59,7 @@ func slow(delay time.Duration) error {
 // its parent must know it writes to stdout.
 func Serve(ctx context.Context, mode stream.Durability, dir string, delay time.Duration, stdin io.Reader, stdout io.Writer) (err error) {
 	process.SpareForSync() // as keyturn serve does
-	process.SpareMemory()
+	process.SpareMemory(ctx)
 	if err := slow(delay); err != nil {
 		return json.NewEncoder(stdout).Encode(hello{NoDelay: err.Error()})
 	}

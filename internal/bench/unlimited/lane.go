@@ -39,7 +39,9 @@ func (b *bench) lanes(ctx context.Context, j jobs) (got spent, err error) {
 	gc := debug.SetGCPercent(100)
 	debug.SetGCPercent(gc)
 	defer debug.SetGCPercent(gc)
-	process.SpareMemory()
+	sparing, spared := context.WithCancel(ctx)
+	defer spared()
+	process.SpareMemory(sparing)
 	dir, err := os.MkdirTemp(b.dir, "keyturn-bench-")
 	if err != nil {
 		return spent{}, err
