@@ -44,8 +44,8 @@ type Lane struct {
 	// Runner makes the runner of one tenure: with its Epoch in every record, its Denied told of a refused credential,
 	// and every call of an action through the action's Gate.
 	Runner func(*Tenure) *actions.Runner
-	// Paused says whether an operator lets the lane, or this action, not begin. It is asked before each action and must
-	// not rely on what it knew before; nil = nobody pauses it.
+	// Paused says whether an operator lets the lane, or this action, not begin. It is asked before each action; nil =
+	// nobody pauses it.
 	Paused func(ctx context.Context, a events.Action) (Pause, error)
 	Log    *slog.Logger // nil = silent
 

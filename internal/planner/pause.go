@@ -3,6 +3,7 @@ package planner
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -15,8 +16,9 @@ import (
 )
 
 // Pause is an operator's word that something stands still until a deadline. All of them are one record of the ledger,
-// changed by compare-and-swap: whoever is about to act reads it from the leader, and so a pause holds from the moment
-// when its command is settled, on every worker and through every restart.
+// changed by compare-and-swap: whoever is about to act goes by what the leader said of it less than PausesHold ago, and a
+// command is settled that long after its record, so that a pause holds from then on, on every worker and through every
+// restart.
 //
 // A pause of a source or of a playbook holds the plans of its cases, and lets the lanes begin none of the actions that
 // they have of it already. A pause of a connection, or of everything, lets the lanes begin nothing: plans are made, and
@@ -44,6 +46,10 @@ const (
 
 // maxPause bounds a pause: one that nobody remembers must end.
 const maxPause = 31 * 24 * time.Hour
+
+// PausesHold is for how long after the question what was read of the pauses may be gone by. A lane that begins a thousand
+// actions a second reads them forty times then, and nobody notices that a pause takes so long.
+const PausesHold = 25 * time.Millisecond
 
 // keepEnded is how long it is remembered that a pause ended, so that a command that was given before it and comes late
 // changes nothing.
@@ -220,6 +226,16 @@ func (t *turn) pauseKnown(ctx context.Context, c events.Command, unknown string)
 	return t.rouse(ctx, next)
 }
 
+// heard waits until nobody goes any more by what was read before.
+func heard(ctx context.Context) error {
+	select {
+	case <-time.After(PausesHold):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // follows gives the pause that a command makes of the one that was, or says why it makes none.
 func (t *turn) follows(was Pause, c events.Command) (next Pause, no string) {
 	now := t.now()
@@ -286,7 +302,7 @@ func (t *turn) rouse(ctx context.Context, p Pause) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := t.Queue.Barrier(ctx); err != nil {
+	if err := errors.Join(t.Queue.Barrier(ctx), heard(ctx)); err != nil {
 		return "", err
 	}
 	for _, id := range slices.Sorted(maps.Keys(held)) {

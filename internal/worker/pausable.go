@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"keyturn/internal/config"
@@ -15,10 +16,38 @@ import (
 	"keyturn/internal/planner"
 )
 
+// pauses are what was read of them last, by lanes that begin actions.
+type pauses struct {
+	mu    sync.Mutex
+	list  []planner.Pause // never changed
+	asked time.Time       // when they were asked for
+}
+
+// read gives the pauses that hold, as they stood less than planner.PausesHold ago.
+func (p *pauses) read(ctx context.Context, l *ledger.Ledger) ([]planner.Pause, error) {
+	now := time.Now()
+	p.mu.Lock()
+	list, asked := p.list, p.asked
+	p.mu.Unlock()
+	if now.Sub(asked) < planner.PausesHold {
+		return list, nil
+	}
+	list, err := planner.Pauses(ctx, l, now)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.After(p.asked) {
+		p.list, p.asked = list, now
+	}
+	return list, nil
+}
+
 // paused says whether an operator lets the lane of an action's connection begin nothing, or lets this action not begin.
 // An action carries its playbook; the source stands in its plan, which is read while a source is paused.
 func (w *Worker) paused(ctx context.Context, a events.Action) (lane.Pause, error) {
-	list, err := planner.Pauses(ctx, w.runner.Ledger, time.Now())
+	list, err := w.pauses.read(ctx, w.runner.Ledger)
 	if err != nil {
 		return lane.Pause{}, err
 	}

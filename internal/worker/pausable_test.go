@@ -83,6 +83,7 @@ func TestWhatAPauseKeepsFromBeginning(t *testing.T) {
 	} {
 		until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 		rec = put(rec, ledger.OrderSubject("pauses"), ledger.Kept, `{"pauses":[{"target":"`+c.target+`","by":"lee","reason":"x","until":"`+until+`"}]}`)
+		w.pauses = pauses{} // whoever asks now was not told anything yet
 		p, err := w.paused(t.Context(), a)
 		if err != nil || (p.Lane != "") != c.lane || (p.Action != "") != c.action || c.action && p.Until.IsZero() {
 			t.Errorf("%s: %+v, %v", c.target, p, err)

@@ -70,6 +70,7 @@ type Worker struct {
 	fleet   fleet
 	strays  strays
 	holds   holds
+	pauses  pauses
 	gauges  *gauges // nil = nobody wants to know
 }
 
