@@ -311,14 +311,17 @@ func (at *attempt) achieved(ctx context.Context, obs Observation) error {
 	if obs.Unread || slices.ContainsFunc(at.ev.Applied, func(e ledger.Effect) bool { return e.Blind }) {
 		state = ledger.Applied
 	}
-	life, err := at.Ledger.Last(ctx, ledger.LifecycleSubject(at.action.Case))
-	if err != nil {
-		return interrupted{err}
+	life, sole := at.soleLife()
+	if !sole {
+		var err error
+		if life, err = at.Ledger.Last(ctx, ledger.LifecycleSubject(at.action.Case)); err != nil {
+			return interrupted{err}
+		}
 	}
 	if err := at.append(ctx, state, ""); err != nil {
 		return err
 	}
-	at.known = known{rec: at.rec, life: life}
+	at.known = known{rec: at.rec, life: life, sole: sole}
 	return nil
 }
 

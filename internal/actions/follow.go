@@ -18,7 +18,20 @@ const lifecycleTries = 8
 
 // known is what an attempt knows when it brought its action to its end state: the record that says so, and the case's own as
 // it stood before that. The zero value knows nothing.
-type known struct{ rec, life ledger.Record }
+type known struct {
+	rec, life ledger.Record
+	sole      bool // it is the only one of its plan, which goes on: nothing waits for it, and nobody else ends its case
+}
+
+// soleLife gives the case's own record that came with the only action of its plan. Of an action that was tried before,
+// whatever became of its case is read.
+func (at *attempt) soleLife() (ledger.Record, bool) {
+	a := at.action
+	if a.Sole == nil || a.Sole.Process != at.Process || at.tries > 1 {
+		return ledger.Record{}, false
+	}
+	return ledger.Record{Subject: ledger.LifecycleSubject(a.Case), State: ledger.Open, Seq: a.Sole.Seq, Hash: a.Sole.Hash, Body: a.Sole.Body}, true
+}
 
 // finish does what follows from a terminal record, all of which may be repeated, and only then is the message done.
 // Dying anywhere in it: the terminal record stands, and the redelivery does the rest.
@@ -36,7 +49,7 @@ func (r *Runner) finishKnowing(ctx context.Context, a events.Action, rec ledger.
 			return r.lookAgain(err)
 		}
 	}
-	if err := r.proceed(ctx, a.Case, a.ID, k); err != nil {
+	if err := r.goOn(ctx, a, k); err != nil {
 		return r.lookAgain(err)
 	}
 	if err := r.again(ctx, a, rec); err != nil {
@@ -50,6 +63,14 @@ func (r *Runner) finishKnowing(ctx context.Context, a events.Action, rec ledger.
 // repeated.
 func (r *Runner) Follow(ctx context.Context, caseID string) error {
 	return r.proceed(ctx, caseID, "", known{})
+}
+
+// goOn does for the case what follows from the end of its action.
+func (r *Runner) goOn(ctx context.Context, a events.Action, k known) error {
+	if k.sole {
+		return r.follow(ctx, events.Plan{Case: a.Case, Actions: []events.Action{a}}, a.ID, k)
+	}
+	return r.proceed(ctx, a.Case, a.ID, k)
 }
 
 // proceed publishes what may go after an action, or after any, and moves the lifecycle. Of a plan that was refused
@@ -142,7 +163,7 @@ func (r *Runner) bury(ctx context.Context, a events.Action, rec ledger.Record) e
 	if err != nil {
 		return err
 	}
-	a.Visit = nil // it is to be done, not to be looked at
+	a.Visit, a.Sole = nil, nil // it is to be done, not to be looked at, and its case is moved by then
 	original, err := json.Marshal(a)
 	if err != nil {
 		return fmt.Errorf("dead letter %s: %w", a.ID, err)

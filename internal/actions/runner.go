@@ -73,12 +73,13 @@ type Runner struct {
 	Queue  Queue
 	Morgue Morgue
 	// Build makes the kind of an action; pins are the provider's ids that an earlier observation fixed.
-	Build  func(a events.Action, pins map[string]string) (Kind, error)
-	Worker string        // who writes the records
-	Epoch  uint64        // of the lease under which this worker holds the lane
-	NewID  func() string // ids of attempts, unique for ever
-	Log    *slog.Logger  // gets one line a run; nil = none
-	Limits Limits
+	Build   func(a events.Action, pins map[string]string) (Kind, error)
+	Worker  string        // who writes the records
+	Process string        // unique id of this process (events.Sole); empty = whatever came with an action is read
+	Epoch   uint64        // of the lease under which this worker holds the lane
+	NewID   func() string // ids of attempts, unique for ever
+	Log     *slog.Logger  // gets one line a run; nil = none
+	Limits  Limits
 
 	Now    func() time.Time                                 // nil = time.Now
 	Pause  func(ctx context.Context, d time.Duration) error // waits in place; nil = by the real clock
@@ -99,10 +100,22 @@ var errOvertaken = errors.New("a worker with a newer lease began it")
 // disk before it acknowledges. A context that ends gives Abandon, and whoever comes next goes on from the ledger. An
 // error is in the outcome unless the runner logged it.
 func (r *Runner) Run(ctx context.Context, a events.Action) events.Outcome {
+	return r.framed(ctx, a, r.run)
+}
+
+// Begin is Run of an action that hardly anybody has begun, or called back, yet: it does not read first whether there is a
+// record. The first one that an attempt writes is refused where there is, and nothing is changed before it.
+func (r *Runner) Begin(ctx context.Context, a events.Action) events.Outcome {
+	return r.framed(ctx, a, r.guess)
+}
+
+// framed runs an action in what all runs have around them.
+func (r *Runner) framed(ctx context.Context, a events.Action,
+	run func(context.Context, events.Action) (ledger.Record, events.Outcome)) events.Outcome {
 	began := r.now()
 	attempt, over := context.WithCancel(ctx) // what an attempt holds for itself alone ends with it
 	defer over()
-	rec, out := r.run(attempt, a)
+	rec, out := run(attempt, a)
 	if out.Verdict == events.Retry && ctx.Err() != nil {
 		out = events.Outcome{Verdict: events.Abandon, Err: context.Cause(ctx)}
 	}
@@ -111,6 +124,18 @@ func (r *Runner) Run(ctx context.Context, a events.Action) events.Outcome {
 		out.Err = nil
 	}
 	return out
+}
+
+// guess is Begin without its frame.
+func (r *Runner) guess(ctx context.Context, a events.Action) (ledger.Record, events.Outcome) {
+	if a.Redrive > 0 || a.Visit != nil {
+		return r.run(ctx, a)
+	}
+	rec, out := r.work(ctx, a, ledger.Record{})
+	if rec.Seq == 0 && errors.Is(out.Err, ledger.ErrConflict) { // it had a record before this attempt wrote one
+		return r.run(ctx, a)
+	}
+	return rec, out
 }
 
 // run is Run without its frame. It gives the last record that it knows of besides.

@@ -49,7 +49,7 @@ func (r *Runner) again(ctx context.Context, a events.Action, rec ledger.Record) 
 	if !any {
 		return nil
 	}
-	a.Visit = &next
+	a.Visit, a.Sole = &next, nil
 	// Dying before or after it: the message that ended the action, or looked at it, comes again and so does this.
 	return r.Queue.PublishLater(ctx, a, next.At)
 }

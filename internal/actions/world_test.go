@@ -15,6 +15,7 @@ import (
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 	"keyturn/internal/ledger/ledgertest"
+	"keyturn/internal/planner"
 )
 
 // mode is how a fault shows at a point.
@@ -63,6 +64,8 @@ type world struct {
 	effects map[string]bool // scripted errors of these calls come after the effect
 	observe map[string]int
 
+	sent map[string]bool // actions that were delivered
+
 	builder func(a events.Action, pins map[string]string) (actions.Kind, error) // in place of the scripted kinds
 	wide    *slog.Logger                                                        // of the runner; nil = none
 }
@@ -71,7 +74,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, now: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), faults: map[int]mode{},
 		dead: map[string]events.DeadLetter{}, scripts: map[string][]error{}, effects: map[string]bool{},
-		later: map[string]events.Action{}, ends: map[string]time.Duration{}, observe: map[string]int{}, sets: map[string]map[string]bool{},
+		later: map[string]events.Action{}, ends: map[string]time.Duration{}, observe: map[string]int{}, sets: map[string]map[string]bool{}, sent: map[string]bool{},
 	}
 	w.log.Clock = func() time.Time { return w.now }
 	w.log.Before = func(s string) error { return w.point("before append " + ledger.Entry(s)) }
@@ -169,15 +172,20 @@ func (w *world) begin(as ...events.Action) {
 	l := w.ledger()
 	faults := w.faults
 	w.faults = nil
+	var life ledger.Record
 	for _, rec := range []ledger.Record{
 		{Subject: ledger.PlanSubject("c1"), State: ledger.Planned, Body: body},
 		{Subject: ledger.LifecycleSubject("c1"), State: ledger.Open},
 	} {
-		if _, err := l.Append(w.t.Context(), ledger.Record{}, rec); err != nil {
+		var err error
+		if life, err = l.Append(w.t.Context(), ledger.Record{}, rec); err != nil {
 			w.t.Fatal(err)
 		}
 	}
 	w.queue = w.plan.First()
+	for i := range w.queue {
+		w.queue[i].Sole = planner.Sole(w.plan, life, w.process())
+	}
 	w.disk()
 	w.faults, w.points, w.names = faults, 0, nil
 }
@@ -185,7 +193,7 @@ func (w *world) begin(as ...events.Action) {
 // runner makes the runner of the worker's present life.
 func (w *world) runner() *actions.Runner {
 	return &actions.Runner{
-		Ledger: w.ledger(), Queue: w, Morgue: w, Worker: fmt.Sprint("worker-", w.epoch), Epoch: w.epoch, Limits: w.limits, Log: w.wide,
+		Ledger: w.ledger(), Queue: w, Morgue: w, Worker: fmt.Sprint("worker-", w.epoch), Process: w.process(), Epoch: w.epoch, Limits: w.limits, Log: w.wide,
 		Build:  w.build,
 		NewID:  func() string { w.ids++; return fmt.Sprint("attempt-", w.ids) },
 		Now:    func() time.Time { return w.now },
@@ -194,6 +202,9 @@ func (w *world) runner() *actions.Runner {
 		Away:   func() bool { return w.away },
 	}
 }
+
+// process is the id of the worker's present life.
+func (w *world) process() string { return fmt.Sprint("process-", w.epoch) }
 
 // deliver runs one message and reports its outcome; a death is an abandoned message and a new life.
 func (w *world) deliver(a events.Action) (out events.Outcome) {
@@ -208,7 +219,12 @@ func (w *world) deliver(a events.Action) (out events.Outcome) {
 		}
 	}()
 	w.now = w.now.Add(time.Millisecond)
-	out = w.runner().Run(w.t.Context(), a)
+	run := w.runner().Run
+	if !w.sent[a.ID] {
+		run = w.runner().Begin
+	}
+	w.sent[a.ID] = true
+	out = run(w.t.Context(), a)
 	if out.Verdict == events.Done {
 		if err := w.point("settle barrier"); err != nil {
 			return events.Outcome{Verdict: events.Abandon}

@@ -75,6 +75,18 @@ type Action struct {
 	Recheck   []Span    `json:"recheck,omitempty"`   // how long after it was verified it is looked at again, in rising order
 	Regressed Regressed `json:"regressed,omitempty"` // what is done when such a look finds it undone
 	Visit     *Visit    `json:"visit,omitempty"`     // of a message that asks for another look; never in a plan
+	Sole      *Sole     `json:"sole,omitempty"`      // of the message of a plan's only action; never in a plan
+}
+
+// Sole goes with the only action of a plan: the case's own record as it stood when the action was sent, which says that the
+// case is open. Whoever ends the action ends the case by it, and reads neither plan nor case first: a record that
+// came between refuses the one that is written behind this one. It is for the process that sent it alone: what a power cut took
+// off the disk, or a backup is without, no process saw that goes on.
+type Sole struct {
+	Process string          `json:"process"` // unique id of the process
+	Seq     uint64          `json:"seq"`
+	Hash    string          `json:"hash"`
+	Body    json.RawMessage `json:"body,omitempty"`
 }
 
 // Visit asks for another look at an action that reached its end state.

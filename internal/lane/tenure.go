@@ -27,6 +27,9 @@ const (
 	// to busyCap. Mostly that one is the step before, which published it and is being settled.
 	busyAgain = 25 * time.Millisecond
 	busyCap   = time.Second
+	// freshFor is how long an action that was just sent is begun without reading whether it has a record. One that waited for
+	// its lane for longer may have been called back: the read costs less than the calls of a look that nobody needs.
+	freshFor = 10 * time.Second
 	// strangeAgain is when a message comes again that only a worker of another version can have written.
 	strangeAgain = time.Minute
 )
@@ -185,6 +188,9 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 		return events.Outcome{Delay: min(busyAgain<<min(max(m.Deliveries-1, 0), 10), busyCap)}
 	}
 	defer t.release(target(a))
+	if m.Deliveries == 1 && !m.Waited && time.Since(m.Stored) < freshFor {
+		return t.runner.Begin(hand, a)
+	}
 	return t.runner.Run(hand, a)
 }
 

@@ -99,7 +99,7 @@ func (t *turn) late(ctx context.Context, d Decision) (rests bool, err error) {
 		return rests, err
 	}
 	life.Late = &ledger.Late{Said: t.attempt, Due: d.DueBy(), Missed: missed}
-	if err := t.writeLife(ctx, prev, d.Case, prev.State, prev.Reason, life); err != nil {
+	if _, err := t.writeLife(ctx, prev, d.Case, prev.State, prev.Reason, life); err != nil {
 		return rests, err
 	}
 	// Dying here: it is told. The message comes again, finds that, and winds the clock on.

@@ -33,7 +33,7 @@ func (t *turn) follow(ctx context.Context, rec ledger.Record, d Decision) error 
 	}
 	switch rec.State {
 	case ledger.Planned:
-		return t.launch(ctx, d, life.State)
+		return t.launch(ctx, d, life)
 	case ledger.Scheduled:
 		return t.await(ctx, d)
 	case ledger.Held:
@@ -45,7 +45,7 @@ func (t *turn) follow(ctx context.Context, rec ledger.Record, d Decision) error 
 }
 
 // launch publishes the first actions of a plan.
-func (t *turn) launch(ctx context.Context, d Decision, life ledger.State) error {
+func (t *turn) launch(ctx context.Context, d Decision, life ledger.Record) error {
 	if err := t.Queue.Barrier(ctx); err != nil {
 		return err
 	}
@@ -56,11 +56,12 @@ func (t *turn) launch(ctx context.Context, d Decision, life ledger.State) error 
 		}
 		// Dying here: the end of its hold is called off. One that fired already finds the plan decided.
 	}
-	if err := t.exhume(ctx, d.Case, life); err != nil {
+	if err := t.exhume(ctx, d.Case, life.State); err != nil {
 		return err
 	}
-	if life != ledger.Open || len(d.Actions) == 0 {
-		if err := t.move(ctx, d.Case); err != nil {
+	if life.State != ledger.Open || len(d.Actions) == 0 {
+		var err error
+		if life, err = t.moved(ctx, d.Case); err != nil {
 			return err
 		}
 	}
@@ -70,12 +71,22 @@ func (t *turn) launch(ctx context.Context, d Decision, life ledger.State) error 
 	// Dying here: the case is open and none of its actions is published; the message comes again. The case is moved
 	// first, so that whoever is done with the last action finds it open and closes it.
 	for _, a := range d.First() {
+		a.Sole = Sole(d.Plan, life, t.Process)
 		if err := t.Queue.PublishAction(ctx, a); err != nil {
 			return err
 		}
 		// Dying here: the lane has it, and the message comes again; published twice, the action is found begun.
 	}
 	return nil
+}
+
+// Sole is what the only action of a plan takes along of its open case, whose own record life is; nil for a plan of several,
+// and for a process that has no id.
+func Sole(p events.Plan, life ledger.Record, process string) *events.Sole {
+	if process == "" || len(p.Actions) != 1 || life.State != ledger.Open {
+		return nil
+	}
+	return &events.Sole{Process: process, Seq: life.Seq, Hash: life.Hash, Body: life.Body}
 }
 
 // await has a plan come back when it takes effect.
@@ -179,13 +190,19 @@ func (t *turn) read(ctx context.Context, caseID string) (life, rec ledger.Record
 
 // move brings the lifecycle of a case to where its plan and its actions say.
 func (t *turn) move(ctx context.Context, caseID string) error {
+	_, err := t.moved(ctx, caseID)
+	return err
+}
+
+// moved does so, and gives the record that the case stands at.
+func (t *turn) moved(ctx context.Context, caseID string) (ledger.Record, error) {
 	life, rec, d, err := t.read(ctx, caseID)
 	if err != nil {
-		return err
+		return life, err
 	}
 	to, err := t.standing(ctx, life.State, rec, d)
 	if err != nil || to == "" || to == life.State {
-		return err
+		return life, err
 	}
 	return t.setLife(ctx, life, caseID, to, rec.Reason, d.Accepted)
 }
@@ -196,14 +213,15 @@ func (t *turn) moveTo(ctx context.Context, caseID string, to ledger.State, why s
 	if err != nil || life.State == to {
 		return err
 	}
-	return t.setLife(ctx, life, caseID, to, why, time.Time{})
+	_, err = t.setLife(ctx, life, caseID, to, why, time.Time{})
+	return err
 }
 
 // setLife writes a lifecycle record behind prev.
-func (t *turn) setLife(ctx context.Context, prev ledger.Record, caseID string, to ledger.State, why string, accepted time.Time) error {
+func (t *turn) setLife(ctx context.Context, prev ledger.Record, caseID string, to ledger.State, why string, accepted time.Time) (ledger.Record, error) {
 	life, err := prev.Life()
 	if err != nil {
-		return err
+		return prev, err
 	}
 	if !accepted.IsZero() {
 		life.Accepted = accepted
@@ -212,17 +230,16 @@ func (t *turn) setLife(ctx context.Context, prev ledger.Record, caseID string, t
 }
 
 // writeLife writes a lifecycle record with its body behind prev.
-func (t *turn) writeLife(ctx context.Context, prev ledger.Record, caseID string, to ledger.State, why string, life ledger.Life) error {
+func (t *turn) writeLife(ctx context.Context, prev ledger.Record, caseID string, to ledger.State, why string, life ledger.Life) (ledger.Record, error) {
 	rec := ledger.Record{Subject: ledger.LifecycleSubject(caseID), State: to, Reason: why}
 	if life != (ledger.Life{}) {
 		body, err := json.Marshal(life)
 		if err != nil {
-			return err
+			return prev, err
 		}
 		rec.Body = body
 	}
-	_, err := t.append(ctx, prev, rec)
-	return err
+	return t.append(ctx, prev, rec)
 }
 
 // unwatch ends the looks at what a case's actions did: what a newer event or a person took back is not to be found
@@ -243,7 +260,8 @@ func (t *turn) unwatch(ctx context.Context, caseID, why string) error {
 		state = ledger.Open
 	}
 	// Dying here: nothing is looked at again; what had not begun is cancelled when the message comes again.
-	return t.writeLife(ctx, prev, caseID, state, prev.Reason, life)
+	_, err = t.writeLife(ctx, prev, caseID, state, prev.Reason, life)
+	return err
 }
 
 // standing says where a case should stand by its plan; empty = where it does.

@@ -98,11 +98,12 @@ type Planner struct {
 	Pausable func(target string) (as, no, note string)
 	// Late is told of a case that nears, or missed, the time in which it was to be verified; nil = nobody is. After a
 	// crash it may be left out; the ledger has it.
-	Late   func(class events.Class, missed bool)
-	Worker string        // who writes the records
-	NewID  func() string // unique for ever
-	Log    *slog.Logger  // nil = none
-	Now    func() time.Time
+	Late    func(class events.Class, missed bool)
+	Process string        // unique id of this process (events.Sole); empty = nothing goes along with an action
+	Worker  string        // who writes the records
+	NewID   func() string // unique for ever
+	Log     *slog.Logger  // nil = none
+	Now     func() time.Time
 
 	// counting lets one turn at a time ask the brakes. It decides nothing, the compare-and-swap does: many that are due
 	// in the same second would only take each other's place at the same record, again and again. tallies are what this

@@ -157,7 +157,8 @@ func (t *turn) reopen(ctx context.Context, caseID, subject string) error {
 	if err != nil || rec.State != ledger.Redriven {
 		return err
 	}
-	return t.setLife(ctx, life, caseID, ledger.Open, rec.Reason, time.Time{})
+	_, err = t.setLife(ctx, life, caseID, ledger.Open, rec.Reason, time.Time{})
+	return err
 }
 
 // exhumeStale removes the dead letter of an action that needs nobody any more.

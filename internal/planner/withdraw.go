@@ -123,7 +123,7 @@ func (t *turn) resume(ctx context.Context, caseID string) error {
 	case ledger.Scheduled, ledger.Planned, ledger.Held:
 		if life.State == ledger.Closed && life.Seq < rec.Seq {
 			// Dying before this: decided, and the case is closed; the command comes again and opens it.
-			if err := t.setLife(ctx, life, caseID, ledger.Open, rec.Reason, time.Time{}); err != nil {
+			if _, err := t.setLife(ctx, life, caseID, ledger.Open, rec.Reason, time.Time{}); err != nil {
 				return err
 			}
 		}

@@ -37,6 +37,8 @@ type world struct {
 	now   broker // as every process sees it
 	disk  broker // as a power cut leaves it
 
+	processes int // that died
+
 	done map[string]int // changes made at the provider, by action
 	dies map[string]int // how often the provider refuses an action for good
 
@@ -110,9 +112,12 @@ func (w *world) planner() *planner.Planner {
 		Pausable: w.pausable,
 		Ledger:   w.ledger(), Queue: w, Timetable: w, Morgue: w, Plans: plans, Keyer: w.keyer, Follow: w.runner().Follow,
 		Remap: w.remap, Intake: w,
-		Worker: "planner-1", NewID: w.newID, Now: w.time,
+		Worker: "planner-1", Process: w.process(), NewID: w.newID, Now: w.time,
 	}
 }
+
+// process is the id of the process that lives now, of planner and lane.
+func (w *world) process() string { return fmt.Sprint("process-", w.processes) }
 
 // runner is the lane's.
 func (w *world) runner() *actions.Runner {
@@ -120,7 +125,7 @@ func (w *world) runner() *actions.Runner {
 		Ledger: w.ledger(), Queue: w, Morgue: w, Build: func(a events.Action, _ map[string]string) (actions.Kind, error) {
 			return provider{w, a}, nil
 		},
-		Worker: "lane-1", Epoch: 1, NewID: w.newID, Now: w.time,
+		Worker: "lane-1", Process: w.process(), Epoch: 1, NewID: w.newID, Now: w.time,
 		Pause: func(context.Context, time.Duration) error { return nil },
 	}
 }
@@ -189,7 +194,9 @@ func (w *world) overWire(e events.Event) events.Event {
 func (w *world) handle(m *mail) (gone bool) {
 	defer func() {
 		switch r := recover().(type) {
-		case nil, crash:
+		case nil:
+		case crash:
+			w.processes++
 		default:
 			panic(r)
 		}
@@ -244,7 +251,7 @@ func (w *world) work() bool {
 	w.mu.Unlock()
 	defer func(armed bool) { w.armed = armed }(w.armed)
 	w.armed = false
-	if out := w.runner().Run(context.Background(), a); out.Verdict != events.Done {
+	if out := w.runner().Begin(context.Background(), a); out.Verdict != events.Done {
 		w.t.Fatalf("action %s: %+v", a.ID, out)
 	}
 	_ = w.Barrier(context.Background())

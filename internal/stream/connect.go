@@ -13,6 +13,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 	"github.com/synadia-io/orbit.go/natscontext"
 )
 
@@ -26,6 +27,7 @@ const (
 // Bus is one connection to the broker. It may be used by many goroutines, and reconnects by itself for ever.
 type Bus struct {
 	opts    Options
+	id      string
 	log     *slog.Logger
 	nc      *nats.Conn
 	js      jetstream.JetStream
@@ -50,7 +52,7 @@ func Connect(ctx context.Context, opts Options) (*Bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	b := &Bus{opts: opts, log: opts.Log, metrics: m,
+	b := &Bus{opts: opts, id: nuid.Next(), log: opts.Log, metrics: m,
 		streams: map[string]jetstream.Stream{}, keys: map[string]jetstream.KeyValue{}}
 	settings, err := b.dial(ctx)
 	if err != nil {
@@ -62,6 +64,9 @@ func Connect(ctx context.Context, opts Options) (*Bus, error) {
 	}
 	return b, nil
 }
+
+// ID is unique to this connection, for ever.
+func (b *Bus) ID() string { return b.id }
 
 // accept checks the server, and makes the JetStream client over the connection.
 func (b *Bus) accept(ctx context.Context, s natscontext.Settings) error {

@@ -20,6 +20,7 @@ type Message struct {
 	Deliveries  int       // which delivery this is, from 1
 	Stored      time.Time // when the server took it
 	Seq         uint64    // where the stream keeps it
+	Waited      bool      // it had waited for its time before it was stored (PublishLater, a long delay of settle)
 
 	stream string
 	msg    jetstream.Msg
@@ -221,9 +222,10 @@ func newMessage(msg jetstream.Msg) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Message{Subject: msg.Subject(), Data: msg.Data(), TraceParent: msg.Headers().Get(headerTrace),
+	header := msg.Headers()
+	return &Message{Subject: msg.Subject(), Data: msg.Data(), TraceParent: header.Get(headerTrace),
 		Deliveries: int(meta.NumDelivered), Stored: meta.Timestamp, Seq: meta.Sequence.Stream, //nolint:gosec // counts deliveries
-		stream: meta.Stream, msg: msg}, nil
+		Waited: header.Get(headerScheduler) != "", stream: meta.Stream, msg: msg}, nil
 }
 
 // Close stops asking, and gives back at once what arrived unasked-for.

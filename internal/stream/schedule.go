@@ -17,6 +17,7 @@ const (
 	headerSchedule       = "Nats-Schedule"
 	headerScheduleTarget = "Nats-Schedule-Target"
 	headerScheduleTTL    = "Nats-Schedule-TTL"
+	headerScheduler      = "Nats-Scheduler" // on what the server delivered to the target: the subject that it waited under
 )
 
 // schedule makes the server deliver m to target at the given time. The client's own option cuts the time to whole

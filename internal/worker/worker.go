@@ -115,14 +115,14 @@ func New(o Options) (*Worker, error) {
 	w := &Worker{opts: o, bus: o.Bus, log: o.Log, fleet: fleet{enlist: o.Bus.Enlist, log: o.Log}, strays: strays{look: make(chan struct{}, 1)}}
 	records := ledger.New(o.Bus.Log(), time.Now)
 	w.runner = actions.Runner{
-		Ledger: records, Queue: o.Bus, Morgue: o.Bus, Worker: o.Name, NewID: uuid.NewString, Log: o.Log, Limits: o.Limits,
+		Ledger: records, Queue: o.Bus, Morgue: o.Bus, Worker: o.Name, Process: o.Bus.ID(), NewID: uuid.NewString, Log: o.Log, Limits: o.Limits,
 	}
 	w.planner = &planner.Planner{
 		Ledger: records, Queue: o.Bus, Timetable: o.Bus, Morgue: o.Bus, Keyer: o.Keyer,
 		Latest: func() planner.Plans { return w.set.Load() },
 		Remap:  o.Remap, Intake: o.Bus,
 		Pausable: w.pausable,
-		Follow:   w.runner.Follow, Worker: o.Name, NewID: uuid.NewString, Log: o.Log,
+		Follow:   w.runner.Follow, Worker: o.Name, Process: o.Bus.ID(), NewID: uuid.NewString, Log: o.Log,
 	}
 	if o.Metrics != nil {
 		if err := w.holds.register(o.Metrics, time.Now); err != nil {

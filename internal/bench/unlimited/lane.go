@@ -19,6 +19,7 @@ import (
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
 	"keyturn/internal/process"
 	"keyturn/internal/secret"
 	"keyturn/internal/stream"
@@ -81,15 +82,18 @@ func (j jobs) plan(ctx context.Context, bus *stream.Bus, records *ledger.Ledger)
 			if err != nil {
 				return err
 			}
+			var last ledger.Record
 			for _, rec := range []ledger.Record{
 				{Subject: ledger.PlanSubject(p.Case), State: ledger.Planned, By: "planner", Attempt: p.Case, Body: body},
 				{Subject: ledger.LifecycleSubject(p.Case), State: ledger.Open, By: "planner", Attempt: p.Case},
 			} {
-				if _, err := records.Append(planning, ledger.Record{}, rec); err != nil {
+				if last, err = records.Append(planning, ledger.Record{}, rec); err != nil {
 					return err
 				}
 			}
-			return bus.PublishAction(planning, p.Actions[0])
+			a := p.Actions[0]
+			a.Sole = planner.Sole(p, last, bus.ID())
+			return bus.PublishAction(planning, a)
 		})
 	}
 	if err := g.Wait(); err != nil {
