@@ -188,10 +188,15 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 		return events.Outcome{Delay: min(busyAgain<<min(max(m.Deliveries-1, 0), 10), busyCap)}
 	}
 	defer t.release(target(a))
-	if m.Deliveries == 1 && !m.Waited && time.Since(m.Stored) < freshFor {
+	if fresh(m, time.Now()) {
 		return t.runner.Begin(hand, a)
 	}
 	return t.runner.Run(hand, a)
+}
+
+// fresh reports whether a message is of an action that was just sent.
+func fresh(m *stream.Message, now time.Time) bool {
+	return m.Deliveries == 1 && !m.Waited && now.Sub(m.Stored) < freshFor
 }
 
 // settled is what becomes of a message. Without the lease nothing may be said of it. With the lease, what could not be
