@@ -175,8 +175,8 @@ func TestAVisitComesWhenItIsDue(t *testing.T) {
 	var got []events.Action
 	for _, m := range take(t, bus, c, 2, nil) {
 		var a events.Action
-		if err := json.Unmarshal(m.Data, &a); err != nil || a.Visit == nil {
-			t.Fatalf("%s: %v", m.Data, err)
+		if err := json.Unmarshal(m.Data, &a); err != nil || a.Visit == nil || !m.Waited {
+			t.Fatalf("%s: waited %t: %v", m.Data, m.Waited, err)
 		}
 		got = append(got, a)
 	}
