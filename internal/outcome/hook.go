@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"keyturn/internal/events"
@@ -33,6 +34,8 @@ const (
 	mostDelay  = time.Minute
 	// posting is how many posts are under way at a time.
 	posting = 8
+	// sayEvery is how often it is said that a receiver fails: hundreds of events wait for it, each tried once a minute.
+	sayEvery = 10 * time.Second
 	// maxAnswer is how much of an answer is read, in bytes, so that the connection can be used again.
 	maxAnswer = 64 << 10
 )
@@ -45,6 +48,10 @@ type Hook struct {
 	keys   [][]byte
 	client *http.Client
 	now    func() time.Time
+
+	mu   sync.Mutex
+	said time.Time // when the last failure was told
+	left int       // how many were not told since
 }
 
 // NewHook makes a hook. key is the secret as Standard Webhooks writes it, whsec_ and base64 of 24 to 64 bytes; or
@@ -95,7 +102,25 @@ func (h *Hook) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 	case h.now().Sub(m.Stored) > giveUp:
 		return events.Outcome{Verdict: events.Done, Err: fmt.Errorf("given up after %s: %w", giveUp, err)}
 	}
-	return events.Outcome{Verdict: events.Retry, Delay: delay(m.Deliveries), Err: err}
+	return events.Outcome{Verdict: events.Retry, Delay: delay(m.Deliveries), Err: h.say(err)}
+}
+
+// say gives a failure to be logged, with the number of those that were left out since the last one; nil when it is to be
+// left out itself. The counter of settled messages has them all.
+func (h *Hook) say(err error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.now()
+	if now.Sub(h.said) < sayEvery {
+		h.left++
+		return nil
+	}
+	left := h.left
+	h.said, h.left = now, 0
+	if left == 0 {
+		return err
+	}
+	return fmt.Errorf("%w, and %d more were not taken meanwhile", err, left)
 }
 
 // wants reports whether the receiver wants a change, by its name "<what>.<state>".

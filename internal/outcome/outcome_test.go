@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -314,6 +315,34 @@ func TestAReceiverThatIsAwayIsTriedForDays(t *testing.T) {
 	if out = hook.Handle(t.Context(), m); out.Err == nil || strings.Contains(out.Err.Error(), "t0ken") {
 		t.Errorf("%v", out.Err)
 	}
+}
+
+// TestAReceiverThatFailsIsToldOfNowAndThen: it is tried hundreds of times a minute, and the log must stay readable.
+func TestAReceiverThatFailsIsToldOfNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hook, err := outcome.NewHook("http://127.0.0.1:1", secret.New(sampleSecret), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := 0
+		for range 100 {
+			m := &stream.Message{Subject: "outcomes.case.closed", Data: []byte(`{"id":"1"}`), Deliveries: 1, Stored: time.Now()}
+			out := hook.Handle(t.Context(), m)
+			if out.Verdict != events.Retry {
+				t.Fatalf("%+v", out)
+			}
+			if out.Err != nil {
+				said++
+			}
+			if said == 2 && out.Err != nil && !strings.Contains(out.Err.Error(), "and 19 more") {
+				t.Error(out.Err)
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		if said != 5 {
+			t.Errorf("%d lines in 50 s", said)
+		}
+	})
 }
 
 // TestASecretIsChangedWithoutAGap: while there are two, a receiver that has either takes what it is told.
