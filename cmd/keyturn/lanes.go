@@ -145,7 +145,7 @@ func (s *screen) lane(l reads.Lane) {
 		s.line("minute", "%s, %s done", plural(r.Calls, "call"), plural(r.Actions, "action"))
 	}
 	if l.Forecast != nil {
-		s.line("forecast", "%s", s.forecast(*l.Forecast))
+		s.line("forecast", "%s", s.forecast(*l.Forecast, l.Queues))
 	}
 	s.queues(l.Queues)
 	s.windows(l.Buckets)
@@ -167,12 +167,18 @@ func (s *screen) standing(l reads.Lane) painted {
 	return s.paint(yellow, string(l.Standing))
 }
 
-// forecast says when a lane will be done.
-func (s *screen) forecast(f reads.Forecast) string {
-	in := time.Duration(f.Seconds * float64(time.Second))
+// forecast says when a lane will be done. How fast it goes tells nothing of what was told to wait, and is at the broker
+// until its time has come.
+func (s *screen) forecast(f reads.Forecast, queues []reads.Queue) string {
+	in, later := time.Duration(f.Seconds*float64(time.Second)), 0
+	for _, q := range queues {
+		later += q.Later
+	}
 	switch {
 	case f.Actions == 0:
 		return "nothing waits"
+	case later >= f.Actions && f.Unknown == "":
+		return fmt.Sprintf("%s to do, each at a time of its own: keyturn case says when", plural(f.Actions, "action"))
 	case f.Unknown != "":
 		return fmt.Sprintf("%s to do; nobody can say when: %s", plural(f.Actions, "action"), f.Unknown)
 	case f.Bucket != "":

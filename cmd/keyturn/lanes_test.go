@@ -30,6 +30,8 @@ func TestALaneIsDrawn(t *testing.T) {
 			[]string{"held by w1", "epoch 7", "2 in flight, 3 at a time, at most 4", "300 calls, 1 action done",
 				"5040 actions done in 12 m 00 s at the budget of /api/v1/users", "5000     40       38       7      3 m 00 s  4321", "600       300", "12    in 30.0 s", "1 m 00 s more"}},
 		{reads.Lane{Standing: reads.Working, Forecast: &reads.Forecast{Actions: 2, Unknown: "nothing was done yet"}}, []string{"2 actions to do; nobody can say when: nothing was done yet"}},
+		{reads.Lane{Standing: reads.Working, Queues: []reads.Queue{{Class: "bulk", Later: 31}}, Forecast: &reads.Forecast{Actions: 31, Seconds: 1}},
+			[]string{"31 actions to do, each at a time of its own"}},
 		{reads.Lane{Standing: reads.Working, Forecast: &reads.Forecast{Actions: 2, Seconds: 4}}, []string{"2 actions done in 4.0 s as fast as in the last minute"}},
 	} {
 		var out bytes.Buffer
