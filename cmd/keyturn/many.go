@@ -116,7 +116,8 @@ func hearAll(ctx context.Context, s *session, outcomes []outcome, wait time.Dura
 			return err, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s stored, and what came of them was not heard: look again, or repeat it, which repeats nothing: %w",
+				plural(len(outcomes), "command"), err)
 		}
 	}
 	return nil, nil
