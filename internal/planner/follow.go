@@ -18,6 +18,22 @@ func (t *turn) follow(ctx context.Context, rec ledger.Record, d Decision) error 
 	if err != nil {
 		return err
 	}
+	return t.followFrom(ctx, rec, d, life)
+}
+
+// followFirst is follow of the first decision about a case. Where it goes on the case hardly ever has a record yet: it is not
+// read, and opening a case that has one is refused.
+func (t *turn) followFirst(ctx context.Context, rec ledger.Record, d Decision) error {
+	if rec.State == ledger.Planned && len(d.Actions) > 0 {
+		if err := t.followFrom(ctx, rec, d, ledger.Record{}); !errors.Is(err, ledger.ErrConflict) {
+			return err
+		}
+	}
+	return t.follow(ctx, rec, d)
+}
+
+// followFrom is follow of a case whose own record is life.
+func (t *turn) followFrom(ctx context.Context, rec ledger.Record, d Decision, life ledger.Record) error {
 	if life.State == ledger.Closed || life.State == ledger.ClosedWithResidual {
 		return nil // nothing is left to follow
 	}
@@ -33,7 +49,7 @@ func (t *turn) follow(ctx context.Context, rec ledger.Record, d Decision) error 
 	}
 	switch rec.State {
 	case ledger.Planned:
-		return t.launch(ctx, d, life)
+		return t.launch(ctx, rec, d, life)
 	case ledger.Scheduled:
 		return t.await(ctx, d)
 	case ledger.Held:
@@ -45,7 +61,7 @@ func (t *turn) follow(ctx context.Context, rec ledger.Record, d Decision) error 
 }
 
 // launch publishes the first actions of a plan.
-func (t *turn) launch(ctx context.Context, d Decision, life ledger.Record) error {
+func (t *turn) launch(ctx context.Context, rec ledger.Record, d Decision, life ledger.Record) error {
 	if err := t.Queue.Barrier(ctx); err != nil {
 		return err
 	}
@@ -59,11 +75,9 @@ func (t *turn) launch(ctx context.Context, d Decision, life ledger.Record) error
 	if err := t.exhume(ctx, d.Case, life.State); err != nil {
 		return err
 	}
-	if life.State != ledger.Open || len(d.Actions) == 0 {
-		var err error
-		if life, err = t.moved(ctx, d.Case); err != nil {
-			return err
-		}
+	life, err := t.open(ctx, rec, d, life)
+	if err != nil {
+		return err
 	}
 	if err := t.wind(ctx, d); err != nil {
 		return err
@@ -78,6 +92,17 @@ func (t *turn) launch(ctx context.Context, d Decision, life ledger.Record) error
 		// Dying here: the lane has it, and the message comes again; published twice, the action is found begun.
 	}
 	return nil
+}
+
+// open brings the case of a plan that goes on to where it belongs before its actions are published, and gives its record.
+func (t *turn) open(ctx context.Context, rec ledger.Record, d Decision, life ledger.Record) (ledger.Record, error) {
+	switch {
+	case len(d.Actions) == 0, life.State != "" && life.State != ledger.Open:
+		return t.moved(ctx, d.Case)
+	case life.State == "":
+		return t.setLife(ctx, life, d.Case, ledger.Open, rec.Reason, d.Accepted)
+	}
+	return life, nil
 }
 
 // Sole is what the only action of a plan takes along of its open case, whose own record life is; nil for a plan of several,

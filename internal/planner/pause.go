@@ -117,8 +117,14 @@ func loadPauses(ctx context.Context, l *ledger.Ledger) (ledger.Record, pauses, e
 
 // pausedBy lists the pauses that hold a plan now.
 func (t *turn) pausedBy(ctx context.Context, d Decision) ([]Pause, error) {
-	list, err := Pauses(ctx, t.Ledger, t.now())
-	return slices.DeleteFunc(list, func(p Pause) bool { return !p.stopsPlan(d) }), err
+	if now := t.now(); t.pausesAsked.IsZero() || now.Sub(t.pausesAsked) >= PausesHold {
+		list, err := Pauses(ctx, t.Ledger, now)
+		if err != nil {
+			return nil, err
+		}
+		t.pauses, t.pausesAsked = list, now
+	}
+	return slices.DeleteFunc(slices.Clone(t.pauses), func(p Pause) bool { return !p.stopsPlan(d) }), nil
 }
 
 // detain holds an event of a paused source before it takes its place among the events of its person: what is pending by
@@ -165,6 +171,7 @@ func (t *turn) waitFor(list []Pause, d Decision) *Hold {
 
 // stale reports whether the hold is for other pauses than those that hold the plan now.
 func (t *turn) stale(ctx context.Context, d Decision) (bool, error) {
+	t.pausesAsked = time.Time{} // the plan stands: whoever ended a pause meanwhile did not see it
 	list, err := t.pausedBy(ctx, d)
 	if err != nil || len(list) == 0 {
 		return err == nil, err
@@ -226,8 +233,8 @@ func (t *turn) pauseKnown(ctx context.Context, c events.Command, unknown string)
 	return t.rouse(ctx, next)
 }
 
-// heard waits until nobody goes any more by what was read before.
-func heard(ctx context.Context) error {
+// outlast waits until nobody goes any more by what was read before.
+func outlast(ctx context.Context) error {
 	select {
 	case <-time.After(PausesHold):
 		return nil
@@ -302,7 +309,7 @@ func (t *turn) rouse(ctx context.Context, p Pause) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(t.Queue.Barrier(ctx), heard(ctx)); err != nil {
+	if err := errors.Join(t.Queue.Barrier(ctx), outlast(ctx)); err != nil {
 		return "", err
 	}
 	for _, id := range slices.Sorted(maps.Keys(held)) {

@@ -52,6 +52,9 @@ func (t *turn) decide(ctx context.Context, prev ledger.Record, d Decision) error
 	}
 	t.tell(rec, d)
 	// Dying here: the plan stands and nobody was told. The message comes again and goes on in follow.
+	if prev.Seq == 0 {
+		return t.followFirst(ctx, rec, d)
+	}
 	return t.follow(ctx, rec, d)
 }
 

@@ -134,6 +134,9 @@ type turn struct {
 	early    time.Duration
 	listed   string   // a case that stands under every name already
 	replaced []string // terminations with actions whose place another one takes
+	pauses   []Pause  // as they stood at pausesAsked
+	// pausesAsked is when the turn read them last; zero = it reads them when it needs them.
+	pausesAsked time.Time
 	// unplanned is why the playbooks could not be applied in this turn; nothing is decided then.
 	unplanned error
 }
@@ -144,6 +147,7 @@ func (p *Planner) work(ctx context.Context, what string, t *turn, f func() error
 	var err error
 	for range rounds {
 		t.line, t.alert, t.early, t.listed, t.replaced, t.unplanned = nil, "", 0, "", nil, nil
+		t.pausesAsked = time.Time{}
 		if err = f(); !errors.Is(err, ledger.ErrConflict) {
 			break
 		}
