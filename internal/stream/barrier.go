@@ -16,8 +16,9 @@ var ErrBarrier = errors.New("durability barrier failed")
 
 // Barrier makes what the server acknowledged survive a power cut, with one sync for all who wait at the same time.
 //
-// A round is everybody who came to Wait before the round's sync began; the next round begins when it returned. There
-// is no timer: a single waiter pays one sync, sixty-four pay one together. After an error every Wait fails, at once
+// A round is everybody who came before the round's sync began; the next round begins when it returned and somebody is in
+// a hurry. Who comes to Wait is, and there is no timer for him: a single waiter pays one sync, sixty-four pay one
+// together. Who comes to Ride goes with the next round that anybody is in a hurry for, within a few milliseconds. After an error every Wait fails, at once
 // and for ever: since Linux 5.8 a write-back error is reported once per open file, so a second sync that succeeds
 // says nothing about the data that the first one lost (syncfs(2), "ERRORS").
 type Barrier struct {
@@ -34,9 +35,14 @@ type Barrier struct {
 
 // round is one sync and those who wait for it.
 type round struct {
-	done chan struct{} // closed when err is set
-	err  error
+	done  chan struct{} // closed when err is set
+	err   error
+	hurry bool // it begins as soon as it can
 }
+
+// rideWithin is how long a round waits at most for somebody in a hurry: an acknowledgement that comes so late costs nobody
+// anything, and a sync of its own would keep those waiting who answer a sender.
+const rideWithin = 5 * time.Millisecond
 
 // BarrierStats counts what a Barrier did since it was made.
 type BarrierStats struct {
@@ -54,8 +60,13 @@ func NewBarrier(sync func() error, onFail func(error)) *Barrier {
 
 // Wait returns nil when everything that the server had acknowledged before the call is on disk. When ctx ends first,
 // nothing is known, and its error is returned.
-func (b *Barrier) Wait(ctx context.Context) error {
-	r, err := b.join()
+func (b *Barrier) Wait(ctx context.Context) error { return b.await(ctx, true) }
+
+// Ride is Wait for who is in no hurry.
+func (b *Barrier) Ride(ctx context.Context) error { return b.await(ctx, false) }
+
+func (b *Barrier) await(ctx context.Context, hurry bool) error {
+	r, err := b.join(hurry)
 	if err != nil {
 		return err
 	}
@@ -67,35 +78,57 @@ func (b *Barrier) Wait(ctx context.Context) error {
 	}
 }
 
-// join registers the caller in the next round, and starts it when none runs.
-func (b *Barrier) join() (*round, error) {
+// join registers the caller in the next round, and starts it when none runs and it is in a hurry by now.
+func (b *Barrier) join(hurry bool) (*round, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err != nil {
 		return nil, b.err
 	}
-	if b.next == nil {
-		b.next = &round{done: make(chan struct{})}
+	r := b.next
+	if r == nil {
+		r = &round{done: make(chan struct{})}
+		b.next = r
+		if !hurry {
+			time.AfterFunc(rideWithin, func() { b.start(r) })
+		}
 	}
 	b.stats.Waits++
+	if hurry {
+		b.hasten(r)
+	}
+	return r, nil
+}
+
+// start has the round begin, unless it did.
+func (b *Barrier) start(r *round) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.next == r {
+		b.hasten(r)
+	}
+}
+
+// hasten has the next round begin as soon as it can. b.mu is held.
+func (b *Barrier) hasten(r *round) {
+	r.hurry = true
 	if !b.running {
 		b.running = true
 		go b.run()
 	}
-	return b.next, nil
 }
 
-// run serves rounds until nobody waits.
+// run serves rounds until nobody is in a hurry.
 func (b *Barrier) run() {
 	for {
 		b.mu.Lock()
 		r := b.next
-		b.next = nil // whoever comes from here on may have written after the sync began
-		if r == nil {
+		if r == nil || !r.hurry {
 			b.running = false
 			b.mu.Unlock()
 			return
 		}
+		b.next = nil // whoever comes from here on may have written after the sync began
 		err := b.err
 		b.mu.Unlock()
 		if err == nil {
@@ -165,6 +198,19 @@ func (b *Bus) Barrier(ctx context.Context) error {
 	start := time.Now()
 	err := b.write(ctx, OpBarrier, "", func() error { return b.wait(ctx) })
 	b.metrics.waited(time.Since(start), err)
+	return barrierError(err)
+}
+
+// ride is Barrier for who is in no hurry.
+func (b *Bus) ride(ctx context.Context) error {
+	if b.opts.Barrier == nil {
+		return b.Barrier(ctx)
+	}
+	return barrierError(b.write(ctx, OpBarrier, "", func() error { return b.opts.Barrier.Ride(ctx) }))
+}
+
+// barrierError classifies the end of a wait.
+func barrierError(err error) error {
 	if err != nil {
 		return &unavailable{op: "barrier", retry: retryAway, err: err}
 	}

@@ -74,6 +74,40 @@ func TestWhoComesDuringASyncWaitsForTheNext(t *testing.T) {
 	}
 }
 
+// TestWhoRidesGoesWithWhoeverIsInAHurry: in a round of its own only when nobody is, and before long.
+func TestWhoRidesGoesWithWhoeverIsInAHurry(t *testing.T) {
+	var syncs atomic.Int64
+	b := stream.NewBarrier(func() error { syncs.Add(1); return nil }, nil)
+	var riders sync.WaitGroup
+	for range 20 {
+		riders.Go(func() {
+			if err := b.Ride(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	riders.Wait()
+	if n := syncs.Load(); n == 0 || n > 3 { // all of them came within the time of one round, or nearly
+		t.Errorf("%d syncs for those who ride", n)
+	}
+
+	g := newGate()
+	b = stream.NewBarrier(g.sync, nil)
+	first := waiters(b, 1)
+	<-g.entered
+	rode := make(chan error, 1)
+	go func() { rode <- b.Ride(t.Context()) }()
+	until(t, "the rider", func() bool { return b.Stats().Waits == 2 })
+	rest := waiters(b, 1)
+	until(t, "another waiter", func() bool { return b.Stats().Waits == 3 })
+	g.open <- nil
+	<-g.entered
+	g.open <- nil
+	if err := errors.Join(append(append(first(), rest()...), <-rode)...); err != nil || b.Stats().Rounds != 2 {
+		t.Errorf("%v after %d syncs, want 2", err, b.Stats().Rounds)
+	}
+}
+
 func TestABarrierThatFailedNeverHeals(t *testing.T) {
 	g := newGate()
 	var told []error

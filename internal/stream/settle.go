@@ -48,7 +48,7 @@ func (b *Bus) settle(ctx context.Context, m *Message, out events.Outcome) {
 
 // ack ends m behind the barrier.
 func (b *Bus) ack(ctx context.Context, m *Message) error {
-	if err := b.Barrier(ctx); err != nil {
+	if err := b.ride(ctx); err != nil {
 		return err
 	}
 	// Dying here: everything is on disk, m comes again, and its states say that nothing is left to do.
