@@ -8,41 +8,48 @@ import (
 	"time"
 )
 
+// share is how much garbage there may be before it is collected: so many bytes of room, but in per cent of what is in use
+// no less and no more than this.
+type share struct{ room, least, most uint64 }
+
 const (
-	// spare is how much garbage there may be for what is in use, in per cent, before it is collected, while that happens
-	// seldom: half of what Go does by itself. It costs about 2 per cent of the processor time of an event then.
-	spare = 50
-	// room is how much garbage, in bytes, a busy process may have instead: four times less is collected where 32 MiB are in
-	// use. roomy bounds it, in per cent.
-	room  = 64 << 20
-	roomy = 200
-	// paceEvery is how often it is looked at. A process is busy from so many collections in that time on, and no more when
-	// there was none for paceCalm looks.
-	paceEvery = 500 * time.Millisecond
-	paceBusy  = 3
-	paceCalm  = 4
+	// paceEvery is how often it is looked at. A process is busy that would collect ten times in that time if there might be
+	// half as much garbage as is in use, and no more when it would less than five times. A hundred events a second have it
+	// collect three times.
+	paceEvery = time.Second
+	paceBusy  = 10
+	paceCalm  = 5
+	half      = 50
 )
 
-// SpareMemory has garbage collected twice as often as Go does by itself, until ctx ends: what is in use is mostly the
-// embedded broker's blocks and index of subjects, and there would be as much garbage again. A process that has so much to do
-// that this would cost a sixth of its processors takes more room for as long. It is for processes that hold the embedded
-// broker, once at their start. GOGC, where it is set, says otherwise.
+// The shares of a process that has little to do, and of one that is busy.
+func calmly() share { return share{12 << 20, 25, half} }
+func busily() share { return share{64 << 20, half, 200} }
+
+// of gives the per cent where so many bytes are in use.
+func (s share) of(live uint64) int {
+	return int(min(max(100*s.room/max(live, 1), s.least), s.most)) //nolint:gosec // bounded
+}
+
+// SpareMemory has garbage collected at half of what Go allows by itself, and earlier where much is in use, until ctx ends:
+// that is mostly the embedded broker's blocks and index of subjects, which hold little that must be looked at. A process that
+// has so much to do that this would cost a sixth of its processors takes more room for as long. It is for processes that
+// hold the embedded broker, once at their start. GOGC, where it is set, says otherwise.
 func SpareMemory(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	debug.SetGCPercent(spare)
+	debug.SetGCPercent(half)
 	go func() {
 		tick := time.NewTicker(paceEvery)
 		defer tick.Stop()
 		runs, _ := collected()
-		p, now := pace{runs: runs}, spare
+		p := pace{runs: runs, percent: half}
 		for {
 			select {
 			case <-tick.C:
-				if next := p.next(collected()); next != now { // setting it stops the world for a moment
-					now = next
-					debug.SetGCPercent(now)
+				if p.look(collected()) {
+					debug.SetGCPercent(p.percent) // stops the world for a moment
 				}
 			case <-ctx.Done():
 				return
@@ -53,23 +60,23 @@ func SpareMemory(ctx context.Context) {
 
 // pace decides how much garbage there may be.
 type pace struct {
-	runs uint64 // collections until the last look
-	calm int    // looks in a row without one
-	busy bool
+	runs    uint64 // collections until the last look
+	percent int    // of what is in use
+	busy    bool
 }
 
-// next gives the per cent until the next look, by how many collections there were in all and how many bytes are in use.
-func (p *pace) next(runs, live uint64) int {
-	ran := runs - p.runs
+// look decides by how many collections there were in all, and how many bytes are in use, and reports a change.
+func (p *pace) look(runs, live uint64) bool {
+	sparing := int(runs-p.runs) * p.percent / half //nolint:gosec // a count
 	p.runs = runs
-	if p.calm++; ran > 0 {
-		p.calm = 0
+	p.busy = sparing >= paceBusy || p.busy && sparing >= paceCalm
+	s := calmly()
+	if p.busy {
+		s = busily()
 	}
-	p.busy = ran >= paceBusy || p.busy && p.calm < paceCalm
-	if !p.busy || live == 0 {
-		return spare
-	}
-	return int(min(max(100*room/live, spare), roomy)) //nolint:gosec // 200 at most
+	was := p.percent
+	p.percent = s.of(live)
+	return p.percent != was
 }
 
 // collected tells how often garbage was collected, and how many bytes were in use after the last time.

@@ -7,20 +7,21 @@ import "testing"
 func TestPaceOfGarbage(t *testing.T) {
 	const mib = 1 << 20
 	runs := uint64(100)
-	p := pace{runs: runs}
+	p := pace{runs: runs, percent: half}
 	for i, look := range []struct {
 		ran  uint64
 		live uint64
 		want int
 	}{
-		{0, 30 * mib, 50}, {1, 30 * mib, 50}, {2, 30 * mib, 50}, // a hundred events a second
-		{9, 30 * mib, 200}, {2, 32 * mib, 200}, {0, 32 * mib, 200}, {0, 32 * mib, 200}, {1, 32 * mib, 200}, // busy
-		{1, 64 * mib, 100}, {1, 128 * mib, 50}, {1, 1024 * mib, 50},
-		{0, 30 * mib, 200}, {0, 30 * mib, 200}, {0, 30 * mib, 200}, {0, 30 * mib, 50}, {1, 30 * mib, 50}, // over
+		{0, 20 * mib, 50}, {4, 24 * mib, 50}, {9, 30 * mib, 40}, {12, 48 * mib, 25}, {12, 160 * mib, 25}, // a few hundred events a second
+		{20, 30 * mib, 200}, {5, 32 * mib, 200}, {2, 32 * mib, 200}, // busy
+		{2, 64 * mib, 100}, {4, 128 * mib, 50}, {9, 1024 * mib, 50},
+		{5, 30 * mib, 200}, {1, 30 * mib, 40}, {4, 24 * mib, 50}, // over
 	} {
 		runs += look.ran
-		if got := p.next(runs, look.live); got != look.want {
-			t.Errorf("look %d: %d collections with %d MiB in use: %d %%, want %d", i, look.ran, look.live/mib, got, look.want)
+		was := p.percent
+		if told := p.look(runs, look.live); p.percent != look.want || told != (was != look.want) {
+			t.Errorf("look %d: %d collections with %d MiB in use: %d %%, want %d; told %t", i, look.ran, look.live/mib, p.percent, look.want, told)
 		}
 	}
 }
