@@ -273,6 +273,25 @@ func TestWhatAnOperatorChoseStays(t *testing.T) {
 	}
 }
 
+// TestALargerStoreHasRoomForMoreEvents: it is the way out of one that is full, and what it had stays when the store
+// gets smaller.
+func TestALargerStoreHasRoomForMoreEvents(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct{ store, want int64 }{{64 << 20, 16 << 20}, {256 << 20, 64 << 20}, {128 << 20, 64 << 20}} {
+		srv := start(t, embedded.Options{Dir: dir, MaxStore: c.store})
+		bus := connect(t, srv)
+		if got := streamInfo(t, srv, "EVENTS").Config.MaxBytes; got != c.want {
+			t.Errorf("a store of %d bytes lets EVENTS fill %d, want %d", c.store, got, c.want)
+		}
+		if got := streamInfo(t, srv, "OUTCOMES").Config.MaxBytes; got != c.want/4 {
+			t.Errorf("a store of %d bytes lets OUTCOMES fill %d, want %d", c.store, got, c.want/4)
+		}
+		if err := errors.Join(bus.Close(t.Context()), srv.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestTwoBusesShareOneRegistry(t *testing.T) {
 	srv := start(t, embedded.Options{})
 	reg := prometheus.NewRegistry()

@@ -295,10 +295,8 @@ func (b *Bus) updateStream(ctx context.Context, cfg, old jetstream.StreamConfig)
 	if b.opts.Replicas > 0 {
 		cfg.Replicas = b.opts.Replicas
 	}
-	if b.opts.EventBytes == 0 && cfg.MaxBytes > 0 && old.MaxBytes > 0 {
-		cfg.MaxBytes = old.MaxBytes
-	}
 	cfg.Placement, cfg.Metadata = old.Placement, old.Metadata
+	b.opts.bound(&cfg, old)
 	_, err := b.js.UpdateStream(ctx, cfg)
 	return err
 }
