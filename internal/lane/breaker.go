@@ -22,6 +22,8 @@ const (
 	// probePeace is how long the lane must have worked before the delays begin anew: what was mended may pass the probe
 	// and fail where it matters.
 	probePeace = 10 * time.Minute
+	// probeSoon is how long a person waits for the probe that they asked for.
+	probeSoon = 5 * time.Second
 )
 
 // Fault is why a breaker is open.
@@ -45,6 +47,7 @@ type breaker struct {
 	log   *slog.Logger
 
 	opened chan struct{} // one for each time it opens
+	hurry  chan struct{} // one while somebody wants the next probe at once
 	outage *outage
 
 	mu     sync.Mutex
@@ -55,7 +58,7 @@ type breaker struct {
 }
 
 func newBreaker(probe func(context.Context) error, stop func(bool), log *slog.Logger) *breaker {
-	b := &breaker{probe: probe, stop: stop, log: log, opened: make(chan struct{}, 1), outage: newOutage(), closed: make(chan struct{})}
+	b := &breaker{probe: probe, stop: stop, log: log, opened: make(chan struct{}, 1), hurry: make(chan struct{}, 1), outage: newOutage(), closed: make(chan struct{})}
 	close(b.closed)
 	return b
 }
@@ -142,13 +145,40 @@ func (b *breaker) run(ctx context.Context) {
 		}
 		for again := true; again; {
 			fault, _, _ := b.standing()
-			if sleep(ctx, delays[fault].NextBackOff()) != nil {
+			if b.rest(ctx, delays[fault].NextBackOff()) != nil {
 				return
 			}
 			again = !b.mend(ctx)
 		}
 		mended = time.Now()
 	}
+}
+
+// hasten has an open breaker probe now, and waits a moment for what comes of it: somebody mended what was the fault.
+func (b *breaker) hasten(ctx context.Context) {
+	if b.why() == nil {
+		return
+	}
+	select {
+	case b.hurry <- struct{}{}:
+	default: // somebody else asked just now
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeSoon)
+	defer cancel()
+	_ = b.wait(ctx) // why says what came of it
+}
+
+// rest waits between two probes for d, until the next one is wanted at once, or for the end of ctx, whose error it
+// returns then.
+func (b *breaker) rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-b.hurry:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 // probeDelays doubles from probeFirst up to most, half more or less each time.

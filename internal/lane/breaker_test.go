@@ -89,6 +89,27 @@ func TestABreakerProbesUntilTheCredentialWorks(t *testing.T) {
 	})
 }
 
+// TestAPersonNeedNotWaitForTheNextProbe: a credential that was mended may be tried at once, and one that was not is
+// probed once more and no more often.
+func TestAPersonNeedNotWaitForTheNextProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := watch(t, errRefused)
+		b.hasten(t.Context()) // closed: nobody is asked
+		b.open(Refused, errRefused)
+		time.Sleep(time.Hour)
+		before, _ := b.set(errRefused)
+		b.hasten(t.Context())
+		if probes, stopped := b.set(nil); probes != before+1 || !stopped {
+			t.Errorf("%d probes for one that was wanted; the lane stands still: %v", probes-before, stopped)
+		}
+		began := time.Now()
+		b.hasten(t.Context())
+		if b.why() != nil || time.Since(began) > time.Second {
+			t.Errorf("after %s it says %v", time.Since(began), b.why())
+		}
+	})
+}
+
 // TestABreakerThatFlaps: a credential that passes the probe and is refused where it matters is probed less and less.
 func TestABreakerThatFlaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

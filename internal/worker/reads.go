@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -152,6 +153,9 @@ func (d *desk) check(ctx context.Context, holder string, epoch uint64, send func
 		report.Problems = append(report.Problems, err.Error())
 	} else {
 		report.Operations = reads.Check(ctx, readers(gated(made, d.gate(events.Normal))), rights)
+	}
+	if slices.ContainsFunc(report.Operations, func(o reads.Operation) bool { return o.Result == reads.Works }) {
+		d.lane.Hasten(ctx)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
