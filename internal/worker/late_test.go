@@ -22,6 +22,11 @@ func TestLateCasesAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, class := range events.Classes() {
+		if _, there := samples(t, reg)[MetricLate+"{class="+string(class)+",clock=missed}"]; !there {
+			t.Errorf("no series of class %s before a case is late: an alert on an increase would miss the first one", class)
+		}
+	}
 	for _, missed := range []bool{false, true, true} {
 		w.planner.Late(events.Urgent, missed)
 	}
@@ -32,7 +37,7 @@ func TestLateCasesAreCounted(t *testing.T) {
 	got := map[string]float64{}
 	for _, f := range all {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == MetricLate {
+			if f.GetName() == MetricLate && m.GetLabel()[0].GetValue() == string(events.Urgent) {
 				got[m.GetLabel()[1].GetValue()] = m.GetCounter().GetValue()
 			}
 		}
