@@ -1,8 +1,8 @@
 // Package admin serves what operators and their monitoring ask of a running process, on a listener of its own that is
 // never the public one: /livez, /readyz (with ?verbose) and /metrics.
 //
-// Live means that the process runs. Ready means that it can do its job now: every check passes. Neither answer holds
-// a secret or a person's data.
+// Live means that the process runs. Ready means that it can do its job now: every check passes, but
+// those of what others must mend. Neither answer holds a secret or a person's data.
 package admin
 
 import (
@@ -25,6 +25,9 @@ type Check struct {
 	Name string
 	// Run returns nil when it holds, or says what is wrong and what to do.
 	Run func(ctx context.Context) error
+	// Elsewhere is set where what fails is for others to mend, such as a provider that is away: it is shown, and the
+	// process is ready all the same. Whoever is taken from behind a load balancer for it accepts no event meanwhile.
+	Elsewhere bool
 	// Notes are shown by /readyz?verbose whether it holds or not: the durability mode, the leases held.
 	Notes func() string
 }
@@ -52,7 +55,10 @@ func ready(w http.ResponseWriter, r *http.Request, checks []Check) {
 	status, text := http.StatusOK, ""
 	for _, c := range checks {
 		line := "ok   " + c.Name
-		if err := c.Run(ctx); err != nil {
+		switch err := c.Run(ctx); {
+		case err != nil && c.Elsewhere:
+			line = fmt.Sprintf("warn %s: %v", c.Name, err)
+		case err != nil:
 			status, line = http.StatusServiceUnavailable, fmt.Sprintf("fail %s: %v", c.Name, err)
 		}
 		if c.Notes != nil {

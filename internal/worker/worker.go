@@ -262,8 +262,9 @@ func (w *Worker) Checks() []admin.Check {
 	checks := []admin.Check{{Name: "worker", Run: w.working}, w.strayCheck(), w.holdCheck()}
 	for _, l := range w.fleet.lanes() {
 		checks = append(checks, admin.Check{
-			Name: "lane " + l.Connection,
-			Run:  func(context.Context) error { return l.Err() },
+			Name:      "lane " + l.Connection,
+			Elsewhere: true,
+			Run:       func(context.Context) error { return l.Err() },
 			Notes: func() string {
 				if why := l.Halted(); why != "" {
 					return why
