@@ -20,10 +20,12 @@ const (
 	paceBusy  = 10
 	paceCalm  = 5
 	half      = 50
+	// startOver is when nothing of a start goes on any more that needs the program's pages.
+	startOver = 5 * time.Second
 )
 
 // The shares of a process that has little to do, and of one that is busy.
-func calmly() share { return share{12 << 20, 25, half} }
+func calmly() share { return share{20 << 20, 25, half} }
 func busily() share { return share{64 << 20, half, 200} }
 
 // of gives the per cent where so many bytes are in use.
@@ -41,8 +43,9 @@ func SpareMemory(ctx context.Context) {
 	}
 	debug.SetGCPercent(half)
 	go func() {
-		tick := time.NewTicker(paceEvery)
+		tick, started := time.NewTicker(paceEvery), time.NewTimer(startOver)
 		defer tick.Stop()
+		defer started.Stop()
 		runs, _ := collected()
 		p := pace{runs: runs, percent: half}
 		for {
@@ -51,6 +54,8 @@ func SpareMemory(ctx context.Context) {
 				if p.look(collected()) {
 					debug.SetGCPercent(p.percent) // stops the world for a moment
 				}
+			case <-started.C:
+				_ = forgetProgram() // what stays costs room and nothing else
 			case <-ctx.Done():
 				return
 			}
