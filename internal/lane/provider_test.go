@@ -148,8 +148,8 @@ func (c crowd) run(t *testing.T, p *provider) (time.Duration, error) {
 	wg.Wait()
 	took := time.Since(began)
 	synctest.Wait()
-	if g.inFlight != 0 || len(g.waiting) != 0 || g.bucket("b").inFlight != 0 || p.most > c.in+min(urgentPlaces, c.in) {
-		return took, fmt.Errorf("in the end %d are in flight and %d wait; %d were in flight, of %d", g.inFlight, len(g.waiting), p.most, c.in)
+	if err := g.left(); err != nil || p.most > c.in+min(urgentPlaces, c.in) {
+		return took, fmt.Errorf("in the end: %v; %d were in flight, of %d", err, p.most, c.in)
 	}
 	return took, nil
 }
