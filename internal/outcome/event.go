@@ -98,8 +98,8 @@ func stateOf(rec ledger.Record) ledger.State {
 	return slaNear
 }
 
-// tell makes the event of a record; plan is that of its case, as far as it is known.
-func tell(rec ledger.Record, seq uint64, plan events.Plan) (id string, wire []byte, err error) {
+// tell makes the event of a record; plan is that of its case, as far as it is known, and until the end of what outlives it.
+func tell(rec ledger.Record, seq uint64, plan events.Plan, until time.Time) (id string, wire []byte, err error) {
 	what := of(rec.Subject)
 	if len(rec.Hash) < idLength {
 		return "", nil, fmt.Errorf("outcome of %s: the record has no hash", rec.Subject)
@@ -113,7 +113,7 @@ func tell(rec ledger.Record, seq uint64, plan events.Plan) (id string, wire []by
 	if plan.Event.Subject != "" {
 		ce.SetSubject(plan.Event.Subject)
 	}
-	data, err := json.Marshal(dataOf(rec, plan))
+	data, err := json.Marshal(dataOf(rec, plan, until))
 	if err != nil {
 		return "", nil, fmt.Errorf("outcome of %s: %w", rec.Subject, err)
 	}
@@ -127,10 +127,10 @@ func tell(rec ledger.Record, seq uint64, plan events.Plan) (id string, wire []by
 }
 
 // dataOf gathers what an outcome event says.
-func dataOf(rec ledger.Record, plan events.Plan) Data {
+func dataOf(rec ledger.Record, plan events.Plan, until time.Time) Data {
 	d := Data{
 		Case: ledger.CaseOf(rec.Subject), Event: plan.Event.Name(), Source: plan.Event.Scope, Class: plan.Class, Playbooks: plan.Playbooks,
-		State: rec.State, Reason: rec.Reason, By: rec.By, Attempts: rec.Attempts, Record: rec.Hash,
+		State: rec.State, Reason: rec.Reason, By: rec.By, Attempts: rec.Attempts, Until: until, Record: rec.Hash,
 	}
 	if of(rec.Subject) == ofAction {
 		d.Action = ledger.Entry(rec.Subject)
@@ -154,11 +154,7 @@ func dataOf(rec ledger.Record, plan events.Plan) Data {
 // prove adds what the evidence of an action says.
 func (d *Data) prove(e ledger.Evidence) {
 	d.Changes = len(e.Applied)
-	for _, r := range e.Residual {
-		if r.Until.After(d.Until) {
-			d.Until = r.Until.UTC()
-		}
-	}
+	d.Until = latest(d.Until, e.Residual)
 	if f := e.Failure; f != nil {
 		d.Failure = &Failure{Cause: f.Cause, Status: f.Status, RequestID: f.RequestID, Suggestion: f.Suggestion}
 	}

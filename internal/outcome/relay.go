@@ -57,7 +57,11 @@ func (r *Relay) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 	if err != nil {
 		return events.Outcome{Verdict: events.Retry, Delay: retryFault, Err: err}
 	}
-	id, wire, err := tell(rec, m.Seq, plan)
+	until, err := r.until(ctx, rec, plan)
+	if err != nil {
+		return events.Outcome{Verdict: events.Retry, Delay: retryFault, Err: err}
+	}
+	id, wire, err := tell(rec, m.Seq, plan, until)
 	if err != nil {
 		return events.Outcome{Verdict: events.Done, Err: err}
 	}
@@ -70,6 +74,35 @@ func (r *Relay) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 		r.forget(ledger.CaseOf(rec.Subject)) // a record that comes after all reads the plan again
 	}
 	return events.Outcome{Verdict: events.Done}
+}
+
+// until gives when the last access ends that outlives a case, where its record says that some does and the provider said
+// when: the actions know.
+func (r *Relay) until(ctx context.Context, rec ledger.Record, plan events.Plan) (time.Time, error) {
+	var until time.Time
+	if of(rec.Subject) != ofCase || rec.State != ledger.ClosedWithResidual {
+		return until, nil
+	}
+	for _, a := range plan.Actions {
+		last, err := r.Ledger.Last(ctx, ledger.ActionSubject(plan.Case, a.ID))
+		if err != nil {
+			return until, err
+		}
+		if last.Evidence != nil {
+			until = latest(until, last.Evidence.Residual)
+		}
+	}
+	return until, nil
+}
+
+// latest gives the latest end of residuals, or until.
+func latest(until time.Time, residual []ledger.Residual) time.Time {
+	for _, r := range residual {
+		if r.Until.After(until) {
+			until = r.Until.UTC()
+		}
+	}
+	return until
 }
 
 // plan gives the plan of the record's case, an empty one when there is none (an event that could not be planned).

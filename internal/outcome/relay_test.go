@@ -10,16 +10,24 @@ import (
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/ledger/ledgertest"
 	"keyturn/internal/outcome"
 	"keyturn/internal/stream"
 )
 
 // told counts what a relay publishes.
-type told struct{ outcomes int }
+type told struct {
+	outcomes int
+	last     []byte
+}
 
 func (*told) Consume(context.Context, stream.Consumer, int, stream.Handler) error { return nil }
 func (*told) CheckTopology(context.Context) error                                 { return nil }
-func (b *told) PublishOutcome(context.Context, stream.Outcome) error              { b.outcomes++; return nil }
+func (b *told) PublishOutcome(_ context.Context, o stream.Outcome) error {
+	b.outcomes++
+	b.last = o.Data
+	return nil
+}
 
 // TestALookThatFailsIsNoChange: that a look fails and is made again says nothing new of the action, and must not be told as
 // if it had been verified once more.
@@ -41,6 +49,45 @@ func TestALookThatFailsIsNoChange(t *testing.T) {
 		if out.Verdict != events.Done || out.Err != nil || bus.outcomes != want {
 			t.Errorf("%+v: %+v, %d outcomes, want %d", looks, out, bus.outcomes, want)
 		}
+	}
+}
+
+// TestACaseTellsWhenItsResidualsEnd: whoever hears of the case alone knows until when access outlives it.
+func TestACaseTellsWhenItsResidualsEnd(t *testing.T) {
+	l := ledger.New(&ledgertest.Memory{}, nil)
+	first, last := time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC), time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
+	put := func(prev, rec ledger.Record) ledger.Record {
+		t.Helper()
+		stored, err := l.Append(t.Context(), prev, rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stored
+	}
+	body, err := json.Marshal(events.Plan{Case: "c1", Actions: []events.Action{{ID: "c1:p:a"}, {ID: "c1:p:b"}, {ID: "c1:p:c"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(ledger.Record{}, ledger.Record{Subject: ledger.PlanSubject("c1"), State: ledger.Planned, Body: body})
+	for id, until := range map[string]time.Time{"c1:p:a": last, "c1:p:b": first, "c1:p:c": {}} {
+		begun := put(ledger.Record{}, ledger.Record{Subject: ledger.ActionSubject("c1", id), State: ledger.Started})
+		put(begun, ledger.Record{Subject: begun.Subject, State: ledger.Verified,
+			Evidence: &ledger.Evidence{Residual: []ledger.Residual{{What: "access tokens", Until: until}}}})
+	}
+	open := put(ledger.Record{}, ledger.Record{Subject: ledger.LifecycleSubject("c1"), State: ledger.Open})
+	closed := put(open, ledger.Record{Subject: open.Subject, State: ledger.ClosedWithResidual, Reason: "access tokens"})
+	data, err := json.Marshal(closed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus := &told{}
+	relay := &outcome.Relay{Bus: bus, Ledger: l}
+	if out := relay.Handle(t.Context(), &stream.Message{Subject: closed.Subject, Data: data, Seq: closed.Seq}); out.Err != nil {
+		t.Fatalf("%+v", out)
+	}
+	var said struct{ Data outcome.Data }
+	if err := json.Unmarshal(bus.last, &said); err != nil || !said.Data.Until.Equal(last) {
+		t.Errorf("until %s, want %s: %v", said.Data.Until, last, err)
 	}
 }
 
