@@ -76,11 +76,14 @@ func readBody(res *http.Response) ([]byte, error) {
 		return b, nil
 	}
 	if n := res.ContentLength; n > 0 && n <= MaxBody {
-		b := make([]byte, n)
-		if _, err := io.ReadFull(res.Body, b); err != nil {
+		b := make([]byte, n+1) // one more shows its end: HTTP/2 resets a stream that is closed before that
+		switch got, err := io.ReadFull(res.Body, b); {
+		case err == nil:
+			return nil, fmt.Errorf("reply of more than the %d bytes that it announced", n)
+		case int64(got) < n || !errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, fmt.Errorf("read reply: %w", err)
 		}
-		return b, nil
+		return b[:n], nil
 	}
 	b, err := io.ReadAll(io.LimitReader(res.Body, MaxBody+1))
 	if err != nil {

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"keyturn/internal/apiclient"
@@ -67,6 +69,41 @@ func TestTransport(t *testing.T) {
 	}
 	if p := apiclient.NewTransport().HTTP2; p == nil || p.SendPingTimeout <= 0 || p.PingTimeout <= 0 {
 		t.Error("no pings: a dead connection would stall every call")
+	}
+}
+
+// endless is a reply's body that says only when it is asked once more that it is over.
+type endless struct {
+	io.Reader
+	ended bool
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n, err := e.Reader.Read(p)
+	e.ended = e.ended || err == io.EOF
+	return n, err
+}
+
+func (*endless) Close() error { return nil }
+
+// RoundTrip answers with the body, of which two bytes are announced.
+func (e *endless) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: e, ContentLength: 2, Request: req}, nil
+}
+
+// TestAReplyIsReadToItsEnd also where its length is known: HTTP/2 resets a stream whose end was not read, and servers take
+// many resets for an attack.
+func TestAReplyIsReadToItsEnd(t *testing.T) {
+	for body, works := range map[string]bool{"{}": true, "{": false, "{} ": false, "": false} {
+		e := &endless{Reader: iotest.OneByteReader(strings.NewReader(body))}
+		var v struct{}
+		r, err := inProcess(e).Do(t.Context(), apiclient.Request{Op: "x.get", Path: []string{"p"}})
+		switch {
+		case !works:
+			mustCause(t, err, apiclient.Transient)
+		case err != nil || r.Decode(&v) != nil || !e.ended:
+			t.Errorf("%q: %v, %v; read to its end: %t", body, r, err, e.ended)
+		}
 	}
 }
 
