@@ -60,7 +60,7 @@ func clean(smaps io.Reader, file string) ([]region, error) {
 				return nil, err
 			}
 			all = append(all, region{from: uintptr(begin), to: uintptr(end)})
-		case ours && len(f) >= 2 && (f[0] == "Anonymous:" || f[0] == "Locked:") && f[1] != "0":
+		case ours && len(f) >= 2 && (f[0] == "Anonymous:" || f[0] == "Swap:" || f[0] == "Locked:") && f[1] != "0":
 			all[len(all)-1].keep = true
 		}
 	}

@@ -43,9 +43,12 @@ VmFlags: rd mr mw me
 00500000-00900000 r-xp 00100000 fe:00 12 /bin/k
 Private_Dirty:         0 kB
 Anonymous:             0 kB
-00900000-00a00000 r--p 00500000 fe:00 12 /bin/k
+00900000-00980000 r--p 00500000 fe:00 12 /bin/k
 Private_Dirty:        64 kB
 Anonymous:            64 kB
+00980000-00a00000 r--p 00580000 fe:00 12 /bin/k
+Anonymous:             0 kB
+Swap:                 64 kB
 00a00000-00b00000 rw-p 00600000 fe:00 12 /bin/k
 Private_Dirty:         0 kB
 Anonymous:             0 kB
