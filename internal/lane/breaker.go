@@ -156,16 +156,26 @@ func (b *breaker) run(ctx context.Context) {
 
 // hasten has an open breaker probe now, and waits a moment for what comes of it: somebody mended what was the fault.
 func (b *breaker) hasten(ctx context.Context) {
-	if b.why() == nil {
+	if !b.want() {
 		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeSoon)
+	defer cancel()
+	_ = b.wait(ctx) // why says what came of it
+}
+
+// want says that the next probe is wanted at once, unless the breaker is closed, and reports whether it is.
+func (b *breaker) want() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil {
+		return false
 	}
 	select {
 	case b.hurry <- struct{}{}:
 	default: // somebody else asked just now
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeSoon)
-	defer cancel()
-	_ = b.wait(ctx) // why says what came of it
+	return true
 }
 
 // rest waits between two probes for d, until the next one is wanted at once, or for the end of ctx, whose error it
@@ -239,6 +249,10 @@ func (b *breaker) mend(ctx context.Context) bool {
 	}
 	b.log.Info("lane goes on: the probe was answered", "fault", string(b.fault), "stood_for", time.Since(b.since))
 	b.err = nil
+	select {
+	case <-b.hurry: // wanted while this probe was under way, and not when it opens again
+	default:
+	}
 	b.outage.clear(false, time.Now())
 	close(b.closed)
 	b.stop(false)

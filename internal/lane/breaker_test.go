@@ -110,6 +110,32 @@ func TestAPersonNeedNotWaitForTheNextProbe(t *testing.T) {
 	})
 }
 
+// TestAWishIsOverWithTheFault: a probe that was wanted while the one that mends was under way is not made up for when the
+// breaker opens again.
+func TestAWishIsOverWithTheFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := watch(t, nil)
+		under := make(chan struct{})
+		b.probe = func(context.Context) error {
+			under <- struct{}{}
+			time.Sleep(time.Second)
+			return nil
+		}
+		b.open(Refused, errRefused)
+		<-under
+		b.hasten(t.Context())
+		if err := b.why(); err != nil {
+			t.Fatalf("it says %v", err)
+		}
+		began := time.Now()
+		b.open(Refused, errRefused)
+		<-under
+		if time.Since(began) < probeFirst/2 {
+			t.Errorf("probed after %s, and nobody wanted that", time.Since(began))
+		}
+	})
+}
+
 // TestABreakerThatFlaps: a credential that passes the probe and is refused where it matters is probed less and less.
 func TestABreakerThatFlaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
