@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"maps"
 	"strconv"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,18 +21,31 @@ func (o Options) bound(cfg *jetstream.StreamConfig, old jetstream.StreamConfig) 
 		return
 	}
 	said, known := old.Metadata[metaBound]
-	meta := maps.Clone(old.Metadata)
-	if meta == nil {
-		meta = map[string]string{}
-	}
 	switch {
 	case o.EventBytes > 0:
-		meta[metaBound] = boundChosen
 	case o.StoreBytes == 0 || known && said != strconv.FormatInt(old.MaxBytes, 10):
 		cfg.MaxBytes = old.MaxBytes
+		return
 	default:
 		cfg.MaxBytes = max(cfg.MaxBytes, old.MaxBytes)
-		meta[metaBound] = strconv.FormatInt(cfg.MaxBytes, 10)
 	}
-	cfg.Metadata = meta
+	cfg.Metadata = o.bounded(cfg.MaxBytes, old.Metadata)
+}
+
+// bounded adds to a stream's description where its bound comes from; nothing to that of one that has none.
+func (o Options) bounded(bytes int64, meta map[string]string) map[string]string {
+	if bytes <= 0 {
+		return meta
+	}
+	from := strconv.FormatInt(bytes, 10)
+	if o.EventBytes > 0 {
+		from = boundChosen
+	}
+	all := map[string]string{metaBound: from}
+	for key, said := range meta {
+		if key != metaBound {
+			all[key] = said
+		}
+	}
+	return all
 }

@@ -273,6 +273,36 @@ func TestWhatAnOperatorChoseStays(t *testing.T) {
 	}
 }
 
+// TestWhatAnOperatorChoseFirstStays: also when it was chosen before the stream was looked at for the second time.
+func TestWhatAnOperatorChoseFirstStays(t *testing.T) {
+	const chosen = 50 << 20
+	set := start(t, embedded.Options{MaxStore: 400 << 20})
+	connect(t, set, func(o *stream.Options) { o.EventBytes = chosen })
+	edited := start(t, embedded.Options{MaxStore: 400 << 20})
+	connect(t, edited)
+	o := edited.Options()
+	nc, err := nats.Connect("", nats.InProcessServer(o.InProcess), nats.UserInfo(o.User, o.Password.Reveal()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := streamInfo(t, edited, "EVENTS").Config
+	cfg.MaxBytes = chosen
+	if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	for name, srv := range map[string]*embedded.Server{"by the options": set, "at the server": edited} {
+		connect(t, srv)
+		if got := streamInfo(t, srv, "EVENTS").Config.MaxBytes; got != chosen {
+			t.Errorf("EVENTS may fill %d bytes, want what was chosen %s", got, name)
+		}
+	}
+}
+
 // TestALargerStoreHasRoomForMoreEvents: it is the way out of one that is full, and what it had stays when the store
 // gets smaller.
 func TestALargerStoreHasRoomForMoreEvents(t *testing.T) {

@@ -257,7 +257,7 @@ func (b *Bus) createStream(ctx context.Context, cfg jetstream.StreamConfig) erro
 		var old jetstream.Stream
 		old, err = b.js.Stream(ctx, cfg.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			cfg.Replicas = b.replicas()
+			cfg.Replicas, cfg.Metadata = b.replicas(), b.opts.bounded(cfg.MaxBytes, nil)
 			_, err = b.js.CreateStream(ctx, cfg)
 		} else if err == nil {
 			err = b.updateStream(ctx, cfg, old.CachedInfo().Config)
