@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"keyturn/internal/actions"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 )
@@ -63,6 +64,53 @@ func TestBeginOfWhatHasARecord(t *testing.T) {
 			t.Errorf("%s: the case is %s", tc.has, w.life().State)
 		}
 		w.verify()
+	}
+}
+
+// peeked tells the context in which a kind observes.
+type peeked struct {
+	actions.Kind
+	in *context.Context
+}
+
+func (k peeked) Observe(ctx context.Context) (actions.Observation, error) {
+	*k.in = ctx
+	return k.Kind.Observe(ctx)
+}
+
+// clearing is a morgue that reports whether a context was over when it was asked to remove a letter.
+type clearing struct {
+	actions.Morgue
+	in   *context.Context
+	over bool
+}
+
+func (c *clearing) Unbury(ctx context.Context, id string) error {
+	c.over = (*c.in).Err() != nil
+	return c.Morgue.Unbury(ctx, id)
+}
+
+// TestAWrongGuessHoldsNothing: what a look holds for its attempt, as an administrator who is about to be let go, is free as
+// soon as it shows that there was nothing to begin.
+func TestAWrongGuessHoldsNothing(t *testing.T) {
+	w := newWorld(t)
+	w.sets["suspend"] = set("a")
+	w.begin(step("suspend", "okta.suspend_user"))
+	if _, err := w.ledger().Append(t.Context(), ledger.Record{}, ledger.Record{
+		Subject: ledger.ActionSubject("c1", "c1:p:suspend"), State: ledger.Cancelled, Attempt: "another",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var in context.Context
+	r := w.runner()
+	build, morgue := r.Build, &clearing{Morgue: r.Morgue, in: &in}
+	r.Build = func(a events.Action, pins map[string]string) (actions.Kind, error) {
+		k, err := build(a, pins)
+		return peeked{k, &in}, err
+	}
+	r.Morgue = morgue
+	if out := r.Begin(t.Context(), w.queue[0]); out.Verdict != events.Done || !morgue.over {
+		t.Errorf("%+v; what the look held was free: %t", out, morgue.over)
 	}
 }
 

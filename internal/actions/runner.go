@@ -131,7 +131,9 @@ func (r *Runner) guess(ctx context.Context, a events.Action) (ledger.Record, eve
 	if a.Redrive > 0 || a.Visit != nil {
 		return r.run(ctx, a)
 	}
-	rec, out := r.work(ctx, a, ledger.Record{})
+	guess, over := context.WithCancel(ctx) // one that was wrong is no attempt: what it holds is free before anything else
+	rec, out := r.work(guess, a, ledger.Record{})
+	over()
 	if rec.Seq == 0 && errors.Is(out.Err, ledger.ErrConflict) { // it had a record before this attempt wrote one
 		return r.run(ctx, a)
 	}
