@@ -93,7 +93,13 @@ func (c *chaos) refused(words ...string) {
 	c.courier.give(c.round.next(3))
 	await(c.t, patience, "senders to be told to come back", func() bool {
 		_, _, now := c.courier.figures()
-		return now[503] > before[503] || c.courier.idle()
+		if now[503] > before[503] {
+			return true
+		}
+		if c.courier.idle() { // a leader that came after the one that was asked may keep less: there was room left
+			c.courier.give(c.round.next(3))
+		}
+		return false
 	})
 	for _, in := range c.site.intakes {
 		if in.skew == "" { // to one whose clock is wrong every signature is old: it has nothing to store
