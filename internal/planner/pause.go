@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,9 +48,9 @@ const (
 // maxPause bounds a pause: one that nobody remembers must end.
 const maxPause = 31 * 24 * time.Hour
 
-// PausesHold is for how long after the question what was read of the pauses may be gone by. A lane that begins a thousand
-// actions a second reads them forty times then, and nobody notices that a pause takes so long.
-const PausesHold = 25 * time.Millisecond
+// PausesHold is for how long after the question what was read of the pauses may be gone by, however long the answer took. It
+// is what the command of a pause takes longer to be settled, and more than a cluster takes to answer.
+const PausesHold = 250 * time.Millisecond
 
 // keepEnded is how long it is remembered that a pause ended, so that a command that was given before it and comes late
 // changes nothing.
@@ -234,9 +235,9 @@ func (t *turn) pauseKnown(ctx context.Context, c events.Command, unknown string)
 }
 
 // outlast waits until nobody goes any more by what was read before.
-func outlast(ctx context.Context) error {
+func (t *turn) outlast(ctx context.Context) error {
 	select {
-	case <-time.After(PausesHold):
+	case <-time.After(cmp.Or(t.Outlast, PausesHold)):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -309,7 +310,7 @@ func (t *turn) rouse(ctx context.Context, p Pause) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(t.Queue.Barrier(ctx), outlast(ctx)); err != nil {
+	if err := errors.Join(t.Queue.Barrier(ctx), t.outlast(ctx)); err != nil {
 		return "", err
 	}
 	for _, id := range slices.Sorted(maps.Keys(held)) {

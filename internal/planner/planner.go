@@ -98,7 +98,10 @@ type Planner struct {
 	Pausable func(target string) (as, no, note string)
 	// Late is told of a case that nears, or missed, the time in which it was to be verified; nil = nobody is. After a
 	// crash it may be left out; the ledger has it.
-	Late    func(class events.Class, missed bool)
+	Late func(class events.Class, missed bool)
+	// Outlast is how long the command of a pause waits for those who go by what they read before; 0 = PausesHold, less in
+	// tests that have nobody else.
+	Outlast time.Duration
 	Process string        // unique id of this process (events.Sole); empty = nothing goes along with an action
 	Worker  string        // who writes the records
 	NewID   func() string // unique for ever

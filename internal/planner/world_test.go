@@ -112,7 +112,7 @@ func (w *world) planner() *planner.Planner {
 		Pausable: w.pausable,
 		Ledger:   w.ledger(), Queue: w, Timetable: w, Morgue: w, Plans: plans, Keyer: w.keyer, Follow: w.runner().Follow,
 		Remap: w.remap, Intake: w,
-		Worker: "planner-1", Process: w.process(), NewID: w.newID, Now: w.time,
+		Outlast: time.Nanosecond, Worker: "planner-1", Process: w.process(), NewID: w.newID, Now: w.time,
 	}
 }
 

@@ -1,16 +1,20 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/ledger/ledgertest"
+	"keyturn/internal/planner"
 	"keyturn/internal/playbook"
 	"keyturn/internal/sandbox"
 )
@@ -89,4 +93,42 @@ func TestWhatAPauseKeepsFromBeginning(t *testing.T) {
 			t.Errorf("%s: %+v, %v", c.target, p, err)
 		}
 	}
+}
+
+// slow is a log whose answers take a while.
+type slow struct {
+	ledger.Log
+	takes time.Duration
+	reads int
+}
+
+func (s *slow) Last(ctx context.Context, subject string) (uint64, []byte, error) {
+	s.reads++
+	seq, data, err := s.Log.Last(ctx, subject)
+	time.Sleep(s.takes)
+	return seq, data, err
+}
+
+// TestAnAnswerThatComesLateIsNone: a pause that was settled while the answer was on its way holds; and what was read a
+// moment ago is not read again.
+func TestAnAnswerThatComesLateIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &slow{Log: &ledgertest.Memory{}}
+		book := ledger.New(log, nil)
+		var p pauses
+		for _, step := range []struct {
+			takes, after time.Duration
+			reads        int
+			late         bool
+		}{
+			{planner.PausesHold, 0, 1, true}, {planner.PausesHold - time.Millisecond, 0, 2, false}, {0, 0, 3, false},
+			{0, pausesFresh - time.Millisecond, 3, false}, {0, time.Millisecond, 4, false},
+		} {
+			log.takes = step.takes
+			time.Sleep(step.after)
+			if _, err := p.read(t.Context(), book); (err != nil) != step.late || log.reads != step.reads {
+				t.Errorf("%+v: %v after %d reads", step, err, log.reads)
+			}
+		}
+	})
 }
