@@ -145,3 +145,20 @@ func TestWhatAnotherProcessKnewIsRead(t *testing.T) {
 	}
 	w.verify()
 }
+
+// TestWhatWasCalledBackIsNotLookedAtWhereThatMatters: the search for another administrator counts whoever is looked at as one
+// who is about to go.
+func TestWhatWasCalledBackIsNotLookedAtWhereThatMatters(t *testing.T) {
+	w := newWorld(t)
+	w.begin(step("suspend", "okta.suspend_user"))
+	if _, err := w.ledger().Append(t.Context(), ledger.Record{}, ledger.Record{
+		Subject: ledger.ActionSubject("c1", "c1:p:suspend"), State: ledger.Cancelled, Attempt: "another",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r := w.runner()
+	r.ReadFirst = func() bool { return true }
+	if out := r.Begin(t.Context(), w.queue[0]); out.Verdict != events.Done || len(w.observe) != 0 {
+		t.Errorf("%+v, looked at %v", out, w.observe)
+	}
+}

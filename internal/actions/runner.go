@@ -84,7 +84,9 @@ type Runner struct {
 	Now    func() time.Time                                 // nil = time.Now
 	Pause  func(ctx context.Context, d time.Duration) error // waits in place; nil = by the real clock
 	Denied func(error)                                      // told when the credential was refused; nil = nobody
-	Away   func() bool                                      // whether the provider as a whole cannot be reached; nil = never
+	// ReadFirst says that nothing may be looked at that was called back, because others go by who is looked at; nil = it may.
+	ReadFirst func() bool
+	Away      func() bool // whether the provider as a whole cannot be reached; nil = never
 }
 
 // interrupted is a fault of our own broker or of the order of things, not of the action: nothing is recorded for it.
@@ -128,7 +130,7 @@ func (r *Runner) framed(ctx context.Context, a events.Action,
 
 // guess is Begin without its frame.
 func (r *Runner) guess(ctx context.Context, a events.Action) (ledger.Record, events.Outcome) {
-	if a.Redrive > 0 || a.Visit != nil {
+	if a.Redrive > 0 || a.Visit != nil || r.ReadFirst != nil && r.ReadFirst() {
 		return r.run(ctx, a)
 	}
 	guess, over := context.WithCancel(ctx) // one that was wrong is no attempt: what it holds is free before anything else

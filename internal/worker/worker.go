@@ -190,6 +190,7 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 		Runner: func(t *lane.Tenure) *actions.Runner {
 			r := w.runner
 			r.Epoch, r.Denied, r.Away = t.Epoch, t.Denied, t.Away
+			r.ReadFirst = made.LastAdmin // a search for another administrator goes by who is about to end
 			r.Build = func(a events.Action, pins map[string]string) (actions.Kind, error) {
 				g := t.Gate(a)
 				if w.opts.Meter != nil {
