@@ -90,14 +90,14 @@ func (c *chaos) refused(words ...string) {
 		return
 	}
 	_, _, before := c.courier.figures()
-	c.courier.give(c.round.next(3))
+	c.courier.give(c.round.reserved(3))
 	await(c.t, patience, "senders to be told to come back", func() bool {
 		_, _, now := c.courier.figures()
 		if now[503] > before[503] {
 			return true
 		}
 		if c.courier.idle() { // a leader that came after the one that was asked may keep less: there was room left
-			c.courier.give(c.round.next(3))
+			c.courier.give(c.round.reserved(3))
 		}
 		return false
 	})

@@ -124,9 +124,17 @@ func (r *round) keep(d delivery, now bool) {
 	r.waiting = append(r.waiting, d)
 }
 
-// next takes so many of the events that are left.
-func (r *round) next(n int) []delivery {
-	n = min(n, len(r.list))
+// roundReserve is how many events of a round are kept for when they are to be refused: two times three, and as many again
+// should there have been room for the first.
+const roundReserve = 12
+
+// next takes so many of the events that are left, but for the reserve.
+func (r *round) next(n int) []delivery { return r.take(min(n, max(len(r.list)-roundReserve, 0))) }
+
+// reserved takes so many of them all.
+func (r *round) reserved(n int) []delivery { return r.take(min(n, len(r.list))) }
+
+func (r *round) take(n int) []delivery {
 	some := r.list[:n]
 	r.list = r.list[n:]
 	return some
