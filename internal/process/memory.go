@@ -25,7 +25,7 @@ const (
 )
 
 // The shares of a process that has little to do, and of one that is busy.
-func calmly() share { return share{20 << 20, 25, half} }
+func calmly() share { return share{20 << 20, 40, half} }
 func busily() share { return share{64 << 20, half, 200} }
 
 // of gives the per cent where so many bytes are in use.

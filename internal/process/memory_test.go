@@ -13,7 +13,7 @@ func TestPaceOfGarbage(t *testing.T) {
 		live uint64
 		want int
 	}{
-		{0, 20 * mib, 50}, {4, 40 * mib, 50}, {9, 50 * mib, 40}, {12, 64 * mib, 31}, {12, 160 * mib, 25}, // a few hundred events a second
+		{0, 20 * mib, 50}, {4, 40 * mib, 50}, {9, 44 * mib, 45}, {10, 64 * mib, 40}, {10, 160 * mib, 40}, // a few hundred events a second
 		{20, 30 * mib, 200}, {5, 32 * mib, 200}, {2, 32 * mib, 200}, // busy
 		{2, 64 * mib, 100}, {4, 128 * mib, 50}, {9, 1024 * mib, 50},
 		{5, 30 * mib, 200}, {1, 50 * mib, 40}, {4, 24 * mib, 50}, // over
