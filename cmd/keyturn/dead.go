@@ -46,7 +46,7 @@ func (c *choice) filters(f *pflag.FlagSet) {
 	f.StringVar(&c.filter.Connection, "connection", "", "of this connection")
 	f.StringVar(&c.filter.Do, "do", "", "of this kind of action: okta.suspend_user …")
 	f.StringVar(&c.filter.Kind, "kind", "", "action, conflict or fault")
-	f.StringVar(&c.filter.Source, "source", "", "conflicts and faults that came from this source")
+	f.StringVar(&c.filter.Source, "source", "", "that came from this source (its dedup_scope where it has one, else its name; faults of its mapping always by its name)")
 	f.StringVar(&c.filter.Playbook, "playbook", "", "actions of this playbook")
 	f.StringVar(&c.filter.Principal, "person", "", "part of the principal's name")
 	f.StringVar(&c.filter.Case, "case", "", "of this case (the beginning of its id is enough)")
@@ -75,17 +75,23 @@ func (c choice) letters(ctx context.Context, a *app, s *session) (found []events
 		wanted[id] = true
 	}
 	found = []events.DeadLetter{}
+	unsaid := 0
 	err = s.bus.DeadLetters(ctx, func(d events.DeadLetter) error {
 		all++
-		if c.filter.Matches(d) && (len(c.ids) == 0 || wanted[d.ID]) {
+		switch {
+		case len(c.ids) > 0 && !wanted[d.ID]:
+		case c.filter.Matches(d):
 			found = append(found, d)
 			delete(wanted, d.ID)
+		case c.filter.Unsaid(d):
+			unsaid++
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, 0, err
 	}
+	a.noteUnsaid(unsaid)
 	for id := range wanted {
 		return nil, 0, notFound(fmt.Errorf("dead letter %s: not there, or a filter leaves it out (keyturn dead list --all)", id))
 	}
@@ -93,6 +99,13 @@ func (c choice) letters(ctx context.Context, a *app, s *session) (found []events
 		return nil, 0, fmt.Errorf("case %s: %w", c.filter.Case, view.ErrAmbiguous)
 	}
 	return found, all, nil
+}
+
+// noteUnsaid says that a filter by source leaves letters out of which nobody can say whether it means them.
+func (a *app) noteUnsaid(n int) {
+	if n > 0 {
+		a.note("%s left out: of before letters of actions had a source; choose those by --playbook, --case or id", plural(n, "letter"))
+	}
 }
 
 // check refuses a kind that there is not: nothing died of it, which would be a wrong comfort.
@@ -200,6 +213,9 @@ func (s *screen) deadRows(list []events.DeadLetter) {
 func (s *screen) deadLetter(d events.DeadLetter) {
 	s.line("dead", "%s (%s), since %s (%s)", d.ID, d.Kind, s.moment(d.Time), s.away(d.Time))
 	s.line("what", "%s at %s", what(d), where(d))
+	if d.Source != "" && d.Connection != "" {
+		s.line("source", "%s", d.Source)
+	}
 	if d.Case != "" {
 		s.line("case", "%s", d.Case)
 	}

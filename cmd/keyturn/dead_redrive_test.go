@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 	"keyturn/internal/sandbox"
 )
@@ -75,6 +77,8 @@ func redriveAll(t testing.TB, y *yard, n int, kill bool) (cpu, took time.Duratio
 	y.leave(n)
 	y.wait(dead, n)
 	y.sb.ClearFaults()
+	y.sent("hr-relay", n)
+	y.sent("siem", 0)
 
 	done := y.ended.expect(n)
 	began, used := time.Now(), cpuTime(t)
@@ -90,6 +94,18 @@ func redriveAll(t testing.TB, y *yard, n int, kill bool) (cpu, took time.Duratio
 	cpu, took = cpuTime(t)-used, time.Since(began)
 	y.judge(n, last)
 	return cpu, took
+}
+
+// sent checks how many letters the tool finds to come from a source.
+func (y *yard) sent(source string, n int) {
+	y.t.Helper()
+	var list []events.DeadLetter
+	out, err := y.tool(y.t.Context(), "dead", "list", "--source", source, "--json")
+	y.must(err)
+	y.must(json.Unmarshal([]byte(out), &list))
+	if len(list) != n {
+		y.t.Errorf("%d letters come from %s, want %d", len(list), source, n)
+	}
 }
 
 // interrupted begins the redrive, kills the worker in the middle of it and the operator's tool with it, and lets

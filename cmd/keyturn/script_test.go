@@ -313,7 +313,7 @@ func (s *site) write(ctx context.Context, rec ledger.Record) error {
 	return err
 }
 
-// cmdBury buries an action as its runner would: bury CASE STEP.
+// cmdBury buries an action as its runner would: bury CASE STEP. With a third word, as one did before letters had a source.
 func cmdBury(ts *testscript.TestScript, _ bool, args []string) {
 	s := siteOf(ts)
 	rec, err := s.ledger.Last(context.Background(), ledger.PlanSubject(args[0]))
@@ -328,8 +328,12 @@ func cmdBury(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	died, err := s.ledger.Last(context.Background(), ledger.ActionSubject(a.Case, a.ID))
 	ts.Check(err)
+	source := d.Event.Scope
+	if len(args) > 2 {
+		source = ""
+	}
 	ts.Check(s.bus.Bury(context.Background(), events.DeadLetter{ID: a.ID, Kind: events.DeadAction, Case: a.Case, Connection: a.Connection,
-		Do: a.Do, Principal: a.Target, Cause: "permanent", Status: 403, Error: "suspend user 00u1: not allowed",
+		Source: source, Do: a.Do, Principal: a.Target, Cause: "permanent", Status: 403, Error: "suspend user 00u1: not allowed",
 		Suggestion: "grant okta.users.manage", Attempts: 1, Time: died.Time, Original: original}))
 }
 

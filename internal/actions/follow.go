@@ -117,17 +117,18 @@ func planned(rec ledger.Record) (events.Plan, error) {
 	return events.Plan{Case: p.Case, Actions: p.Actions}, nil
 }
 
-// principal reads whom a plan that goes on is about.
-func (r *Runner) principal(ctx context.Context, caseID string) (string, error) {
+// about reads the event that an action of a case follows from; the zero one where there is no plan. A plan that was refused
+// meanwhile still says it: the letter of what had died before must not say less when it is buried again.
+func (r *Runner) about(ctx context.Context, caseID string) (events.Event, error) {
 	rec, err := r.Ledger.Last(ctx, ledger.PlanSubject(caseID))
-	if err != nil || rec.State != ledger.Planned {
-		return "", err
+	if err != nil || rec.Seq == 0 {
+		return events.Event{}, err
 	}
 	var p events.Plan
 	if err := json.Unmarshal(rec.Body, &p); err != nil {
-		return "", fmt.Errorf("plan %s: %w", rec.Subject, err)
+		return events.Event{}, fmt.Errorf("plan %s: %w", rec.Subject, err)
 	}
-	return p.Event.Subject, nil
+	return p.Event, nil
 }
 
 // mark has a letter stand for the action if it is dead, and none if it is not, by its last record rec. Of two who work
@@ -159,7 +160,7 @@ func (r *Runner) mark(ctx context.Context, a events.Action, rec ledger.Record) e
 
 // bury keeps the dead action for a person. All that it says comes from the ledger, so that a repeat says the same.
 func (r *Runner) bury(ctx context.Context, a events.Action, rec ledger.Record) error {
-	principal, err := r.principal(ctx, a.Case)
+	event, err := r.about(ctx, a.Case)
 	if err != nil {
 		return err
 	}
@@ -169,8 +170,8 @@ func (r *Runner) bury(ctx context.Context, a events.Action, rec ledger.Record) e
 		return fmt.Errorf("dead letter %s: %w", a.ID, err)
 	}
 	d := events.DeadLetter{
-		ID: a.ID, Kind: events.DeadAction, Case: a.Case, Connection: a.Connection, Do: a.Do, Principal: principal,
-		Cause: string(rec.State), Error: rec.Reason, Attempts: rec.Attempts, Time: rec.Time, Original: original,
+		ID: a.ID, Kind: events.DeadAction, Case: a.Case, Connection: a.Connection, Source: event.Scope, Do: a.Do,
+		Principal: event.Subject, Cause: string(rec.State), Error: rec.Reason, Attempts: rec.Attempts, Time: rec.Time, Original: original,
 	}
 	if rec.Evidence != nil && rec.Evidence.Failure != nil {
 		f := rec.Evidence.Failure

@@ -41,7 +41,7 @@ func TestRunContradicted(t *testing.T) {
 	if out.Verdict != events.Done || rec.State != ledger.Contested || len(w.deletes) != 5 {
 		t.Errorf("%+v, %s after %d deletes, want contested after 5", out, rec.State, len(w.deletes))
 	}
-	if d := w.dead["c1:p:suspend"]; d.Cause != "contested" || d.Suggestion == "" || d.Principal != "user:maria@acme.example" {
+	if d := w.dead["c1:p:suspend"]; d.Cause != "contested" || d.Suggestion == "" || d.Principal != "user:maria@acme.example" || d.Source != "hr-relay" {
 		t.Errorf("dead letter %+v", d)
 	}
 	if life := w.life(); life.State != ledger.NeedsPerson {

@@ -164,7 +164,7 @@ func (w *world) ledger() *ledger.Ledger { return ledger.New(&w.log, func() time.
 // begin plays the planner: the plan and the open case, and the first actions.
 func (w *world) begin(as ...events.Action) {
 	w.t.Helper()
-	w.plan = events.Plan{Case: "c1", Class: events.Normal, Actions: as, Event: events.Event{Subject: "user:maria@acme.example"}}
+	w.plan = events.Plan{Case: "c1", Class: events.Normal, Actions: as, Event: events.Event{Scope: "hr-relay", Subject: "user:maria@acme.example"}}
 	body, err := json.Marshal(w.plan)
 	if err != nil {
 		w.t.Fatal(err)

@@ -32,7 +32,7 @@ type DeadLetter struct {
 	Kind       string          `json:"kind"`                 // "action", "conflict" or "fault"
 	Case       string          `json:"case,omitempty"`       //
 	Connection string          `json:"connection,omitempty"` // of an action
-	Source     string          `json:"source,omitempty"`     // of a conflict or a fault
+	Source     string          `json:"source,omitempty"`     // the event's Scope, or the name of a fault's source; empty in actions that died before letters had it
 	Do         string          `json:"do,omitempty"`         // of an action
 	Principal  string          `json:"principal,omitempty"`
 	Cause      string          `json:"cause"` // apiclient cause word, "conflict" or "mapping"

@@ -15,7 +15,7 @@ type DeadFilter struct {
 	Kind       string    // events.DeadAction, events.DeadConflict or events.DeadFault
 	Do         string    // the action's kind: "okta.suspend_user"
 	Cause      string    // what it died of
-	Source     string    // who sent what is a conflict or a fault
+	Source     string    // who sent it, as the letter says
 	Playbook   string    // of an action: the playbook that asked for it
 	Principal  string    // exact, or a part of it
 	Case       string    // its id, or the beginning of it
@@ -40,6 +40,14 @@ func (f DeadFilter) Matches(d events.DeadLetter) bool {
 	return strings.HasPrefix(d.Case, f.Case) && strings.Contains(strings.ToLower(d.Principal), strings.ToLower(f.Principal))
 }
 
+// Unsaid reports whether f would choose the letter if that said who sent it: those of actions that died before letters did
+// so stay until somebody sees to them.
+func (f DeadFilter) Unsaid(d events.DeadLetter) bool {
+	want := f.Source
+	f.Source = ""
+	return want != "" && d.Source == "" && f.Matches(d)
+}
+
 // playbookOf is the playbook of a dead action, as its id says; empty for what is no action.
 func playbookOf(d events.DeadLetter) string {
 	parts := strings.Split(d.ID, ":")
@@ -53,7 +61,7 @@ func playbookOf(d events.DeadLetter) string {
 type DeadGroup struct {
 	Cause      string    `json:"cause"`                // of death: "permanent", "transient", "contested", "conflict", "mapping" …
 	Connection string    `json:"connection,omitempty"` // of actions
-	Source     string    `json:"source,omitempty"`     // of what is no action
+	Source     string    `json:"source,omitempty"`     // of what is no action: those of one connection are one group, whoever sent them
 	Kind       string    `json:"kind"`                 // the actions' kind, "okta.suspend_user"; else "conflict" or "fault"
 	Count      int       `json:"count"`
 	Oldest     time.Time `json:"oldest"` // when the first of them died

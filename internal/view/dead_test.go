@@ -17,9 +17,9 @@ func letters() []events.DeadLetter {
 		{ID: "aaaaaa:offboard:devices", Kind: events.DeadAction, Case: "aaaaaa", Connection: "asa-prod", Do: "asa.revoke_clients",
 			Principal: "user:maria@acme.example", Cause: "transient", Time: died(1), Suggestion: "see to the provider"},
 		{ID: "aaaaaa:offboard:suspend", Kind: events.DeadAction, Case: "aaaaaa", Connection: "okta-prod", Do: "okta.suspend_user",
-			Principal: "user:maria@acme.example", Cause: "permanent", Time: died(3), Suggestion: "give it the right"},
+			Principal: "user:maria@acme.example", Source: "hr-relay", Cause: "permanent", Time: died(3), Suggestion: "give it the right"},
 		{ID: "bbbbbb:leavers:suspend", Kind: events.DeadAction, Case: "bbbbbb", Connection: "okta-prod", Do: "okta.suspend_user",
-			Principal: "user:sam@acme.example", Cause: "permanent", Time: died(2), Suggestion: "give it the right"},
+			Principal: "user:sam@acme.example", Source: "siem", Cause: "permanent", Time: died(2), Suggestion: "give it the right"},
 		{ID: "cccccc", Kind: events.DeadConflict, Case: "cccccc", Source: "hr-relay", Principal: "user:lee@acme.example",
 			Cause: "conflict", Time: died(4), Suggestion: "compare it"},
 		{ID: "f1:x:y", Kind: events.DeadFault, Source: "hr-relay", Cause: "mapping", Time: died(5), Suggestion: "mend the mapping"},
@@ -37,7 +37,8 @@ func TestDeadLettersAreChosen(t *testing.T) {
 		"connection":           {view.DeadFilter{Connection: "asa-prod"}, []int{0}},
 		"kind":                 {view.DeadFilter{Kind: events.DeadFault}, []int{4}},
 		"kind of action":       {view.DeadFilter{Do: "okta.suspend_user"}, []int{1, 2}},
-		"source":               {view.DeadFilter{Source: "hr-relay"}, []int{3, 4}},
+		"source":               {view.DeadFilter{Source: "hr-relay"}, []int{1, 3, 4}},
+		"source of an action":  {view.DeadFilter{Source: "siem"}, []int{2}},
 		"playbook":             {view.DeadFilter{Playbook: "offboard"}, []int{0, 1}},
 		"not an id of a fault": {view.DeadFilter{Playbook: "x"}, nil},
 		"person":               {view.DeadFilter{Principal: "Maria@"}, []int{0, 1}},
@@ -57,6 +58,28 @@ func TestDeadLettersAreChosen(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestLettersWithoutASource: those of actions that died before letters had one are told apart from those of others.
+func TestLettersWithoutASource(t *testing.T) {
+	for name, c := range map[string]struct {
+		filter view.DeadFilter
+		want   []int
+	}{
+		"no source is asked for":   {view.DeadFilter{}, nil},
+		"any source":               {view.DeadFilter{Source: "siem"}, []int{0}},
+		"another filter speaks no": {view.DeadFilter{Source: "siem", Connection: "okta-prod"}, nil},
+	} {
+		var got []int
+		for i, d := range letters() {
+			if c.filter.Unsaid(d) {
+				got = append(got, i)
+			}
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 
