@@ -1,9 +1,11 @@
 package stream
 
 import (
+	"context"
 	"errors"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -68,4 +70,26 @@ func (m *metrics) waited(d time.Duration, err error) {
 		result = "error"
 	}
 	m.barriers.WithLabelValues(result).Observe(d.Seconds())
+}
+
+// OutcomeLag reads how far those are behind who tell others what changed: the relay that makes outcomes of the ledger, and
+// the web hook. One that never began is left out.
+func (b *Bus) OutcomeLag(ctx context.Context) ([]Lag, error) {
+	var lags []Lag
+	for _, c := range []Consumer{Records(), Outcomes()} {
+		made, err := b.js.Consumer(ctx, c.stream, c.name)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, refusal("lag of "+c.String(), err)
+		}
+		lags = append(lags, lagOf(c.stream, made.CachedInfo()))
+	}
+	return lags, nil
+}
+
+// lagOf is how far a consumer is behind, as the server tells.
+func lagOf(stream string, i *jetstream.ConsumerInfo) Lag {
+	return Lag{Stream: stream, Consumer: i.Name, Waiting: i.NumPending, InHand: i.NumAckPending, Delivered: i.NumRedelivered}
 }

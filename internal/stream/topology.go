@@ -354,7 +354,7 @@ type Lag struct {
 	Delivered int    // of these, delivered more than once
 }
 
-// Lag reads how far every consumer is behind.
+// Lag reads how far every consumer is behind that brings something about.
 func (b *Bus) Lag(ctx context.Context) ([]Lag, error) {
 	var lags []Lag
 	for _, name := range []string{streamEvents, streamActions, streamSchedule, streamCommands} {
@@ -364,8 +364,7 @@ func (b *Bus) Lag(ctx context.Context) ([]Lag, error) {
 		}
 		list := s.ListConsumers(ctx)
 		for i := range list.Info() {
-			lags = append(lags, Lag{Stream: name, Consumer: i.Name, Waiting: i.NumPending, InHand: i.NumAckPending,
-				Delivered: i.NumRedelivered})
+			lags = append(lags, lagOf(name, i))
 		}
 		if err := list.Err(); err != nil {
 			return nil, refusal("lag of "+name, err)

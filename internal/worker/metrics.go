@@ -66,7 +66,7 @@ var (
 	descOldest = prometheus.NewDesc("keyturn_lane_oldest_seconds",
 		"How long the oldest action that waits or is taken is at the broker; 0 = there is none.", []string{"connection", "class"}, nil)
 	descLag = prometheus.NewDesc("keyturn_consumer_lag",
-		"Messages before a consumer of events, due events or commands, by state: waiting, in_hand. The same at each worker.",
+		"Messages before a consumer of events, due events or commands, or of one that tells what changed (outcomes, hook), by state: waiting, in_hand. The same at each worker.",
 		[]string{"stream", "consumer", "state"}, nil)
 	descDead = prometheus.NewDesc("keyturn_dead_letters",
 		"What waits for a person in `keyturn dead`. The same at each worker.", nil, nil)
@@ -208,7 +208,7 @@ func (g *gauges) ask(ctx context.Context) error {
 			return err
 		}
 	}
-	lags, err := g.worker.bus.Lag(ctx)
+	lags, err := g.behind(ctx)
 	if err != nil {
 		return err
 	}
@@ -220,14 +220,21 @@ func (g *gauges) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	known := lags[:0]
-	for _, l := range lags {
-		if planning(l.Consumer) {
-			known = append(known, l)
-		}
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.asked, g.queues, g.lags, g.dead, g.pauses = time.Now(), queues, known, dead, pauses
+	g.asked, g.queues, g.lags, g.dead, g.pauses = time.Now(), queues, lags, dead, pauses
 	return nil
+}
+
+// behind asks how far the planner's consumers are behind, and those that tell others.
+func (g *gauges) behind(ctx context.Context) ([]stream.Lag, error) {
+	all, err := g.worker.bus.Lag(ctx)
+	if err != nil {
+		return nil, err
+	}
+	telling, err := g.worker.bus.OutcomeLag(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(slices.DeleteFunc(all, func(l stream.Lag) bool { return !planning(l.Consumer) }), telling...), nil
 }
