@@ -15,14 +15,15 @@ const (
 
 // bound gives a stream its bound, in bytes. One that an operator chose stays, with EventBytes or at the server. One that
 // followed from the size of the store grows with it, or there would be no way out of a store that is full; it never
-// shrinks, as what is there stays there.
+// shrinks, as what is there stays there. One that was taken off at the server is put back, and follows again: without
+// it intake takes the room in which what was accepted is worked off, and a server whose store is full does nothing more.
 func (o Options) bound(cfg *jetstream.StreamConfig, old jetstream.StreamConfig) {
-	if cfg.MaxBytes <= 0 || old.MaxBytes <= 0 {
+	if cfg.MaxBytes <= 0 {
 		return
 	}
 	said, known := old.Metadata[metaBound]
 	switch {
-	case o.EventBytes > 0:
+	case o.EventBytes > 0, old.MaxBytes <= 0:
 	case o.StoreBytes == 0 || known && said != strconv.FormatInt(old.MaxBytes, 10):
 		cfg.MaxBytes = old.MaxBytes
 		return

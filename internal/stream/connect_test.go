@@ -280,7 +280,19 @@ func TestWhatAnOperatorChoseFirstStays(t *testing.T) {
 	connect(t, set, func(o *stream.Options) { o.EventBytes = chosen })
 	edited := start(t, embedded.Options{MaxStore: 400 << 20})
 	connect(t, edited)
-	o := edited.Options()
+	editBound(t, edited, "EVENTS", chosen)
+	for name, srv := range map[string]*embedded.Server{"by the options": set, "at the server": edited} {
+		connect(t, srv)
+		if got := streamInfo(t, srv, "EVENTS").Config.MaxBytes; got != chosen {
+			t.Errorf("EVENTS may fill %d bytes, want what was chosen %s", got, name)
+		}
+	}
+}
+
+// editBound has an operator give a stream another bound at the server, in bytes; -1 = none.
+func editBound(t *testing.T, srv *embedded.Server, name string, bytes int64) {
+	t.Helper()
+	o := srv.Options()
 	nc, err := nats.Connect("", nats.InProcessServer(o.InProcess), nats.UserInfo(o.User, o.Password.Reveal()))
 	if err != nil {
 		t.Fatal(err)
@@ -290,16 +302,38 @@ func TestWhatAnOperatorChoseFirstStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := streamInfo(t, edited, "EVENTS").Config
-	cfg.MaxBytes = chosen
+	cfg := streamInfo(t, srv, name).Config
+	cfg.MaxBytes = bytes
 	if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	for name, srv := range map[string]*embedded.Server{"by the options": set, "at the server": edited} {
-		connect(t, srv)
-		if got := streamInfo(t, srv, "EVENTS").Config.MaxBytes; got != chosen {
-			t.Errorf("EVENTS may fill %d bytes, want what was chosen %s", got, name)
+}
+
+// TestABoundThatWasTakenOffIsPutBack: by the next worker that starts, and from then on it follows the size of the store as if
+// it had never been taken off. What was stored meanwhile stays, though it is more.
+func TestABoundThatWasTakenOffIsPutBack(t *testing.T) {
+	const mib = 1 << 20
+	srv := start(t, embedded.Options{MaxStore: 400 * mib})
+	bus := connect(t, srv)
+	if err := bus.PublishEvents(t.Context(), []events.Event{event("1"), event("2")}); err != nil {
+		t.Fatal(err)
+	}
+	editBound(t, srv, "EVENTS", 50*mib) // a choice, taken back below
+	connect(t, srv)
+	editBound(t, srv, "EVENTS", -1)
+	editBound(t, srv, "OUTCOMES", -1)
+	for _, c := range []struct{ store, want int64 }{{800 * mib, 200 * mib}, {1600 * mib, 400 * mib}} {
+		connect(t, srv, func(o *stream.Options) { o.StoreBytes = c.store })
+		for name, want := range map[string]int64{"EVENTS": c.want, "OUTCOMES": c.want / 4} {
+			if got := streamInfo(t, srv, name).Config.MaxBytes; got != want {
+				t.Errorf("a store of %d bytes lets %s fill %d, want %d", c.store, name, got, want)
+			}
 		}
+	}
+	editBound(t, srv, "EVENTS", -1)
+	connect(t, srv, func(o *stream.Options) { o.EventBytes = 1 })
+	if got := streamInfo(t, srv, "EVENTS"); got.Config.MaxBytes != 1 || got.State.Msgs != 2 {
+		t.Errorf("EVENTS may fill %d bytes and has %d of 2 events", got.Config.MaxBytes, got.State.Msgs)
 	}
 }
 
