@@ -322,7 +322,7 @@ func TestABoundThatWasTakenOffIsPutBack(t *testing.T) {
 	connect(t, srv)
 	editBound(t, srv, "EVENTS", -1)
 	editBound(t, srv, "OUTCOMES", -1)
-	for _, c := range []struct{ store, want int64 }{{800 * mib, 200 * mib}, {1600 * mib, 400 * mib}} {
+	for _, c := range []struct{ store, want int64 }{{600 * mib, 150 * mib}, {800 * mib, 200 * mib}} {
 		connect(t, srv, func(o *stream.Options) { o.StoreBytes = c.store })
 		for name, want := range map[string]int64{"EVENTS": c.want, "OUTCOMES": c.want / 4} {
 			if got := streamInfo(t, srv, name).Config.MaxBytes; got != want {
