@@ -60,7 +60,7 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": cmdExits, "keep": cmdKeep, "act": cmdAct, "bury": cmdBury, "stop": cmdStop, "until": cmdUntil,
+			"exits": cmdExits, "keep": cmdKeep, "act": cmdAct, "bury": cmdBury, "shutdown": cmdShutdown, "until": cmdUntil,
 			"deaf": cmdDeaf, "post": cmdPost,
 		},
 	})
@@ -337,8 +337,8 @@ func cmdBury(ts *testscript.TestScript, _ bool, args []string) {
 		Suggestion: "grant okta.users.manage", Attempts: 1, Time: died.Time, Original: original}))
 }
 
-// cmdStop stops the site cleanly.
-func cmdStop(ts *testscript.TestScript, _ bool, _ []string) { siteOf(ts).stop() }
+// cmdShutdown stops the site cleanly. (A script's own stop ends the script, with what follows never run.)
+func cmdShutdown(ts *testscript.TestScript, _ bool, _ []string) { siteOf(ts).stop() }
 
 // cmdDeaf makes the planner give every command back.
 func cmdDeaf(ts *testscript.TestScript, _ bool, _ []string) { close(siteOf(ts).deaf) }
