@@ -80,6 +80,15 @@ func (c *Client) Do(ctx context.Context, q Request) (Response, error) {
 	return again, err
 }
 
+// TokenHeld gives until when no call goes because the token endpoint of the credential asked to be left alone (Tokens.Held);
+// the zero time while calls go, and always for a key that is none of its tokens.
+func (c *Client) TokenHeld() time.Time {
+	if t, ok := c.Auth.(*Tokens); ok {
+		return t.Held()
+	}
+	return time.Time{}
+}
+
 // once sends the call once. refused says that the token was refused and that another one can be had.
 func (c *Client) once(ctx context.Context, q Request) (r Response, refused bool, err error) {
 	req, err := c.build(q)

@@ -39,7 +39,7 @@ type Tokens struct {
 	mu      sync.Mutex
 	token   Token
 	renewAt time.Time // when the next early refresh may begin; zero = never
-	held    error     // what the token endpoint said when it asked to be left alone
+	held    *Error    // what the token endpoint said when it asked to be left alone
 	heldTo  time.Time
 	flight  flight[Token]
 }
@@ -83,11 +83,16 @@ func (t *Tokens) Discard() {
 func (t *Tokens) get(ctx context.Context) (Token, error) {
 	t.mu.Lock()
 	now, token, renew := t.Now(), t.token, false
-	good := !token.Value.IsZero() && (token.Expires.IsZero() || now.Before(token.Expires))
-	if good && !t.renewAt.IsZero() && !now.Before(t.renewAt) {
+	good := t.good(now)
+	held := now.Before(t.heldTo)
+	if good && !held && !t.renewAt.IsZero() && !now.Before(t.renewAt) {
 		t.renewAt, renew = now.Add(earlyRetry), true
 	}
-	held, heldTo := t.held, t.heldTo
+	var told Error
+	if held { // told again, it is the rest of the time that is left
+		told = *t.held
+		told.RetryAfter = t.heldTo.Sub(now)
+	}
 	t.mu.Unlock()
 	switch {
 	case renew:
@@ -95,10 +100,26 @@ func (t *Tokens) get(ctx context.Context) (Token, error) {
 		return token, nil
 	case good:
 		return token, nil
-	case now.Before(heldTo):
-		return Token{}, held
+	case held:
+		return Token{}, &told
 	}
 	return t.flight.do(ctx, TokenTimeout, t.fetch)
+}
+
+// good reports whether the token in hand is good.
+func (t *Tokens) good(now time.Time) bool {
+	return !t.token.Value.IsZero() && (t.token.Expires.IsZero() || now.Before(t.token.Expires))
+}
+
+// Held gives until when no call goes, by Now, because the token endpoint asked to be left alone and there is no good token
+// in hand; the zero time while calls go.
+func (t *Tokens) Held() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now := t.Now(); t.good(now) || !now.Before(t.heldTo) {
+		return time.Time{}
+	}
+	return t.heldTo
 }
 
 // fetch gets a token and keeps it.
@@ -108,7 +129,7 @@ func (t *Tokens) fetch(ctx context.Context) (Token, error) {
 	defer t.mu.Unlock()
 	if err != nil {
 		if e, ok := errors.AsType[*Error](err); ok && e.Cause == Later && e.RetryAfter > 0 {
-			t.held, t.heldTo = err, t.Now().Add(e.RetryAfter)
+			t.held, t.heldTo = e, t.Now().Add(e.RetryAfter)
 		}
 		return Token{}, err
 	}

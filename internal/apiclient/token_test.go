@@ -166,16 +166,55 @@ func TestTokenEndpointIsLeftAloneWhenItAsks(t *testing.T) {
 			}
 			return nil
 		}
+		if held := s.Held(); !held.IsZero() {
+			t.Errorf("held until %s before anybody asked", held)
+		}
+		until := time.Now().Add(30 * time.Second)
 		for range 5 {
 			_, _, err := s.used(t.Context())
 			mustCause(t, err, apiclient.Later)
+			if e, _ := errors.AsType[*apiclient.Error](err); e.RetryAfter != time.Until(until) {
+				t.Errorf("told to come in %s, and the endpoint may be asked in %s", e.RetryAfter, time.Until(until))
+			}
+			if held := s.Held(); !held.Equal(until) {
+				t.Errorf("held until %s, want %s", held, until)
+			}
+			time.Sleep(5 * time.Second)
 		}
 		if n := s.fetched.Load(); n != 1 {
 			t.Errorf("fetched %d times", n)
 		}
-		time.Sleep(30 * time.Second)
+		time.Sleep(5 * time.Second)
+		if held := s.Held(); !held.IsZero() {
+			t.Errorf("held until %s when that is over", held)
+		}
 		if got, _, err := s.used(t.Context()); err != nil || got != "t2" {
 			t.Errorf("got %s, %v", got, err)
+		}
+	})
+}
+
+// TestTokenEndpointIsLeftAloneEarly: told to wait while the token in hand is good, it is not asked again before its time, and
+// no call waits for it until that token ends.
+func TestTokenEndpointIsLeftAloneEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSource(time.Hour, 2*time.Minute)
+		_, _, _ = s.used(t.Context())
+		s.fail = func(int) error { return &apiclient.Error{Cause: apiclient.Later, RetryAfter: 3 * time.Minute} }
+		began := time.Now()
+		for time.Since(began) < time.Hour {
+			if got, _, err := s.used(t.Context()); err != nil || got != "t1" || !s.Held().IsZero() {
+				t.Fatalf("got %s, %v after %s, held until %s", got, err, time.Since(began), s.Held())
+			}
+			time.Sleep(10 * time.Second)
+		}
+		if n := s.fetched.Load(); n != 2 {
+			t.Errorf("fetched %d times", n)
+		}
+		_, _, err := s.used(t.Context())
+		mustCause(t, err, apiclient.Later)
+		if held := s.Held(); !held.Equal(began.Add(61 * time.Minute)) {
+			t.Errorf("held until %s, %s after the first token", held, held.Sub(began))
 		}
 	})
 }

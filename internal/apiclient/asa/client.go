@@ -14,6 +14,7 @@ import (
 	"iter"
 	"net/url"
 	"strings"
+	"time"
 
 	"keyturn/internal/apiclient"
 	"keyturn/internal/secret"
@@ -70,6 +71,9 @@ func (c *Client) WithGate(g apiclient.Gate) *Client {
 	api.Gate = g
 	return &Client{api: api}
 }
+
+// TokenHeld gives until when no call goes because the token endpoint asked to be left alone; the zero time while calls go.
+func (c *Client) TokenHeld() time.Time { return c.api.TokenHeld() }
 
 // Probe makes a harmless read, to see whether the credential works: one page of one device. It is nil, or Denied when
 // the credential is refused, or what kept it from knowing.

@@ -76,6 +76,9 @@ func (c *Client) WithGate(g apiclient.Gate) *Client {
 	return &Client{api: api, owner: c.owner}
 }
 
+// TokenHeld gives until when no call goes because the token endpoint asked to be left alone; the zero time while calls go.
+func (c *Client) TokenHeld() time.Time { return c.api.TokenHeld() }
+
 // Probe makes a harmless read, to see whether the credential works: listUsers with a limit of one. It is nil, or
 // Denied when the credential is refused, or what kept it from knowing.
 func (c *Client) Probe(ctx context.Context) error {

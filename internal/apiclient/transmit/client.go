@@ -74,6 +74,9 @@ func (c *Client) WithGate(g apiclient.Gate) *Client {
 // ClientID is the id of the client whose credential signs the calls: the one that must not be deleted beside others.
 func (c *Client) ClientID() string { return c.own }
 
+// TokenHeld gives until when no call goes because the token endpoint asked to be left alone; the zero time while calls go.
+func (c *Client) TokenHeld() time.Time { return c.api.TokenHeld() }
+
 // Probe makes a harmless read, to see whether the credential works: the list of clients, which is not paged. It is
 // nil, or Denied when the credential is refused, or what kept it from knowing.
 func (c *Client) Probe(ctx context.Context) error {
