@@ -23,8 +23,9 @@ func newLanesCmd(a *app) *cobra.Command {
 		Use:   "lanes [NAME]",
 		Short: "Show what each connection has to do, its budget, and when it will be done",
 		Long: `Show the lane of a connection, or all lanes: who holds it, whether it works or why it stands still, the provider's rate
-limits as they were learned, what waits in each class and since when, how fast it went within the last minute, and when
-what waits will be done. A lane that nobody holds is shown with what waits there. No call is made to any provider.`,
+limits as they were learned, until when one of them, or the endpoint of its tokens, wants to be left alone, what waits in
+each class and since when, how fast it went within the last minute, and when what waits will be done. A lane that nobody
+holds is shown with what waits there. No call is made to any provider.`,
 		Example: "  keyturn lanes\n  keyturn lanes okta-prod --json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.lanes(cmd.Context(), args) },

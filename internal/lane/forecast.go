@@ -23,6 +23,8 @@ func (s State) Forecast(actions int, now time.Time) Forecast {
 		return Forecast{Why: "the breaker is open"}
 	case s.Halted != "":
 		return Forecast{Why: "the lane is paused"}
+	case s.TokenHeld.After(now):
+		return Forecast{Why: "the token endpoint wants to be left alone"}
 	case s.Done == 0:
 		return Forecast{Why: "nothing was done yet by which to tell"}
 	}

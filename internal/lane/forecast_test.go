@@ -32,6 +32,8 @@ func TestForecast(t *testing.T) {
 		{"nothing of late", 1, func(s *State) { s.Actions = 0 }, Forecast{Why: "nothing was done within the last minute"}},
 		{"nothing yet", 1, func(s *State) { s.Done = 0 }, Forecast{Why: "nothing was done yet by which to tell"}},
 		{"refused", 1, func(s *State) { s.Broken = errors.New("401") }, Forecast{Why: "the breaker is open"}},
+		{"no token", 1, func(s *State) { s.TokenHeld = now.Add(time.Second) }, Forecast{Why: "the token endpoint wants to be left alone"}},
+		{"a token again", 10, func(s *State) { s.TokenHeld = now }, Forecast{In: 20 * time.Second}},
 		{"halted", 1, func(s *State) { s.Halted = "by a person" }, Forecast{Why: "the lane is paused"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

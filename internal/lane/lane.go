@@ -41,6 +41,9 @@ type Lane struct {
 	Bus         Bus
 	// Probe makes a harmless read outside of any budget; nil when the credential works.
 	Probe func(context.Context) error
+	// TokenHeld gives until when no call goes because the credential's token endpoint asked to be left alone; the zero time
+	// while calls go. nil = the credential has none.
+	TokenHeld func() time.Time
 	// Runner makes the runner of one tenure: with its Epoch in every record, its Denied told of a refused credential,
 	// and every call of an action through the action's Gate.
 	Runner func(*Tenure) *actions.Runner

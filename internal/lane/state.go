@@ -21,6 +21,8 @@ type State struct {
 	Most     int // what the ceiling creeps up to
 	InFlight int // calls under way
 
+	TokenHeld time.Time // until when no call goes because the token endpoint wants to be left alone; zero = calls go
+
 	Buckets []Seen               // by name
 	InHand  map[events.Class]int // actions taken from the broker and not yet settled
 	AtGate  map[events.Class]int // of their calls, those that wait for budget or for a place
@@ -43,6 +45,9 @@ func (t *Tenure) state(now time.Time) State {
 	s := State{Epoch: t.Epoch, Since: t.since, Halted: t.halt.why(), InHand: map[events.Class]int{}}
 	s.Fault, s.Opened, s.Broken = t.breaker.standing()
 	t.gate.tell(&s, now)
+	if t.lane.TokenHeld != nil {
+		s.TokenHeld = t.lane.TokenHeld()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, class := range events.Classes() {

@@ -33,6 +33,10 @@ const (
 // Standings lists the standings.
 func Standings() []Standing { return []Standing{NotHeld, Open, Halted, Working} }
 
+// TokenEndpoint stands among the buckets while no call goes because the token endpoint of the credential wants to be left alone.
+// No bucket of a provider's or of the configuration has a space in its name.
+const TokenEndpoint = "token endpoint"
+
 // Places are how many calls may be under way at a time.
 type Places struct {
 	AtOnce int `json:"at_once"` // at present; two more of the urgent

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"keyturn/internal/actions"
 	"keyturn/internal/apiclient"
@@ -85,6 +86,18 @@ func gated(c actions.Clients, g apiclient.Gate) actions.Clients {
 		c.Transmit = c.Transmit.WithGate(g)
 	}
 	return c
+}
+
+// tokenHeld tells until when the connection's token endpoint keeps its calls waiting.
+func tokenHeld(c actions.Clients) func() time.Time {
+	switch {
+	case c.Okta != nil:
+		return c.Okta.TokenHeld
+	case c.ASA != nil:
+		return c.ASA.TokenHeld
+	default:
+		return c.Transmit.TokenHeld
+	}
 }
 
 // probe is the connection's harmless read.

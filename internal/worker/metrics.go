@@ -59,7 +59,7 @@ var (
 	descLeft = prometheus.NewDesc("keyturn_lane_bucket_left",
 		"Calls that the lane may still make in the window that runs; missing while none is known to run.", []string{"connection", "bucket"}, nil)
 	descPaused = prometheus.NewDesc("keyturn_lane_bucket_paused_seconds",
-		"How much longer the provider wants to be left alone; 0 = it does not.", []string{"connection", "bucket"}, nil)
+		"How much longer the provider wants to be left alone; 0 = it does not. The bucket of its token endpoint counts only while no good token is in hand.", []string{"connection", "bucket"}, nil)
 	descQueue = prometheus.NewDesc("keyturn_lane_queue",
 		"Actions at the broker, of the lanes that this worker holds: waiting (never taken), taken (in hand, or given back for less than a minute), later, and visits: looks to come at what is done, which are no work that waits.",
 		[]string{"connection", "class", "state"}, nil)
@@ -127,6 +127,7 @@ func collectLane(to chan<- prometheus.Metric, connection string, state lane.Stat
 		gauge(to, descHand, state.InHand[class], connection, string(class))
 		gauge(to, descGate, state.AtGate[class], connection, string(class))
 	}
+	to <- prometheus.MustNewConstMetric(descPaused, prometheus.GaugeValue, max(state.TokenHeld.Sub(now), 0).Seconds(), connection, reads.TokenEndpoint)
 	for _, b := range state.Buckets {
 		w := windowOf(b, now)
 		to <- prometheus.MustNewConstMetric(descCalls, prometheus.CounterValue, float64(b.Calls), connection, b.Bucket)

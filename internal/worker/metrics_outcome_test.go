@@ -20,6 +20,7 @@ import (
 
 // TestMetricsOfTelling: how far the relay of outcomes and the web hook are behind, whose receiver takes nothing for a while.
 func TestMetricsOfTelling(t *testing.T) {
+	t.Parallel() // it waits for a receiver to be tried again
 	s := newSite(t, sandbox.Options{})
 	reg := prometheus.NewRegistry()
 	var w *Worker

@@ -46,6 +46,9 @@ func standing(l *lane.Lane, holder string, queues []stream.Queue, now time.Time)
 	for _, b := range state.Buckets {
 		told.Buckets = append(told.Buckets, windowOf(b, now))
 	}
+	if state.TokenHeld.After(now) {
+		told.Buckets = append(told.Buckets, reads.Window{Bucket: reads.TokenEndpoint, Paused: state.TokenHeld.UTC()})
+	}
 	told.Rate = &reads.Rate{Calls: state.Calls, Actions: state.Actions}
 	f := state.Forecast(told.ToDo(), now)
 	told.Forecast = &reads.Forecast{Actions: told.ToDo(), Seconds: f.In.Seconds(), Bucket: f.By, Unknown: f.Why}
