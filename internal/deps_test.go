@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"internal/stream":            {"internal/events", "internal/ledger"},
 	"internal/stream/embedded":   {"internal/stream"},
 	"internal/stream/streamtest": {"internal/stream", "internal/stream/embedded"},
-	"internal/view":              {"internal/events", "internal/ledger"},
+	"internal/view":              {"internal/events", "internal/ledger", "internal/people"},
 	"internal/outcome":           {"internal/config", "internal/events", "internal/ledger", "internal/stream"},
 	"internal/planner":           {"internal/events", "internal/ledger", "internal/people", "internal/playbook", "internal/stream"},
 	"internal/apiclient":         {},

@@ -2,7 +2,8 @@
 // names of both, whose a name is that was given anew, and which of a person's events comes last.
 //
 // It is pure. What is known under each key is read by a function that is handed in, and what is to be written comes back,
-// in the order in which it must be: the planner keeps it in the ledger, a replay in memory.
+// in the order in which it must be: the planner keeps it in the ledger, a replay in memory, and the views read what the
+// planner wrote.
 //
 // It is for order, guards and search alone. It never chooses a target: an action acts upon what its own event names.
 package people

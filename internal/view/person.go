@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"keyturn/internal/ledger"
+	"keyturn/internal/people"
 )
 
 // Person is one person as far as events have told which names are one. It is for search, order and guards; no action
@@ -18,12 +19,8 @@ type Person struct {
 	Joins []Joint `json:"joins"` // what made them one person's, oldest first
 }
 
-// Name is one identifier of a person.
-type Name struct {
-	Key   string    `json:"key"`            // by which the ledger lists what came under it
-	ID    string    `json:"id"`             // with its kind: email:maria@acme.example
-	Since time.Time `json:"since,omitzero"` // the time of the newest event in order that gave it
-}
+// Name is one identifier of a person, with its kind and the key by which the ledger lists what came under it.
+type Name = people.Name
 
 // Joint is an event that made names one person's.
 type Joint struct {
@@ -35,55 +32,43 @@ type Joint struct {
 	Claimed []string  `json:"claimed,omitempty"` // names that were another person's until then
 }
 
-// known is what a person's order record says of who is who. It has the shape in which the ledger keeps it.
-type known struct {
-	Names []Name  `json:"names"`
-	Joins []Joint `json:"joins"`
-	Into  string  `json:"into"`
-	Moved string  `json:"moved"`
-}
-
 // Who tells whom the name of a key calls by now. Somebody of whom no event came has no names.
 func (r *Reader) Who(ctx context.Context, key string) (Person, error) {
-	k, err := r.known(ctx, key)
-	if err == nil && k.Moved != "" {
-		key = k.Moved
-		k, err = r.known(ctx, key)
-	}
-	for err == nil && k.Into != "" {
-		key = k.Into
-		k, err = r.known(ctx, key)
-	}
+	p, err := r.people(ctx).Find(key)
 	if err != nil {
 		return Person{}, fmt.Errorf("person: %w", err)
 	}
-	return Person{ID: key, Names: append([]Name{}, k.Names...), Joins: append([]Joint{}, k.Joins...)}, nil
+	who := Person{ID: p.ID, Names: append([]Name{}, p.Names...), Joins: make([]Joint, len(p.Joins))}
+	for i, j := range p.Joins {
+		who.Joins[i] = Joint{Case: j.Case, Event: j.Event, Time: j.Time, Names: j.Names, From: j.From, Claimed: j.Claimed}
+	}
+	return who, nil
 }
 
-// known reads a person's order record.
-func (r *Reader) known(ctx context.Context, key string) (known, error) {
-	var k known
-	rec, err := r.ledger.Last(ctx, ledger.OrderSubject(key))
-	if err != nil || len(rec.Body) == 0 {
-		return k, err
+// people reads the persons of the ledger, which are not written again.
+func (r *Reader) people(ctx context.Context) people.Load[struct{}] {
+	return func(key string) (people.Person[struct{}], error) {
+		p := people.Person[struct{}]{ID: key}
+		rec, err := r.ledger.Last(ctx, ledger.OrderSubject(key))
+		if err != nil || len(rec.Body) == 0 {
+			return p, err
+		}
+		if err := json.Unmarshal(rec.Body, &p.Order); err != nil {
+			return p, fmt.Errorf("order %s: %w", key, err)
+		}
+		p.Known = true
+		return p, nil
 	}
-	if err := json.Unmarshal(rec.Body, &k); err != nil {
-		return k, fmt.Errorf("order %s: %w", key, err)
-	}
-	return k, nil
-}
-
-// calls reports whether a key is one of the person's names.
-func (p Person) calls(key string) bool {
-	return slices.ContainsFunc(p.Names, func(n Name) bool { return n.Key == key })
 }
 
 // Known picks of some keys those that are names of the person.
 func (p Person) Known(keys []string) []string {
-	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !p.calls(key) })
+	called := people.Order{Names: p.Names}
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !called.Knows(key) })
 }
 
-// everyName adds to the keys those of all other names of whom they call.
+// everyName adds to the keys those of all other names of whom they call. An id that the person had before is none of
+// them: as a name it may be another person's by now.
 func (r *Reader) everyName(ctx context.Context, keys []string) ([]string, error) {
 	all := slices.Clone(keys)
 	for _, key := range keys {

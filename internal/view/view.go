@@ -4,6 +4,10 @@
 // It reads records and computes; it keeps nothing, writes nothing and asks nobody else. Every form has a JSON shape
 // that is stable: fields are added, never renamed or given another meaning. Times are RFC 3339 in UTC, absent when the
 // thing has not happened; durations are whole milliseconds in fields that end in _ms; states are the ledger's words.
+//
+// Whom a name calls is decided by internal/people, as for the planner. What differs here is what a person is read for:
+// nothing is written back, a record without a body is somebody of whom nothing is known, and of a person's record the
+// views show the names and what joined them, not what keeps events in order.
 package view
 
 import (
