@@ -80,22 +80,22 @@ func (load Load[R]) Whose(names []Name, principal string) (Person[R], error) {
 // Called is a person as guards count it.
 type Called struct {
 	Key string // the same for every event of the person, until it turns out to be another one
-	// Keys are Key, the keys of all names of the person, and with them every Key that it had before: who was counted
-	// under one of these was counted.
+	// Keys are Key, the keys of all names of the person, and every Key that it had before.
 	Keys []string
-	// Taken are the keys of names that were another person's before: who was counted under one of these was that person.
-	Taken []string
+	// Counted are those of Keys under which whoever was counted was this person: a name that was another person's
+	// before is not among them.
+	Counted []string
 }
 
 // Called says how guards count the person.
 func (p Person[R]) Called() Called {
-	c := Called{Key: p.ID, Keys: p.IDs()}
+	c := Called{Key: p.ID, Keys: p.IDs(), Counted: p.IDs()}
 	for _, n := range p.Names {
 		if slices.Contains(c.Keys, n.Key) {
 			continue
 		}
-		if c.Keys = append(c.Keys, n.Key); p.took(n.ID) {
-			c.Taken = append(c.Taken, n.Key)
+		if c.Keys = append(c.Keys, n.Key); !p.took(n.ID) {
+			c.Counted = append(c.Counted, n.Key)
 		}
 	}
 	return c

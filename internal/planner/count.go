@@ -46,9 +46,10 @@ func SaveCount(ctx context.Context, l *ledger.Ledger, prev ledger.Record, by str
 	if err != nil {
 		return fmt.Errorf("count of %s at %s: %w", c.What, c.Connection, err)
 	}
+	of := playbook.Count{Connection: c.Connection, What: c.What}
 	_, err = l.Append(ctx, prev, ledger.Record{
-		Subject: countSubject(playbook.Count{Connection: c.Connection, What: c.What}), State: ledger.Kept, By: by, Body: body,
-		Reason: fmt.Sprintf("%s has %d %s", c.Connection, c.N, spaced(c.What)),
+		Subject: countSubject(of), State: ledger.Kept, By: by, Body: body,
+		Reason: fmt.Sprintf("%s has %d %s", c.Connection, c.N, of.Words()),
 	})
 	if errors.Is(err, ledger.ErrConflict) {
 		return nil

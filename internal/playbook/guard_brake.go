@@ -13,8 +13,8 @@ import (
 	"keyturn/internal/events"
 )
 
-// Brake lets at most Max persons or things pass in any window of length Per; what is above is held. Who counts is the
-// planner.
+// Brake lets at most Max persons or things pass in any window of length Per; what is above is held. How it counts is
+// Tally; who counts is the planner, and a replay.
 type Brake struct {
 	Name string // what counts together; it stays when Max changes: "user.terminated per 1h0m0s"
 	Key  string // what `by` gives for the event: each value is counted for itself; empty without
@@ -32,6 +32,22 @@ type Share struct {
 
 // Count is a number that is read at a provider.
 type Count struct{ Connection, What string }
+
+// Words says for a person what is counted: active users.
+func (c Count) Words() string { return strings.ReplaceAll(c.What, "_", " ") }
+
+// Title names the brake for a person.
+func (b Brake) Title() string {
+	if b.Key == "" {
+		return b.Name
+	}
+	return b.Name + " (" + b.Key + ")"
+}
+
+// Unknown says that the brake stops everything, because nobody knows of how many it is a share.
+func (b Brake) Unknown() string {
+	return "brake " + b.Title() + ": it is not known how many " + b.Share.Of.Words() + " " + b.Share.Of.Connection + " has"
+}
 
 // Max is how many a share of n is, rounded down, and never more than a tally can hold.
 func (s Share) Max(n int) int { return share(s.Percent, n) }

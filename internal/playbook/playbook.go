@@ -5,6 +5,8 @@
 // alone. Everything that can be checked without an event is checked by Compile, all faults at once and each with its
 // file, line and column: an expression that names a field which the event does not have does not load.
 //
+// How a brake counts is said here as well (Tally), for those who keep what has passed.
+//
 // What cannot be evaluated for an event is an error of its plan, never a condition that is silently false: a rule of
 // security that does not fire must be seen. Evaluation is bounded in cost and in time.
 package playbook

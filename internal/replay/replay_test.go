@@ -13,7 +13,6 @@ import (
 
 	"keyturn/internal/config"
 	"keyturn/internal/events"
-	"keyturn/internal/people"
 	"keyturn/internal/playbook"
 )
 
@@ -187,8 +186,8 @@ func TestConfirmationInTheTimeOfTheEvents(t *testing.T) {
 
 // TestBrakeOfAShareNeedsItsCount: who cannot be counted holds everything, as in the planner.
 func TestBrakeOfAShareNeedsItsCount(t *testing.T) {
-	of := func(n int) rider {
-		return rider{people.Called{Key: fmt.Sprint(n), Keys: []string{fmt.Sprint(n)}}, fmt.Sprint(n), n}
+	of := func(n int) playbook.Rider {
+		return playbook.Rider{Who: fmt.Sprint(n), Keys: []string{fmt.Sprint(n)}, Name: fmt.Sprint(n), Case: fmt.Sprint(n)}
 	}
 	b := playbook.Brake{Name: "b", Per: time.Hour, Share: &playbook.Share{Percent: 50, Of: playbook.Count{Connection: "okta-prod", What: "active_users"}}}
 	if why := newWheels(nil).ask(of(0), monday, []playbook.Brake{b}); !strings.Contains(why, "not known how many active users okta-prod has") {

@@ -208,7 +208,8 @@ func (w *walk) stop(i int, at time.Time) (why string, held bool) {
 		return missing.why, true
 	}
 	if len(j.Brakes) > 0 {
-		why = w.wheels.ask(rider{w.who.identity(c), j.named, i}, at, j.Brakes)
+		who := w.who.identity(c)
+		why = w.wheels.ask(playbook.Rider{Who: who.Key, Keys: who.Counted, Name: j.named, Case: c.ID}, at, j.Brakes)
 	}
 	return why, why != "" || j.asks
 }
