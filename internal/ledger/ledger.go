@@ -84,7 +84,17 @@ func (l *Ledger) resolve(ctx context.Context, rec Record) (Record, error) {
 
 // Range hands the records that match filter (subject.go), written at or after since, to fn, oldest first.
 func (l *Ledger) Range(ctx context.Context, filter string, since time.Time, fn func(Record) error) error {
-	return l.log.Range(ctx, filter, since, func(subject string, seq uint64, data []byte) error {
+	return l.read(ctx, filter, From{Time: since}, fn)
+}
+
+// After is Range of the records behind the one at sequence seq: for whoever read up to it.
+func (l *Ledger) After(ctx context.Context, filter string, seq uint64, fn func(Record) error) error {
+	return l.read(ctx, filter, From{After: seq}, fn)
+}
+
+// read decodes what the log gives.
+func (l *Ledger) read(ctx context.Context, filter string, from From, fn func(Record) error) error {
+	return l.log.Range(ctx, filter, from, func(subject string, seq uint64, data []byte) error {
 		rec, err := decode(subject, seq, data)
 		if err != nil {
 			return err
@@ -116,7 +126,7 @@ func (l *Ledger) Verify(ctx context.Context, filter string) (int, []Broken, erro
 	var n int
 	var broken []Broken
 	last := map[string]Record{}
-	err := l.log.Range(ctx, filter, time.Time{}, func(subject string, seq uint64, data []byte) error {
+	err := l.log.Range(ctx, filter, From{}, func(subject string, seq uint64, data []byte) error {
 		n++
 		rec, err := decode(subject, seq, data)
 		if why := fault(last[subject], rec, data, err); why != "" {

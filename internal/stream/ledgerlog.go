@@ -85,13 +85,13 @@ func (r records) last(ctx context.Context, subj string) (uint64, []byte, error) 
 }
 
 // Range implements ledger.Log.
-func (r records) Range(ctx context.Context, filter string, since time.Time,
+func (r records) Range(ctx context.Context, filter string, from ledger.From,
 	fn func(subject string, seq uint64, data []byte) error) error {
 	s, err := r.bus.stream(ctx, streamLedger)
 	if err != nil {
 		return refusal("range "+filter, err)
 	}
-	return r.bus.walk(ctx, s, walk{filter: filter, since: since}, func(m kept) error { return fn(m.subject, m.seq, m.data) })
+	return r.bus.walk(ctx, s, walk{filter: filter, since: from.Time, after: from.After}, func(m kept) error { return fn(m.subject, m.seq, m.data) })
 }
 
 // kept is a message as a stream keeps it.
@@ -102,11 +102,12 @@ type kept struct {
 	stored  time.Time
 }
 
-// walk reads a stream in order: what matches filter, from the first message stored at or after since on, up to the
-// message that is the newest match when it begins.
+// walk reads a stream in order: what matches filter, from the first message stored at or after since on, or from the one
+// behind the sequence after, up to the message that is the newest match when it begins.
 type walk struct {
 	filter string
 	since  time.Time
+	after  uint64
 }
 
 const (
@@ -130,7 +131,7 @@ func (b *Bus) walk(ctx context.Context, s jetstream.Stream, w walk, fn func(kept
 	if !w.since.IsZero() && last.Time.Before(w.since) {
 		return nil
 	}
-	next := uint64(1)
+	next := w.after + 1
 	if w.since.IsZero() {
 		if next, err = singly(ctx, s, w.filter, next, last.Sequence, walkSingly, fn); err != nil {
 			return err

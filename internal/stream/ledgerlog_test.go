@@ -125,7 +125,7 @@ func TestRangeEndsWithItsReaderOrItsContext(t *testing.T) {
 	stop := errors.New("enough")
 	for _, after := range []int{1, 200} { // read one by one, and in bulk
 		n := 0
-		err := log.Range(t.Context(), "ledger.>", time.Time{}, func(string, uint64, []byte) error {
+		err := log.Range(t.Context(), "ledger.>", ledger.From{}, func(string, uint64, []byte) error {
 			if n++; n == after {
 				return stop
 			}
@@ -137,7 +137,7 @@ func TestRangeEndsWithItsReaderOrItsContext(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := log.Range(ctx, "ledger.>", time.Time{}, nil); err == nil {
+	if err := log.Range(ctx, "ledger.>", ledger.From{}, nil); err == nil {
 		t.Error("a range whose context has ended")
 	}
 }
@@ -163,7 +163,7 @@ func appendMany(t *testing.T, log ledger.Log) (all []uint64, middle time.Time) {
 // collect gives the sequences of a range, and appends a record while it reads, which does not belong to it.
 func collect(t *testing.T, log ledger.Log, filter string, since time.Time) (got []uint64) {
 	t.Helper()
-	err := log.Range(t.Context(), filter, since, func(_ string, seq uint64, _ []byte) error {
+	err := log.Range(t.Context(), filter, ledger.From{Time: since}, func(_ string, seq uint64, _ []byte) error {
 		got = append(got, seq)
 		if len(got) > 1 {
 			return nil

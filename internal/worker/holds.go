@@ -12,12 +12,8 @@ import (
 	"keyturn/internal/ledger"
 )
 
-const (
-	// holdsEvery is how often the worker counts the plans that are held.
-	holdsEvery = time.Minute
-	// holdsMargin is how far the clocks of the broker and of a worker may differ.
-	holdsMargin = 5 * time.Minute
-)
+// holdsEvery is how often the worker counts the plans that are held.
+const holdsEvery = time.Minute
 
 // holds is what a worker knows of the plans that wait for a person, a second source or the end of a pause.
 type holds struct {
@@ -26,26 +22,24 @@ type holds struct {
 	newest string               // the subject of the newest record that was read
 	seq    uint64               // and its place in the ledger
 	kept   kept                 // what is kept of it
+	keptAt time.Time
 }
 
 // watchHolds counts, now and every minute, until ctx ends. It reads what was written since the time before; the first time
 // since the last count that anybody kept, or every plan of the ledger.
 func (w *Worker) watchHolds(ctx context.Context) {
-	from := w.recallHolds(ctx)
 	left := afterIndex
-	if from.IsZero() {
+	if !w.recallHolds(ctx) {
 		left = afterBlocks
 	}
 	for {
-		began := time.Now().Add(-w.bus.ClockOff()) // by the broker's clock
-		switch err := w.holds.read(ctx, w.runner.Ledger, from); {
+		switch err := w.holds.read(ctx, w.runner.Ledger); {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			w.log.WarnContext(ctx, "held plans not counted", "error", err, "retry_in", holdsEvery)
 		default:
-			from = began.Add(-holdsMargin)
-			w.keepHolds(ctx, from)
+			w.keepHolds(ctx, time.Now())
 			giveBack(left)
 			left = 0
 		}
@@ -57,14 +51,17 @@ func (w *Worker) watchHolds(ctx context.Context) {
 	}
 }
 
-// read takes the plans that were written since. A plan that is written again while it is held keeps its first time.
-func (h *holds) read(ctx context.Context, l *ledger.Ledger, since time.Time) error {
-	return l.Range(ctx, ledger.AllPlans(), since, func(rec ledger.Record) error {
+// read takes the plans that were written behind the newest that it knows. A ledger without that one is another or an older
+// one, and is read from its beginning. A plan that is written again while it is held keeps its first time.
+func (h *holds) read(ctx context.Context, l *ledger.Ledger) error {
+	after, err := h.place(ctx, l)
+	if err != nil {
+		return err
+	}
+	return l.After(ctx, ledger.AllPlans(), after, func(rec ledger.Record) error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if rec.Seq > h.seq {
-			h.newest, h.seq = rec.Subject, rec.Seq
-		}
+		h.newest, h.seq = rec.Subject, rec.Seq
 		id := ledger.CaseOf(rec.Subject)
 		switch _, known := h.since[id]; {
 		case rec.State != ledger.Held:
@@ -77,6 +74,24 @@ func (h *holds) read(ctx context.Context, l *ledger.Ledger, since time.Time) err
 		}
 		return nil
 	})
+}
+
+// place is up to where the ledger is counted. What is known of another ledger is forgotten.
+func (h *holds) place(ctx context.Context, l *ledger.Ledger) (uint64, error) {
+	h.mu.Lock()
+	newest, seq := h.newest, h.seq
+	h.mu.Unlock()
+	if newest == "" {
+		return 0, nil
+	}
+	last, err := l.Last(ctx, newest)
+	if err != nil || last.Seq >= seq {
+		return seq, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.newest, h.seq, h.since = "", 0, nil
+	return 0, nil
 }
 
 // count says how many plans are held, and since when the oldest is; zero without any.

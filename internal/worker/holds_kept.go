@@ -10,7 +10,6 @@ import (
 	"runtime/metrics"
 	"time"
 
-	"keyturn/internal/ledger"
 	"keyturn/internal/stream"
 )
 
@@ -26,64 +25,60 @@ const (
 // kept is a count between two lives of a worker: whoever starts has only what came after it to read, and not every plan
 // there ever was. Any worker's count serves any other, an older one as well: it only leaves more to read.
 type kept struct {
-	From   time.Time            `json:"from"`   // whatever was stored before it is counted
 	Newest string               `json:"newest"` // the subject of the newest record that was read
-	Seq    uint64               `json:"seq"`    // and its place: a ledger without it is another or an older one
+	Seq    uint64               `json:"seq"`    // and its place in the ledger
 	Since  map[string]time.Time `json:"since"`  // as holds has it
 }
 
-// recall takes a count up, and gives from when on the ledger is to be read: zero, which is all of it, when data is none, or
-// none of this ledger.
-func (h *holds) recall(ctx context.Context, l *ledger.Ledger, data []byte) (time.Time, error) {
+// recall takes a count up, and reports whether data is one.
+func (h *holds) recall(data []byte) bool {
 	var k kept
 	if json.Unmarshal(data, &k) != nil || k.Newest == "" {
-		return time.Time{}, nil
-	}
-	last, err := l.Last(ctx, k.Newest)
-	if err != nil || last.Seq < k.Seq {
-		return time.Time{}, err
+		return false
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.newest, h.seq, h.since = k.Newest, k.Seq, maps.Clone(k.Since)
-	h.kept = k
-	return k.From, nil
+	h.newest, h.seq, h.since, h.kept = k.Newest, k.Seq, maps.Clone(k.Since), k
+	return true
 }
 
-// keep gives what is to be kept of a count that has everything stored before from; nil when what is kept will do.
-func (h *holds) keep(from time.Time) ([]byte, error) {
+// keep gives what is to be kept of the count; nil when what is kept will do.
+func (h *holds) keep(now time.Time) ([]byte, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.newest == "" || from.Sub(h.kept.From) < holdsKeep && maps.Equal(h.since, h.kept.Since) {
+	same := maps.Equal(h.since, h.kept.Since)
+	if same && (h.seq == h.kept.Seq || now.Sub(h.keptAt) < holdsKeep) {
 		return nil, nil
 	}
-	k := kept{From: from, Newest: h.newest, Seq: h.seq, Since: maps.Clone(h.since)}
+	k := kept{Newest: h.newest, Seq: h.seq, Since: maps.Clone(h.since)}
 	data, err := json.Marshal(k)
 	if err != nil || len(data) > holdsMost {
 		return nil, err
 	}
-	h.kept = k
+	h.kept, h.keptAt = k, now
 	return data, nil
 }
 
-// recallHolds takes up the count of an earlier life, or of another worker.
-func (w *Worker) recallHolds(ctx context.Context) time.Time {
+// recallHolds takes up the count of an earlier life, or of another worker, and reports whether there is one.
+func (w *Worker) recallHolds(ctx context.Context) bool {
 	data, _, err := w.bus.Lanes().Get(ctx, holdsKey)
-	var from time.Time
 	if err == nil {
-		from, err = w.holds.recall(ctx, w.runner.Ledger, data)
+		return w.holds.recall(data)
 	}
-	if err != nil && !errors.Is(err, stream.ErrNotFound) && ctx.Err() == nil {
+	if !errors.Is(err, stream.ErrNotFound) && ctx.Err() == nil {
 		w.log.WarnContext(ctx, "held plans are counted anew: what was kept of the last count cannot be read", "error", err)
 	}
-	return from
+	return false
 }
 
-// keepHolds keeps a count for the next start. Dying before or after it: the next start reads more, or less.
-func (w *Worker) keepHolds(ctx context.Context, from time.Time) {
-	data, err := w.holds.keep(from)
+// keepHolds keeps a count for the next start, once all that it counts is on disk: records that a power cut took may have
+// others in their places. Dying before or after it: the next start reads more, or less.
+func (w *Worker) keepHolds(ctx context.Context, now time.Time) {
+	data, err := w.holds.keep(now)
 	if err == nil && data != nil {
-		_, err = w.bus.Lanes().Put(ctx, holdsKey, data)
+		if err = w.bus.Barrier(ctx); err == nil {
+			_, err = w.bus.Lanes().Put(ctx, holdsKey, data)
+		}
 	}
 	if err != nil && ctx.Err() == nil {
 		w.log.WarnContext(ctx, "count of held plans not kept: the next start reads the ledger further back", "error", err)

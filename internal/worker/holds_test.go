@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +36,7 @@ func TestHeldPlansAreCounted(t *testing.T) {
 	}
 	figures := func(n, age float64, note string) {
 		t.Helper()
-		if err := w.holds.read(t.Context(), l, time.Time{}); err != nil {
+		if err := w.holds.read(t.Context(), l); err != nil {
 			t.Fatal(err)
 		}
 		families, err := reg.Gather()
@@ -60,10 +62,9 @@ func TestHeldPlansAreCounted(t *testing.T) {
 // counted as if it had read all, and what is kept of another ledger, or is nothing at all, has it read all.
 func TestACountIsTakenUp(t *testing.T) {
 	clock := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	now := func() time.Time { return clock }
-	log := &ledgertest.Memory{Clock: now}
-	l := ledger.New(log, now)
-	write := func(prev ledger.Record, id string, state ledger.State) ledger.Record {
+	log, other := &ledgertest.Memory{}, &ledgertest.Memory{}
+	l, older := ledger.New(log, func() time.Time { return clock }), ledger.New(other, func() time.Time { return clock })
+	write := func(l *ledger.Ledger, prev ledger.Record, id string, state ledger.State) ledger.Record {
 		t.Helper()
 		rec, err := l.Append(t.Context(), prev, ledger.Record{Subject: ledger.PlanSubject(id), State: state})
 		if err != nil {
@@ -71,55 +72,57 @@ func TestACountIsTakenUp(t *testing.T) {
 		}
 		return rec
 	}
-	first := write(ledger.Record{}, "c1", ledger.Held)
-	write(ledger.Record{}, "c2", ledger.Held)
+	first := write(l, ledger.Record{}, "c1", ledger.Held)
+	write(l, ledger.Record{}, "c2", ledger.Held)
+	write(older, ledger.Record{}, "c9", ledger.Held)
+	kept := func(h *holds, now time.Time, want bool) []byte {
+		t.Helper()
+		data, err := h.keep(now)
+		if (data != nil) != want || err != nil {
+			t.Errorf("kept: %s, %v; want %t", data, err, want)
+		}
+		return data
+	}
+	read := func(h *holds, l *ledger.Ledger, cases ...string) {
+		t.Helper()
+		if err := h.read(t.Context(), l); err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Sorted(maps.Keys(h.since)); !slices.Equal(got, cases) {
+			t.Errorf("held: %q, want %q", got, cases)
+		}
+	}
 	var h holds
-	if data, err := h.keep(clock); data != nil || err != nil {
-		t.Errorf("a count of nothing is kept: %s, %v", data, err)
-	}
-	if err := h.read(t.Context(), l, time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	data, err := h.keep(clock)
-	if err != nil || data == nil {
-		t.Fatalf("the count is not kept: %v", err)
-	}
-	if again, err := h.keep(clock.Add(holdsKeep - 1)); again != nil || err != nil {
-		t.Errorf("kept again without need: %s, %v", again, err)
-	}
-	if again, err := h.keep(clock.Add(holdsKeep)); again == nil || err != nil {
-		t.Errorf("what is kept grows too old: %v", err)
-	}
+	kept(&h, clock, false) // of nothing
+	read(&h, l, "c1", "c2")
+	data := kept(&h, clock, true)
+	kept(&h, clock.Add(holdsKeep), false) // the same again
+	write(l, ledger.Record{}, "c3", ledger.Refused)
+	read(&h, l, "c1", "c2")
+	kept(&h, clock.Add(holdsKeep-1), false)
+	kept(&h, clock.Add(holdsKeep), true) // it grows old
 
 	clock = clock.Add(time.Hour)
-	write(first, "c1", ledger.Planned)
-	write(ledger.Record{}, "c3", ledger.Held)
+	write(l, first, "c1", ledger.Planned)
+	write(l, ledger.Record{}, "c4", ledger.Held)
+	log.Rewrite(log.Entries()[1:]) // what was counted is not read again
 	var next holds
-	from, err := next.recall(t.Context(), l, data)
-	if err != nil || !from.Equal(clock.Add(-time.Hour)) {
-		t.Fatalf("read from %v on, %v", from, err)
+	if !next.recall(data) {
+		t.Fatal("nothing was taken up")
 	}
 	if n, _ := next.count(); n != 2 {
 		t.Errorf("%d held plans were taken up, want 2", n)
 	}
-	if err := next.read(t.Context(), l, from.Add(time.Minute)); err != nil { // not what was counted already
-		t.Fatal(err)
+	read(&next, l, "c2", "c4")
+	if _, oldest := next.count(); !oldest.Equal(clock.Add(-time.Hour)) {
+		t.Errorf("the oldest is of %v", oldest)
 	}
-	if n, oldest := next.count(); n != 2 || !oldest.Equal(clock.Add(-time.Hour)) {
-		t.Errorf("%d held plans, the oldest of %v: want c2 and c3", n, oldest)
-	}
-	if again, err := next.keep(from.Add(time.Second)); again == nil || err != nil {
-		t.Errorf("a change is not kept: %v", err)
-	}
+	kept(&next, clock, true)
 
-	older := ledger.New(&ledgertest.Memory{}, now)
-	for what, try := range map[string]struct {
-		l    *ledger.Ledger
-		data []byte
-	}{"another ledger's": {older, data}, "nothing": {l, nil}, "no count": {l, []byte(`{"from":`)}, "an empty one": {l, []byte("{}")}} {
-		var anew holds
-		if from, err := anew.recall(t.Context(), try.l, try.data); err != nil || !from.IsZero() || len(anew.since) > 0 {
-			t.Errorf("%s: read from %v on, %d taken up, %v", what, from, len(anew.since), err)
+	read(&next, older, "c9") // put in the place of the other one
+	for what, data := range map[string]string{"nothing": "", "no count": `{"seq":`, "an empty one": "{}"} {
+		if new(holds).recall([]byte(data)) {
+			t.Errorf("%s is taken up", what)
 		}
 	}
 }

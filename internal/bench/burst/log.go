@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"sync"
-	"time"
 
 	"keyturn/internal/ledger"
 )
@@ -50,7 +49,7 @@ func (m *memory) Last(_ context.Context, subject string) (uint64, []byte, error)
 }
 
 // Range implements ledger.Log, as far as that goes with the newest records alone: of one subject.
-func (m *memory) Range(ctx context.Context, filter string, _ time.Time, fn func(string, uint64, []byte) error) error {
+func (m *memory) Range(ctx context.Context, filter string, _ ledger.From, fn func(string, uint64, []byte) error) error {
 	seq, data, err := m.Last(ctx, filter)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return nil

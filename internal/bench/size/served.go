@@ -24,6 +24,9 @@ const (
 	sourceSecret = "a secret of the benchmark" //nolint:gosec // the benchmark's own
 	// readyWithin is how long a start may take before it counts as failed.
 	readyWithin = 2 * time.Minute
+	// A process is calm that takes no more of a processor in such a time.
+	calmOver = 2 * time.Second
+	calmLoad = 60 * time.Millisecond
 )
 
 // build makes the tool as it is shipped, from the repository's root.
@@ -91,6 +94,25 @@ func serve(ctx context.Context, bin, store, conf string) (*served, error) {
 	}
 	s.ready = time.Since(began)
 	return s, nil
+}
+
+// calm waits until it has nothing to do any more, or has not for as long as a start may take.
+func (s *served) calm(ctx context.Context) error {
+	busy, err := s.processor()
+	tick := time.NewTicker(calmOver)
+	defer tick.Stop()
+	for deadline := time.Now().Add(readyWithin); err == nil && time.Now().Before(deadline); {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		before := busy
+		if busy, err = s.processor(); busy-before < calmLoad {
+			break
+		}
+	}
+	return err
 }
 
 // listen reads from its log where it listens, and the rest of it to the end.

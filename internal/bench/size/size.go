@@ -30,13 +30,8 @@ const (
 	pendingActions = 100_000
 	floodFor       = 2 * time.Second
 	floodOver      = 64 // connections
-	// ageFor is how old the ledger is at least when starts are measured: whatever is younger than the clocks may differ, five
-	// minutes, is read at every start, and a million keys are not five minutes' work.
-	ageFor = 5*time.Minute + 10*time.Second
 	// settleFor is how long after the start the memory is looked at: the worker reads what it has not counted meanwhile.
 	settleFor = 10 * time.Second
-	// warmFor is how long a process works before its intake is measured: what a start costs is measured by itself.
-	warmFor = 5 * time.Second
 )
 
 // Run measures count times and prints the medians.
@@ -75,22 +70,16 @@ type start struct {
 	rss, most float64
 }
 
-// measure fills the ledger, and measures the intake while it ages.
+// measure fills the ledger, and measures the intake and the starts.
 func (b *bench) measure(ctx context.Context, w io.Writer) error {
 	store := filepath.Join(b.dir, "large")
 	began := time.Now()
 	if err := fill(ctx, store, ledgerKeys); err != nil {
 		return fmt.Errorf("fill the ledger: %w", err)
 	}
-	filled := time.Now()
-	fmt.Fprintf(w, "a ledger of %d keys, made in %s\n", ledgerKeys, filled.Sub(began).Round(time.Second))
+	fmt.Fprintf(w, "a ledger of %d keys, made in %s\n", ledgerKeys, time.Since(began).Round(time.Second))
 	if err := b.floods(ctx, w); err != nil {
 		return err
-	}
-	select {
-	case <-time.After(time.Until(filled.Add(ageFor))):
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 	return b.starts(ctx, w, store)
 }
@@ -137,14 +126,7 @@ func (b *bench) acquaint(ctx context.Context, store string) (start, error) {
 		return start{}, err
 	}
 	got := start{ready: s.ready}
-	busy, err := s.processor()
-	for deadline := time.Now().Add(readyWithin); err == nil && ctx.Err() == nil && time.Now().Before(deadline); {
-		time.Sleep(2 * time.Second)
-		before := busy
-		if busy, err = s.processor(); busy-before < 40*time.Millisecond {
-			break
-		}
-	}
+	err = s.calm(ctx)
 	var errs [2]error
 	got.rss, errs[0] = s.memory("VmRSS")
 	got.most, errs[1] = s.memory("VmHWM")
@@ -197,15 +179,14 @@ func (b *bench) floods(ctx context.Context, w io.Writer) error {
 	return t.Flush()
 }
 
-// flood measures the intake over a store once.
+// flood measures the intake over a store once, when the start is worked off: what a start costs is measured by itself.
 func (b *bench) flood(ctx context.Context, store string, n int) (float64, error) {
 	s, err := serve(ctx, b.bin, store, b.conf)
 	if err != nil {
 		return 0, err
 	}
-	select {
-	case <-time.After(warmFor):
-	case <-ctx.Done():
+	if err := s.calm(ctx); err != nil {
+		return 0, errors.Join(err, s.stop())
 	}
 	rate, err := flood(ctx, s.URL, fmt.Sprintf("f%02d", n), floodOver, floodFor)
 	return rate, errors.Join(err, s.stop())

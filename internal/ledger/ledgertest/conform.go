@@ -26,7 +26,7 @@ func conformEmpty(t *testing.T, log ledger.Log) {
 	if _, _, err := log.Last(t.Context(), "ledger.c0.plan"); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("last of an empty subject: %v, want ErrNotFound", err)
 	}
-	if got := read(t, log, ">", time.Time{}); len(got) != 0 {
+	if got := read(t, log, ">", ledger.From{}); len(got) != 0 {
 		t.Errorf("range over an empty log gave %q", got)
 	}
 }
@@ -71,15 +71,20 @@ func conformRange(t *testing.T, log ledger.Log) {
 		"ledger.c3.>": "[a0 a1 a2 a3 a4]", "ledger.c3.a": "[a0 a1 a2 a3 a4]", "person.k2.>": "[p]",
 		"ledger.c4.>": "[]", "person.>": "[p p p p p]",
 	} {
-		if got := fmt.Sprint(read(t, log, filter, time.Time{})); got != want {
+		if got := fmt.Sprint(read(t, log, filter, ledger.From{})); got != want {
 			t.Errorf("range %s = %s, want %s", filter, got, want)
 		}
 	}
-	if got := read(t, log, ">", time.Now().Add(time.Hour)); len(got) != 0 {
+	if got := read(t, log, ">", ledger.From{Time: time.Now().Add(time.Hour)}); len(got) != 0 {
 		t.Errorf("range since the future gave %q", got)
 	}
+	for after, want := range map[uint64]string{0: "[a0 a1 a2 a3 a4]", 1: "[a1 a2 a3 a4]", seq - 1: "[a4]", seq: "[]", seq + 1: "[]", seq + 100: "[]"} {
+		if got := fmt.Sprint(read(t, log, "ledger.c3.>", ledger.From{After: after})); got != want {
+			t.Errorf("range behind %d = %s, want %s", after, got, want)
+		}
+	}
 	stop := errors.New("enough")
-	err := log.Range(t.Context(), ">", time.Time{}, func(string, uint64, []byte) error { return stop })
+	err := log.Range(t.Context(), ">", ledger.From{}, func(string, uint64, []byte) error { return stop })
 	if !errors.Is(err, stop) {
 		t.Errorf("range stopped by its reader: %v", err)
 	}
@@ -108,7 +113,7 @@ func conformRace(t *testing.T, log ledger.Log) {
 		}
 		after = <-won
 	}
-	if got := read(t, log, "ledger.c5.>", time.Time{}); len(got) != rounds {
+	if got := read(t, log, "ledger.c5.>", ledger.From{}); len(got) != rounds {
 		t.Errorf("%d records after %d rounds", len(got), rounds)
 	}
 }
@@ -136,10 +141,10 @@ func conformLedger(t *testing.T, log ledger.Log) {
 }
 
 // read collects the data that a range gives.
-func read(t *testing.T, log ledger.Log, filter string, since time.Time) []string {
+func read(t *testing.T, log ledger.Log, filter string, from ledger.From) []string {
 	t.Helper()
 	var got []string
-	err := log.Range(t.Context(), filter, since, func(_ string, _ uint64, data []byte) error {
+	err := log.Range(t.Context(), filter, from, func(_ string, _ uint64, data []byte) error {
 		got = append(got, string(data))
 		return nil
 	})

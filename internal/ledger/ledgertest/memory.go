@@ -74,8 +74,8 @@ func (m *Memory) Last(_ context.Context, subject string) (uint64, []byte, error)
 }
 
 // Range implements ledger.Log.
-func (m *Memory) Range(_ context.Context, filter string, since time.Time, fn func(string, uint64, []byte) error) error {
-	for _, e := range m.matching(filter, since) {
+func (m *Memory) Range(_ context.Context, filter string, from ledger.From, fn func(string, uint64, []byte) error) error {
+	for _, e := range m.matching(filter, from) {
 		if err := fn(e.Subject, e.Seq, e.Data); err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (m *Memory) Range(_ context.Context, filter string, since time.Time, fn fun
 }
 
 // matching gives the entries that a Range is about.
-func (m *Memory) matching(filter string, since time.Time) []Entry {
+func (m *Memory) matching(filter string, from ledger.From) []Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	fits := func(subject string) bool { return subject == filter }
@@ -93,7 +93,7 @@ func (m *Memory) matching(filter string, since time.Time) []Entry {
 	}
 	var found []Entry
 	for _, e := range m.entries {
-		if fits(e.Subject) && !e.Stored.Before(since) {
+		if fits(e.Subject) && e.Seq > from.After && !e.Stored.Before(from.Time) {
 			found = append(found, e)
 		}
 	}
