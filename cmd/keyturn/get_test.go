@@ -37,6 +37,7 @@ func TestGetScripts(t *testing.T) {
 			}
 			env.Defer(s.stop)
 			env.Values[tenantsKey{}] = s
+			env.Values[answererKey{}] = &answerer{env: env, dir: "testdata/get"}
 			env.Setenv("KEYTURN_STORE", s.store)
 			env.Setenv("GORACE", endAtOnce)
 			ada := s.acme.Leaver
@@ -50,6 +51,7 @@ func TestGetScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "keep": cmdKeep, "until": cmdUntil, "work": cmdWork, "rest": cmdRest, "expire": cmdExpire,
+			"call": cmdCall, "fails": cmdFails,
 		},
 	})
 }

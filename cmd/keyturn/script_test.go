@@ -30,9 +30,10 @@ import (
 	"keyturn/internal/stream/embedded"
 )
 
-// TestMain lets the scripts run the real command line, each call in a process of its own.
+// TestMain lets the scripts run the real command line: exec and exits in a process of its own, which every command does
+// somewhere, call, fails and until in the one process of their script.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"keyturn": main})
+	testscript.Main(m, map[string]func(){"keyturn": main, answering: answerCalls})
 }
 
 // endAtOnce keeps a process under the race detector from ending a second after its work.
@@ -51,6 +52,7 @@ func TestScripts(t *testing.T) {
 			}
 			env.Defer(s.stop)
 			env.Values[siteKey{}] = s
+			env.Values[answererKey{}] = &answerer{env: env, dir: "testdata/script"}
 			env.Setenv("KEYTURN_STORE", s.store)
 			env.Setenv("GORACE", endAtOnce)
 			env.Setenv("KEYTURN_CONFIG_DIR", s.config)
@@ -61,7 +63,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": cmdExits, "keep": cmdKeep, "act": cmdAct, "bury": cmdBury, "shutdown": cmdShutdown, "until": cmdUntil,
-			"deaf": cmdDeaf, "post": cmdPost,
+			"deaf": cmdDeaf, "post": cmdPost, "call": cmdCall, "fails": cmdFails,
 		},
 	})
 }
@@ -263,20 +265,6 @@ func cmdKeep(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no match for %q", args[1])
 	}
 	ts.Setenv(args[0], m[1])
-}
-
-// cmdUntil repeats a command until its output matches: until REGEXP keyturn …
-func cmdUntil(ts *testscript.TestScript, _ bool, args []string) {
-	want := regexp.MustCompile(args[0])
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		_ = ts.Exec(args[1], args[2:]...) // may fail while what it asks for is not there yet
-		if want.MatchString(ts.ReadFile("stdout")) {
-			return
-		}
-		if time.Now().After(deadline) {
-			ts.Fatalf("never matched %q", args[0])
-		}
-	}
 }
 
 // cmdAct writes what a lane would: act CASE STEP STATE. The case closes, or needs a person, with its last action.
