@@ -29,7 +29,7 @@ const maxNames = 32
 type Crowd[R any] struct {
 	Names  []Name
 	By     string      // the key of the name by which the event came to its person
-	Parts  []Person[R] // who are one person; never none: the names of a kind that decides call somebody who fits
+	Parts  []Person[R] // who are one person; never none
 	Claims []Claim     // names that the event gives, and that are somebody else's
 }
 
@@ -41,8 +41,13 @@ type Claim struct {
 
 // Gather finds whom the names of an event call, and who of them are one person. Who is known to be of it already is not
 // read again.
+//
+// Names of all kinds are kept under what they say alone, so that each of an event's can call somebody who cannot be its
+// person: a login that is the e-mail of one who has another login. The event is about whom its first name calls then, as
+// its principal says, and teaches nothing about who is who.
 func (load Load[R]) Gather(names []Name) (Crowd[R], error) {
 	c := Crowd[R]{Names: names}
+	var called Person[R] // by the first name
 	part := func(id string) int { return slices.IndexFunc(c.Parts, func(p Person[R]) bool { return p.ID == id }) }
 	again := Load[R](func(key string) (Person[R], error) {
 		if i := part(key); i >= 0 {
@@ -51,10 +56,13 @@ func (load Load[R]) Gather(names []Name) (Crowd[R], error) {
 		return load(key)
 	})
 	known := slices.Clone(names)
-	for _, n := range names {
+	for i, n := range names {
 		p, err := again.Find(n.Key)
 		if err != nil {
 			return c, err
+		}
+		if i == 0 {
+			called = p
 		}
 		barred := len(c.Parts) > 0 && len(known)+len(p.Names) > maxNames || slices.ContainsFunc(c.Parts, p.apart)
 		switch {
@@ -66,6 +74,12 @@ func (load Load[R]) Gather(names []Name) (Crowd[R], error) {
 			known = append(known, p.Names...)
 		default:
 			c.Claims = append(c.Claims, Claim{n, !barred && n.Since.After(p.since(n.Key))})
+		}
+	}
+	if len(c.Parts) == 0 && len(names) > 0 {
+		c.Parts, c.By = []Person[R]{called}, names[0].Key
+		for i := range c.Claims {
+			c.Claims[i].Moves = false
 		}
 	}
 	return c, nil

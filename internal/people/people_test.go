@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // stored is an order record's body in which nothing is left out, as ledgers have it.
@@ -30,6 +32,13 @@ func TestStoredForm(t *testing.T) {
 	}
 }
 
+// require is what hear needs of a test.
+type require interface {
+	Helper()
+	Error(args ...any)
+	Errorf(format string, args ...any)
+}
+
 // book has what is written under each key.
 type book map[string]Person[int]
 
@@ -40,8 +49,17 @@ func (b book) load(key string) (Person[int], error) {
 	return Person[int]{ID: key}, nil
 }
 
+// named are an event's names.
+func named(minute int, ids ...string) (names []Name) {
+	for _, id := range ids {
+		_, key, _ := strings.Cut(id, ":")
+		names = append(names, Name{key, id, time.Unix(int64(minute)*60, 0)})
+	}
+	return names
+}
+
 // hear takes in the names of an event, as those who use the package do, and gives the keys that were written.
-func (b book) hear(t *testing.T, minute int, ids ...string) (wrote string) {
+func (b book) hear(t require, minute int, ids ...string) (wrote string) {
 	t.Helper()
 	write := func(list ...Person[int]) {
 		for _, p := range list {
@@ -49,12 +67,7 @@ func (b book) hear(t *testing.T, minute int, ids ...string) (wrote string) {
 			b[p.ID], wrote = p, wrote+p.ID+" "
 		}
 	}
-	var names []Name
-	for _, id := range ids {
-		_, key, _ := strings.Cut(id, ":")
-		names = append(names, Name{key, id, time.Unix(int64(minute)*60, 0)})
-	}
-	c, err := Load[int](b.load).Gather(names)
+	c, err := Load[int](b.load).Gather(named(minute, ids...))
 	before, _ := json.Marshal(c.Parts)
 	who, met := c.Unite(Joint{Case: strings.Join(ids, " ")})
 	if after, _ := json.Marshal(c.Parts); err != nil || string(after) != string(before) {
@@ -90,6 +103,11 @@ func TestWhoIsWho(t *testing.T) {
 		{"its holder is kept under it", []string{"okta_id:x email:m", "okta_id:b email:m"}, "b m ", map[string]string{"x": "m", "b": "b", "m": "b"}},
 		{"a common mailbox joins nobody", []string{"employee_number:1 email:m", "employee_number:2 okta_id:o email:m"}, "2 o 1 m ",
 			map[string]string{"1": "1", "2": "2", "o": "2", "m": "2"}},
+		{"a login that is the e-mail of one with another login", []string{"login:m.g email:m", "login:m"}, "", map[string]string{"m": "m", "m.g": "m"}},
+		{"a login that is an account name", []string{"login:z.g asa_username:z", "login:z"}, "", map[string]string{"z": "z", "z.g": "z"}},
+		{"a login that is a number", []string{"employee_number:4 login:m", "login:4"}, "", map[string]string{"4": "4", "m": "4"}},
+		{"two names that are others'", []string{"login:a email:b", "login:c email:d", "login:b asa_username:d"}, "", map[string]string{"b": "a", "d": "c"}},
+		{"one of them free", []string{"login:m.g email:m", "okta_id:o login:m"}, "o m ", map[string]string{"m": "o", "m.g": "m", "o": "o"}},
 	} {
 		b, wrote := book{}, ""
 		for minute, e := range c.events {
@@ -112,4 +130,41 @@ func TestFindEnds(t *testing.T) {
 	if p, err := Load[int](b.load).Find("k"); err != nil || p.ID != "k" || !slices.Equal(p.IDs(), []string{"k", "x"}) {
 		t.Errorf("%v (%v)", p, err)
 	}
+}
+
+// Whatever names events give, of all kinds and alike by their text, everybody is found who was called, two Okta ids are never
+// one person's, and guards count for the event that was heard last the person in whose order it stands.
+func TestAnyNames(t *testing.T) {
+	kinds := []string{"okta_id", "employee_number", "email", "login", "asa_username"}
+	rapid.Check(t, func(t *rapid.T) {
+		b, texts := book{}, []string{"a", "b", "c", "d"}
+		for minute := range rapid.IntRange(1, 8).Draw(t, "events") {
+			var ids []string
+			for _, kind := range kinds {
+				if text := rapid.SampledFrom(append(texts, "", "", "")).Draw(t, kind); text != "" {
+					ids = append(ids, kind+":"+text)
+				}
+			}
+			if len(ids) == 0 {
+				continue
+			}
+			c, _ := Load[int](b.load).Gather(named(minute, ids...))
+			who, _ := c.Unite(Joint{})
+			b.hear(t, minute, ids...)
+			for _, text := range texts {
+				if p, err := Load[int](b.load).Find(text); err != nil || p.Into != "" {
+					t.Errorf("%s leads to %+v (%v)", text, p, err)
+				}
+			}
+			if p, _ := Load[int](b.load).Whose(named(minute, ids...), ids[0][strings.Index(ids[0], ":")+1:]); p.ID != who.ID {
+				t.Errorf("guards count %s, the order is of %s", p.ID, who.ID)
+			}
+			for _, p := range b {
+				okta := slices.DeleteFunc(slices.Clone(p.Names), func(n Name) bool { return !n.is("okta_id") })
+				if len(okta) > 1 {
+					t.Errorf("%s has the Okta ids %v", p.ID, okta)
+				}
+			}
+		}
+	})
 }

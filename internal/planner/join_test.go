@@ -1,8 +1,10 @@
 package planner_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -312,5 +314,37 @@ func TestJointsAreRecords(t *testing.T) {
 	if rec.By != "planner-1" || len(o.Joins) != 1 || o.Joins[0].Case != e.Case() || o.Joins[0].Event != "user.compromised" ||
 		!o.Joins[0].Time.Equal(w.clock) || !slices.Equal(o.Joins[0].Names, []string{number, mail1}) {
 		t.Errorf("%s by %s", rec.Body, rec.By)
+	}
+}
+
+// TestEveryNameIsAnothers: an event all of whose names are those of people who have other ones of the same kind, as a login
+// that is the e-mail of one with another login, is about whom its principal calls: it is planned, takes back what stands there,
+// and somebody is told.
+func TestEveryNameIsAnothers(t *testing.T) {
+	for _, names := range [][2][]string{
+		{{"login:maria.garcia", mail1}, {"login:maria@acme.example"}},
+		{{"login:maria.garcia", "asa_username:maria"}, {"login:maria"}},
+		{{"employee_number:4217", "login:maria"}, {"login:4217"}},
+	} {
+		w := newWorld(t)
+		var b bytes.Buffer
+		p := w.planner()
+		p.Log = slog.New(slog.NewTextHandler(&b, nil))
+		tell := func(kind, id string, names []string, at, effective time.Time) string {
+			e := w.overWire(w.called(kind, id, ids(names...), at, effective))
+			if out := p.Event(t.Context(), e, w.clock); out.Verdict != events.Done {
+				t.Fatalf("%s: %+v", kind, out)
+			}
+			w.settle()
+			return e.Case()
+		}
+		term := tell("user.terminated", "1", names[0], w.clock, w.clock.Add(24*time.Hour))
+		seen := tell("user.compromised", "2", names[1], w.clock, time.Time{})
+		w.want("for whom it names", seen, planned, closed)
+		if !strings.Contains(b.String(), "two people have one name") {
+			t.Errorf("nobody was told: %s", b.String())
+		}
+		tell("user.termination_rescinded", "3", names[1], w.clock.Add(time.Minute), time.Time{})
+		w.want("taken back", term, cancelled, closed)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -26,8 +28,8 @@ type Message struct {
 	msg    jetstream.Msg
 }
 
-// Handler works on one message and says what becomes of it. It never acknowledges. It runs in one goroutine; a panic
-// leaves the message as it is.
+// Handler works on one message and says what becomes of it. It never acknowledges. It runs in one goroutine; after a panic
+// the message comes again.
 type Handler func(ctx context.Context, m *Message) events.Outcome
 
 // beats is how often within its ack wait a message in hand is kept from being delivered again.
@@ -85,7 +87,30 @@ func (b *Bus) Handle(ctx context.Context, m *Message, h Handler) {
 	}
 	stop := keep(ctx, m, b.opts.ackWait()/beats)
 	defer stop()
-	b.settle(ctx, m, h(ctx, m))
+	b.settle(ctx, m, b.shielded(ctx, m, h))
+}
+
+// shielded runs h over m. A message that meets a panic, which is a fault of ours, must not stop all others: it is told, and
+// the message comes again, time after time, until a version of Keyturn without the fault takes it. What the panic says is
+// left out where it may hold more than the place of the fault.
+func (b *Bus) shielded(ctx context.Context, m *Message, h Handler) (out events.Outcome) {
+	if b.opts.Rescue == nil {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			said := fmt.Sprintf("%T", v)
+			if fault, ok := v.(runtime.Error); ok {
+				said = fault.Error()
+			}
+			b.metrics.panicked(m.stream)
+			b.log.ErrorContext(ctx, "PANIC: this message meets a fault of Keyturn; it is tried again every minute, and all others go on. "+
+				"Report the stack, and install a version that mends it", "subject", m.Subject, "panic", said, "stack", string(debug.Stack()))
+			out = events.Outcome{Delay: laterAfter + time.Second}
+		}()
+	}
+	return h(ctx, m)
 }
 
 // keep tells the server every so often that m is being worked on. It ends with ctx: a holder that lost its lease must

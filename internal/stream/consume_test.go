@@ -1,15 +1,19 @@
 package stream_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"keyturn/internal/events"
 	"keyturn/internal/stream"
@@ -149,6 +153,49 @@ func TestADeathInAHandlerLeavesTheMessage(t *testing.T) {
 	}
 	if n := inHand(t, bus, stream.ActionsOf("okta-prod", events.Normal)); n != 2 {
 		t.Errorf("%d in hand, want both", n)
+	}
+}
+
+// TestAPanicStopsNothingElse: a message that meets a fault of ours comes again later, the others are worked off, and the
+// stack is told, without what the message holds.
+func TestAPanicStopsNothingElse(t *testing.T) {
+	var log bytes.Buffer // one message is in hand at a time
+	reg := prometheus.NewRegistry()
+	bus := connect(t, start(t, embedded.Options{}), func(o *stream.Options) {
+		o.Log, o.Metrics = slog.New(slog.NewJSONHandler(&log, nil)), reg
+	})
+	for _, id := range []string{"bad", "worse", "good"} {
+		if err := bus.PublishAction(t.Context(), action(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var none []int
+	take(t, bus, stream.ActionsOf("okta-prod", events.Normal), 3, func(_ context.Context, m *stream.Message) events.Outcome {
+		switch {
+		case bytes.Contains(m.Data, []byte("worse")):
+			panic("maria@acme.example: " + string(m.Data))
+		case bytes.Contains(m.Data, []byte("bad")):
+			_ = none[len(m.Data)]
+		}
+		return events.Outcome{Verdict: events.Done}
+	})
+	queues, err := bus.Queues(t.Context(), "okta-prod")
+	if err != nil || slices.IndexFunc(queues, func(q stream.Queue) bool { return q.Class == events.Normal && q.Later == 2 }) < 0 {
+		t.Errorf("%+v (%v), want two that come again later", queues, err)
+	}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "keyturn_stream_panics_total" && f.GetMetric()[0].GetCounter().GetValue() != 2 {
+			t.Errorf("counted: %v", f)
+		}
+	}
+	for part, want := range map[string]bool{"PANIC": true, "index out of range": true, "consume_test.go": true, "maria@acme.example": false} {
+		if strings.Contains(log.String(), part) != want {
+			t.Errorf("the log has %q: %t, want %t:\n%s", part, !want, want, log.String())
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 type metrics struct {
 	writes   *prometheus.CounterVec
 	settled  *prometheus.CounterVec
+	panics   *prometheus.CounterVec
 	barriers *prometheus.HistogramVec
 }
 
@@ -23,6 +24,8 @@ func newMetrics(reg prometheus.Registerer, barrier *Barrier) (*metrics, error) {
 			Help: "Publishes by operation and result."}, []string{"op", "result"}),
 		settled: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "keyturn_stream_settled_total",
 			Help: "Messages settled, by stream and verdict."}, []string{"stream", "verdict"}),
+		panics: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "keyturn_stream_panics_total",
+			Help: "Deliveries of messages that met a fault of Keyturn, by stream: each of them comes again every minute."}, []string{"stream"}),
 		barriers: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "keyturn_stream_barrier_seconds",
 			Help: "Waits for the durability barrier, by result.", Buckets: prometheus.ExponentialBuckets(.0001, 4, 9)},
 			[]string{"result"}),
@@ -35,6 +38,9 @@ func newMetrics(reg prometheus.Registerer, barrier *Barrier) (*metrics, error) {
 		return nil, err
 	}
 	if m.settled, err = register(reg, m.settled); err != nil {
+		return nil, err
+	}
+	if m.panics, err = register(reg, m.panics); err != nil {
 		return nil, err
 	}
 	if m.barriers, err = register(reg, m.barriers); err != nil {
@@ -63,6 +69,8 @@ func register[C prometheus.Collector](reg prometheus.Registerer, c C) (C, error)
 func (m *metrics) wrote(op Op, result string) { m.writes.WithLabelValues(string(op), result).Inc() }
 
 func (m *metrics) settle(stream, verdict string) { m.settled.WithLabelValues(stream, verdict).Inc() }
+
+func (m *metrics) panicked(stream string) { m.panics.WithLabelValues(stream).Inc() }
 
 func (m *metrics) waited(d time.Duration, err error) {
 	result := "ok"
