@@ -27,13 +27,15 @@ func (n *newest) note(op Op, err error, now time.Time) {
 	if errors.Is(err, context.Canceled) {
 		return // nobody waited for the answer
 	}
-	if err = refusal("publish "+string(op), err); conflict(err) {
-		err = nil
+	if err != nil {
+		if err = refusal("publish "+string(op), err); conflict(err) {
+			err = nil
+		}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.failed, op)
-	if RetryAfter(err) == 0 {
+	if err == nil || RetryAfter(err) == 0 {
 		return
 	}
 	if n.failed == nil {
