@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"keyturn/internal/shield"
 )
 
 // flight lets callers at the same time share one call. The call has a time of its own: it neither dies with the
@@ -17,13 +19,18 @@ type landing[T any] struct {
 	done  chan struct{}
 	value T
 	err   error
+	met   *shield.Panic // of fn
 }
 
-// do joins the call under way, or begins fn. A caller whose context ends leaves; the call goes on for the others.
+// do joins the call under way, or begins fn. A caller whose context ends leaves; the call goes on for the others. A panic
+// of fn is one of every caller: their work meets the fault, and nobody else's.
 func (f *flight[T]) do(ctx context.Context, limit time.Duration, fn func(context.Context) (T, error)) (T, error) {
 	l := f.begin(ctx, limit, fn)
 	select {
 	case <-l.done:
+		if l.met != nil {
+			panic(l.met)
+		}
 		return l.value, l.err
 	case <-ctx.Done():
 		var zero T
@@ -43,7 +50,7 @@ func (f *flight[T]) begin(ctx context.Context, limit time.Duration, fn func(cont
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	go func() {
 		defer cancel()
-		l.value, l.err = fn(ctx)
+		l.met = shield.Run(func() { l.value, l.err = fn(ctx) })
 		f.mu.Lock()
 		f.now = nil
 		f.mu.Unlock()

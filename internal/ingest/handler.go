@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"keyturn/internal/events"
+	"keyturn/internal/shield"
 )
 
 // Bounds of a delivery.
@@ -135,9 +136,20 @@ func (o Options) withDefaults() Options {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.now()
 	rec := record{source: unknownSource, sampler: &h.strangers}
-	a := h.answer(w, r, start, &rec)
+	a := h.shielded(r.Context(), &rec, func() answer { return h.answer(w, r, start, &rec) })
 	a.write(w)
 	h.done(r.Context(), rec, a, start)
+}
+
+// shielded answers a delivery that meets a panic, which is a fault of ours, with 500: nothing of it is acknowledged, and all
+// others go on.
+func (h *Handler) shielded(ctx context.Context, rec *record, f func() answer) (a answer) {
+	if met := shield.Run(func() { a = f() }); met != nil {
+		met.Tell(ctx, h.log, "a delivery meets a fault of Keyturn; it is answered 500, and all others go on", "source", rec.source)
+		rec.err = met
+		a = refuse(http.StatusInternalServerError, "").with("Connection", "close") // its body may not have been read
+	}
+	return a
 }
 
 // done counts an answered delivery, and writes its line.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"keyturn/internal/config"
+	"keyturn/internal/shield"
 )
 
 // Bounds of polling (RFC 8936).
@@ -46,7 +47,9 @@ func (h *Handler) Poll(ctx context.Context) error {
 			}
 			own, cancel := context.WithCancel(ctx)
 			running[s] = cancel
-			all.Go(func() { s.poller.run(own, h) })
+			all.Go(func() {
+				shield.Keep(own, h.log, "the poll of source "+s.name, func(ctx context.Context) { s.poller.run(ctx, h) })
+			})
 		}
 		for s, cancel := range running {
 			if !wanted[s] {
@@ -184,7 +187,7 @@ func (p *poller) take(ctx context.Context, h *Handler, id, token string) bool {
 		Received: start.UTC(), Method: http.MethodPost, URL: &url.URL{Path: pathPrefix + p.source.name}, Body: []byte(token),
 		Header: http.Header{"Content-Type": {"application/" + setType}},
 	}
-	a := p.answer(ctx, h, id, d, &rec)
+	a := h.shielded(ctx, &rec, func() answer { return p.answer(ctx, h, id, d, &rec) })
 	h.done(ctx, rec, a, start)
 	switch {
 	case a.status < 300:

@@ -10,6 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"keyturn/internal/apiclient"
+	"keyturn/internal/shield"
 )
 
 const (
@@ -201,7 +202,12 @@ func probeDelays(most time.Duration) *backoff.ExponentialBackOff {
 func (b *breaker) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	return b.probe(ctx)
+	var err error
+	if met := shield.Run(func() { err = b.probe(ctx) }); met != nil {
+		met.Tell(ctx, b.log, "the probe meets a fault of Keyturn; it counts as not answered, and is made again")
+		err = &apiclient.Error{Op: "probe", Cause: apiclient.Transient, Err: met}
+	}
+	return err
 }
 
 // doubt asks a provider of which nothing was heard but failures, and opens the breaker if that is all it has to say to

@@ -190,3 +190,21 @@ func TestWaitingForABreakerEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestAProbeThatPanicsIsMadeAgain: it counts as one that was not answered, and the lane goes on with the next.
+func TestAProbeThatPanicsIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := watch(t, nil)
+		probe, probes := b.probe, 0
+		b.probe = func(ctx context.Context) error {
+			if probes++; probes == 1 {
+				panic("maria@acme.example")
+			}
+			return probe(ctx)
+		}
+		b.open(Refused, errRefused)
+		if err := b.wait(t.Context()); err != nil || probes != 2 {
+			t.Errorf("%v after %d probes", err, probes)
+		}
+	})
+}

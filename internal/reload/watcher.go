@@ -25,6 +25,7 @@ import (
 
 	"keyturn/internal/admin"
 	"keyturn/internal/config"
+	"keyturn/internal/shield"
 )
 
 // settle is how long the files must say the same before a change is loaded: half a file may be a valid one, without
@@ -117,7 +118,7 @@ func (w *Watcher) look(ctx context.Context) time.Duration {
 func (w *Watcher) load(ctx context.Context, asked bool) {
 	for range torn {
 		reading := NewReading()
-		apply, err := w.opts.Load(reading.Resolver())
+		apply, err := w.shielded(reading)
 		switch {
 		case reading.changed(): // what was read may be half of two configurations
 		case err != nil:
@@ -130,6 +131,14 @@ func (w *Watcher) load(ctx context.Context, asked bool) {
 		}
 	}
 	w.refuse(ctx, errors.New("its files change while they are read"), asked)
+}
+
+// shielded reads the configuration. A panic, which is a fault of ours that something in it met, is an error of it.
+func (w *Watcher) shielded(reading *Reading) (apply func(), err error) {
+	if met := shield.Run(func() { apply, err = w.opts.Load(reading.Resolver()) }); met != nil {
+		return nil, met
+	}
+	return apply, err
 }
 
 // accept notes what is in force now.
@@ -160,6 +169,9 @@ func (w *Watcher) refuse(ctx context.Context, err error, asked bool) {
 	}
 	w.metrics.loads.WithLabelValues(resultRefused).Inc()
 	w.opts.Log.ErrorContext(ctx, "configuration refused: the one before stays in force", "error", err, "in_force", active)
+	if met, ok := errors.AsType[*shield.Panic](err); ok {
+		met.Tell(ctx, w.opts.Log, "the changed configuration meets a fault of Keyturn; the one before stays in force")
+	}
 }
 
 // mended notes that the files say again what is in force.

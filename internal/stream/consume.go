@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"keyturn/internal/events"
+	"keyturn/internal/shield"
 )
 
 // Message is one delivery of a stored message.
@@ -94,23 +93,15 @@ func (b *Bus) Handle(ctx context.Context, m *Message, h Handler) {
 // the message comes again, time after time, until a version of Keyturn without the fault takes it. What the panic says is
 // left out where it may hold more than the place of the fault.
 func (b *Bus) shielded(ctx context.Context, m *Message, h Handler) (out events.Outcome) {
-	if b.opts.Rescue == nil {
-		defer func() {
-			v := recover()
-			if v == nil {
-				return
-			}
-			said := fmt.Sprintf("%T", v)
-			if fault, ok := v.(runtime.Error); ok {
-				said = fault.Error()
-			}
-			b.metrics.panicked(m.stream)
-			b.log.ErrorContext(ctx, "PANIC: this message meets a fault of Keyturn; it is tried again every minute, and all others go on. "+
-				"Report the stack, and install a version that mends it", "subject", m.Subject, "panic", said, "stack", string(debug.Stack()))
-			out = events.Outcome{Delay: laterAfter + time.Second}
-		}()
+	if b.opts.Rescue != nil {
+		return h(ctx, m)
 	}
-	return h(ctx, m)
+	if met := shield.Run(func() { out = h(ctx, m) }); met != nil {
+		b.metrics.panicked(m.stream)
+		met.Tell(ctx, b.log, "this message meets a fault of Keyturn; it is tried again every minute, and all others go on", "subject", m.Subject)
+		out = events.Outcome{Delay: laterAfter + time.Second}
+	}
+	return out
 }
 
 // keep tells the server every so often that m is being worked on. It ends with ctx: a holder that lost its lease must

@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+
+	"keyturn/internal/shield"
 )
 
 // readsVersion is the version of the form in which reads are asked and answered, as discovery shows it.
@@ -121,7 +123,7 @@ func (d *desk) answer(reply string, query []byte) {
 	defer stop()
 	var beats sync.WaitGroup
 	beats.Go(func() { d.beat(ctx, cancel, reply) })
-	err := d.read(ctx, query, func(page []byte) error {
+	err := d.shielded(ctx, query, func(page []byte) error {
 		err := d.send(ctx, reply, page)
 		if errors.Is(err, errGone) {
 			cancel(err)
@@ -144,6 +146,17 @@ func (d *desk) answer(reply string, query []byte) {
 	if !errors.Is(err, errGone) {
 		d.end(reply, err)
 	}
+}
+
+// shielded reads. A panic, which is a fault of ours that an answer of the provider or a question met, ends the read alone.
+func (d *desk) shielded(ctx context.Context, query []byte, send func([]byte) error) (err error) {
+	if met := shield.Run(func() { err = d.read(ctx, query, send) }); met != nil {
+		d.bus.metrics.panicked("reads")
+		met.Tell(ctx, d.bus.log, "a read meets a fault of Keyturn; it is ended, and all else goes on")
+		err = &ReadError{Code: ReadFailed, Message: "the worker met a fault of its own; its log has the stack (PANIC)",
+			Suggestion: "report the stack, and install a version that mends it"}
+	}
+	return err
 }
 
 // send hands one page over.

@@ -1,9 +1,11 @@
 package stream_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -296,5 +298,31 @@ func TestLeasesSayWhoHoldsWhat(t *testing.T) {
 	})
 	if err != nil || len(held) != 2 || held[0].Connection != "asa-prod" || held[1].Holder != "worker-1" || held[1].Since.IsZero() {
 		t.Errorf("%+v, %v", held, err)
+	}
+}
+
+// TestAPanicEndsItsReadAlone: a read that meets a fault of ours says so, and the next one is answered.
+func TestAPanicEndsItsReadAlone(t *testing.T) {
+	srv := start(t, embedded.Options{})
+	var log bytes.Buffer // one read at a time
+	worker := connect(t, srv, func(o *stream.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	stop := serve(t, worker, func(_ context.Context, query []byte, send func([]byte) error) error {
+		var none []int
+		if string(query) == "bad" {
+			none[len(query)] = 1
+		}
+		return send(query)
+	})
+	tool := connect(t, srv)
+	_, err := ask(t, tool, "bad")
+	if said, ok := errors.AsType[*stream.ReadError](err); !ok || said.Code != stream.ReadFailed || said.Suggestion == "" {
+		t.Errorf("%v", err)
+	}
+	if pages, err := ask(t, tool, "good"); err != nil || len(pages) != 1 {
+		t.Errorf("%v, %v", pages, err)
+	}
+	stop()
+	if told := log.String(); !strings.Contains(told, "PANIC: a read") || !strings.Contains(told, "reads_test.go") {
+		t.Errorf("nobody is told: %s", told)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"keyturn/internal/events"
 	"keyturn/internal/lane"
 	"keyturn/internal/reads"
+	"keyturn/internal/shield"
 	"keyturn/internal/stream"
 )
 
@@ -45,8 +46,11 @@ func (d *desk) Hold(ctx context.Context, connection, holder string, run func(ctx
 	return d.Bus.Hold(ctx, connection, holder, func(held context.Context, epoch uint64) error {
 		serving, stop := context.WithCancel(held)
 		var beside sync.WaitGroup
-		beside.Go(func() { d.serve(serving, holder, epoch) })
-		beside.Go(func() { d.census.run(serving, d, holder) })
+		keep := func(what string, f func(context.Context)) {
+			beside.Go(func() { shield.Keep(serving, d.log, what+" at "+connection, f) })
+		}
+		keep("the desk of reads", func(ctx context.Context) { d.serve(ctx, holder, epoch) })
+		keep("the count for brakes", func(ctx context.Context) { d.census.run(ctx, d, holder) })
 		defer func() { stop(); beside.Wait() }() // before the lease is given to somebody else, who serves then
 		return run(held, epoch)
 	})

@@ -25,6 +25,7 @@ import (
 	"keyturn/internal/ledger"
 	"keyturn/internal/planner"
 	"keyturn/internal/playbook"
+	"keyturn/internal/shield"
 	"keyturn/internal/stream"
 )
 
@@ -219,15 +220,25 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.begun.Store(true)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return w.planner.Run(ctx, w.bus) })
-	g.Go(func() error { w.bus.Janitor(ctx, sweepEvery); return nil })
-	g.Go(func() error { w.watchStrays(ctx); return nil })
-	g.Go(func() error { w.watchHolds(ctx); return nil })
-	g.Go(func() error { w.serveActive(ctx); return nil })
 	g.Go(func() error { return w.fleet.run(ctx) })
-	if w.gauges != nil {
-		g.Go(func() error { w.gauges.run(ctx); return nil })
+	for what, run := range w.beside() {
+		g.Go(func() error { shield.Keep(ctx, w.log, what, run); return nil })
 	}
 	return g.Wait()
+}
+
+// beside is what a worker does beside the planner and the lanes. None of it may end them.
+func (w *Worker) beside() map[string]func(context.Context) {
+	all := map[string]func(context.Context){
+		"the janitor":                       func(ctx context.Context) { w.bus.Janitor(ctx, sweepEvery) },
+		"the watch of actions without lane": w.watchStrays,
+		"the watch of held plans":           w.watchHolds,
+		"the answer which playbooks hold":   w.serveActive,
+	}
+	if w.gauges != nil {
+		all["the count of what waits"] = w.gauges.run
+	}
+	return all
 }
 
 // working says why the worker does not work yet: streams that an earlier version made may be there before its own are.
