@@ -20,12 +20,12 @@ run: ## run everything on this machine with the sandbox as provider, until inter
 	@$(GO) run ./cmd/keyturn dev
 
 # Those that take longest come first, and many wait more than they work. The race detector lets every process end a second
-# late unless it is told not to. `make check` vets; nobody debugs these binaries, and each is compiled and linked faster
-# without symbols, by a compiler that collects its garbage less often. The flags stand in GOFLAGS for the tests that build
-# our commands, which would compile everything once more without them.
+# late unless it is told not to, and makes each collection of garbage dear: tests and compiler collect less often. `make check`
+# vets; nobody debugs these binaries, and each is compiled and linked faster without symbols. The flags stand in GOFLAGS for
+# the tests that build our commands, which would compile everything once more without them.
 TESTFLAGS = $(shell $(GO) env GOFLAGS) -gcflags=keyturn/...=-dwarf=false '-toolexec=env GOGC=400 GOMEMLIMIT=1GiB'
 test: ## all tests, with the race detector
-	GORACE=atexit_sleep_ms=20 GOFLAGS="$(TESTFLAGS)" $(GO) test -race -vet=off -ldflags='-s -w' -p 4 -parallel 4 -timeout 10m ./internal/e2e ./cmd/keyturn ./internal/stream ./...
+	GORACE=atexit_sleep_ms=20 GOGC=300 GOFLAGS="$(TESTFLAGS)" $(GO) test -race -vet=off -ldflags='-s -w' -p 4 -parallel 4 -timeout 10m ./internal/e2e ./cmd/keyturn ./internal/stream ./...
 
 crash: ## what the race detector is too slow for: deaths at every write and call, of which `make test` draws a part, and a cluster's short chaos
 	KEYTURN_CRASH_PAIRS=$${KEYTURN_CRASH_PAIRS:-200} $(GO) test -count=1 -run '^TestCrash$$' -timeout 20m ./internal/e2e
