@@ -36,7 +36,7 @@ func (t *turn) guard(ctx context.Context, d *Decision, why string) (ledger.State
 		return "", "", err
 	}
 	if d.Hold != nil {
-		t.alert = "waits for a person: " + d.Hold.Why
+		t.warn("waits for a person: " + d.Hold.Why)
 		return ledger.Held, d.Hold.Why, nil
 	}
 	if len(d.Confirmed) > 0 {
@@ -63,6 +63,6 @@ func (t *turn) stop(ctx context.Context, d *Decision, g Guard) error {
 
 // refuse raises the alert about a plan that would touch whom it must not, and gives the reason.
 func (t *turn) refuse(g Guard) string {
-	t.alert = "asked to act on a protected principal"
+	t.warn("asked to act on a protected principal")
 	return g.Protected + " is protected"
 }

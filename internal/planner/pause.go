@@ -165,7 +165,7 @@ func (t *turn) waitFor(list []Pause, d Decision) *Hold {
 	}
 	h.Why = strings.Join(why, "; ")
 	if d.Class == events.Urgent {
-		t.alert = "an urgent plan waits: " + h.Why
+		t.warn("an urgent plan waits: " + h.Why)
 	}
 	return h
 }

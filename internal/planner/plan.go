@@ -113,8 +113,9 @@ func (t *turn) listing(d Decision) string {
 	if len(d.Begun) == 0 {
 		return ""
 	}
-	t.alert = fmt.Sprintf("%d actions of older events had begun and are not undone", len(d.Begun))
-	return t.alert + "; "
+	begun := fmt.Sprintf("%d actions of older events had begun and are not undone", len(d.Begun))
+	t.warn(begun)
+	return begun + "; "
 }
 
 // unplannable keeps an event that the playbooks could not be applied to for a person. Nothing is decided: sent again,
