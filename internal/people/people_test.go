@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"keyturn/internal/events"
 )
 
 // stored is an order record's body in which nothing is left out, as ledgers have it.
@@ -107,6 +109,12 @@ func TestWhoIsWho(t *testing.T) {
 		{"a login that is an account name", []string{"login:z.g asa_username:z", "login:z"}, "", map[string]string{"z": "z", "z.g": "z"}},
 		{"a login that is a number", []string{"employee_number:4 login:m", "login:4"}, "", map[string]string{"4": "4", "m": "4"}},
 		{"two names that are others'", []string{"login:a email:b", "login:c email:d", "login:b asa_username:d"}, "", map[string]string{"b": "a", "d": "c"}},
+		{"a login that is another's number, with another address", []string{"employee_number:4 email:m", "login:4 email:z"}, "z 4 ",
+			map[string]string{"4": "z", "m": "4", "z": "z"}},
+		{"a login that is another's number, with the same address", []string{"employee_number:4 email:m", "login:4 email:m"}, "4 ",
+			map[string]string{"4": "4", "m": "4"}},
+		{"an address that is the login", []string{"employee_number:4 email:m", "login:m email:z"}, "4 z ",
+			map[string]string{"4": "4", "m": "4", "z": "4"}},
 		{"one of them free", []string{"login:m.g email:m", "okta_id:o login:m"}, "o m ", map[string]string{"m": "o", "m.g": "m", "o": "o"}},
 	} {
 		b, wrote := book{}, ""
@@ -167,4 +175,29 @@ func TestAnyNames(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestUnlike(t *testing.T) {
+	for _, c := range []struct{ a, b, want string }{
+		{"employee_number:4 email:m", "employee_number:4 email:m", ""},
+		{"employee_number:4 email:m", "employee_number:4 email:z", "email"},
+		{"employee_number:4 email:m", "employee_number:5 email:z", "employee_number email"},
+		{"employee_number:4 email:m", "login:m email:z", ""},
+		{"employee_number:4 email:m", "login:z", ""},
+		{"okta_id:o login:m", "okta_id:o login:z", ""},
+		{"okta_id:o login:m", "okta_id:x login:m", "okta_id"},
+	} {
+		ids := func(text string) (list []events.Identifier) {
+			for _, id := range strings.Fields(text) {
+				kind, value, _ := strings.Cut(id, ":")
+				list = append(list, events.Identifier{Kind: events.Kind(kind), Value: value})
+			}
+			return list
+		}
+		for _, got := range [][]string{Unlike(ids(c.a), ids(c.b)), Unlike(ids(c.b), ids(c.a))} {
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("%s and %s: %q, want %q", c.a, c.b, got, c.want)
+			}
+		}
+	}
 }

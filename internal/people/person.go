@@ -106,7 +106,8 @@ func (p Person[R]) IDs() []string { return append([]string{p.ID}, p.Was...) }
 
 // fits reports whether two lists of names can be one person's: the first kind of which both have one decides. An Okta id
 // is given once and never again, an employee number hardly ever, and nobody has two logins at a time: who shares none is
-// somebody else. A common e-mail proves nothing against that: mailboxes are shared, and addresses given anew.
+// somebody else. A common e-mail proves nothing against that: mailboxes are shared, and addresses given anew. Where both have
+// none of the same kind, a login or a number may be the account name of somebody else: then it is their addresses that must agree.
 func fits(a, b []Name) bool {
 	for _, kind := range []events.Kind{events.OktaID, events.EmployeeNumber, events.Login, events.ASAUsername} {
 		of := func(n Name) bool { return n.is(kind) }
@@ -117,7 +118,43 @@ func fits(a, b []Name) bool {
 			return slices.ContainsFunc(a, shared)
 		}
 	}
-	return true
+	return sameAddress(a, b)
+}
+
+// sameAddress reports whether two lists of names have an address in common, which may be the e-mail of one and the login of
+// the other, or one of them has no e-mail.
+func sameAddress(a, b []Name) bool {
+	mail := func(n Name) bool { return n.is(events.Email) }
+	address := func(n Name) bool { return n.is(events.Email) || n.is(events.Login) }
+	return !slices.ContainsFunc(a, mail) || !slices.ContainsFunc(b, mail) || slices.ContainsFunc(a, func(n Name) bool {
+		return address(n) && slices.ContainsFunc(b, func(o Name) bool { return address(o) && o.Key == n.Key })
+	})
+}
+
+// Disputed reports whether all of these names, by which the person was found, were another person's before.
+func (o *Order) Disputed(names []Name) bool {
+	return len(names) > 0 && !slices.ContainsFunc(names, func(n Name) bool { return !o.took(n.ID) })
+}
+
+// Unlike gives the kinds of names that two events both give a person, and that say somebody else. Events that share an
+// Okta id are about one person, and an e-mail that the other event calls the login is the same.
+func Unlike(a, b []events.Identifier) []string {
+	says := func(list []events.Identifier, value string) bool {
+		return slices.ContainsFunc(list, func(id events.Identifier) bool { return id.Value == value })
+	}
+	var kinds []string
+	for _, x := range a {
+		for _, y := range b {
+			switch {
+			case x.Kind != y.Kind:
+			case x.Kind == events.OktaID && x.Value == y.Value:
+				return nil
+			case !says(b, x.Value) && !says(a, y.Value):
+				kinds = append(kinds, string(x.Kind))
+			}
+		}
+	}
+	return kinds
 }
 
 // is reports whether a name is of a kind.

@@ -3,7 +3,9 @@ package planner
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
@@ -42,6 +44,9 @@ func (t *turn) displace(ctx context.Context, ids []string, old people.Entry, new
 	if len(d.Actions) > 0 && !back && !old.Returns() && (pendingPlan(rec.State) || d.Newer == newer.Case) {
 		t.replaced = append(t.replaced, d.Case)
 	}
+	if pendingPlan(rec.State) || d.Newer == newer.Case || rec.State == ledger.Planned && back {
+		t.unlike(old, d, newer)
+	}
 	switch rec.State {
 	case "", ledger.Scheduled, ledger.Held, ledger.Conflict:
 		d.Newer = newer.Case
@@ -67,6 +72,16 @@ func (t *turn) displace(ctx context.Context, ids []string, old people.Entry, new
 
 // pendingPlan reports whether a plan with actions waits in this state.
 func pendingPlan(s ledger.State) bool { return s == ledger.Scheduled || s == ledger.Held }
+
+// unlike says that a termination gives way to an event that calls its person otherwise: somebody was renamed, or two
+// people have one number, and then the termination of one of them is lost.
+func (t *turn) unlike(old people.Entry, d, newer Decision) {
+	kinds := people.Unlike(events.PersonIdentifiers(d.Event), events.PersonIdentifiers(newer.Event))
+	if old.Returns() || len(kinds) == 0 {
+		return
+	}
+	t.warn(fmt.Sprintf("a termination gave way to an event that calls the person otherwise (%s): case %s", strings.Join(kinds, ", "), d.Case))
+}
 
 // owns reports whether what was decided in an older event's case is the person's: its place may be that of content which
 // lost the case to another person's.

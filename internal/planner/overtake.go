@@ -39,6 +39,9 @@ func (t *turn) overtake(ctx context.Context, d *Decision) (ledger.State, string,
 	if d.learn(c, who); len(d.Claimed) > 0 {
 		t.warn(fmt.Sprintf("two people have one name (%s): they are not joined", kindsOf(d.Claimed)))
 	}
+	if ordered(d.Event) && len(who.Entries) > 1 && who.Disputed(c.Names) {
+		t.warn(fmt.Sprintf("two people have one name (%s): it alone says who is meant", kindsOf(idsOf(c.Names))))
+	}
 	if !ordered(d.Event) || mine {
 		return "", "", nil
 	}
@@ -134,6 +137,15 @@ func sooner(a, b events.Class) events.Class {
 		return b
 	}
 	return a
+}
+
+// idsOf gives the identifiers of names.
+func idsOf(names []people.Name) []string {
+	var ids []string
+	for _, n := range names {
+		ids = append(ids, n.ID)
+	}
+	return ids
 }
 
 // kindsOf gives the kinds of identifiers, for the log: their values are personal.
