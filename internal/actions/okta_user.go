@@ -147,7 +147,7 @@ func (u *oktaUser) resolve(ctx context.Context) (foundUser, error) {
 			return foundUser{}, advise(fmt.Errorf("%d users have this %s", len(users), try.by),
 				"send the event with okta_id or login, which are unique")
 		case len(users) == 1:
-			return foundUser{User: users[0], by: try.by}, u.contradiction(users[0], try.by)
+			return foundUser{User: users[0], by: try.by}, u.agrees(ctx, users[0], try.by)
 		case try.by == "okta_id":
 			return foundUser{}, advise(errors.New("no user has this okta_id"), "check the okta_id and the connection in the event")
 		}
@@ -169,6 +169,24 @@ func living(users []okta.User) []okta.User {
 		return live
 	}
 	return users
+}
+
+// agrees refuses a user who was found by a name that can be given anew, and who need not be who is meant: of whom another
+// identifier of the event is not true, or who has no employee number while somebody else has that of the event.
+func (u *oktaUser) agrees(ctx context.Context, found okta.User, by string) error {
+	if err := u.contradiction(found, by); err != nil {
+		return err
+	}
+	number := strings.TrimSpace(u.ref.EmployeeNumber)
+	if by == "okta_id" || number == "" || found.Profile.EmployeeNumber != "" {
+		return nil
+	}
+	holders, err := u.byNumber(ctx, number)
+	if err != nil || len(holders) == 0 {
+		return err
+	}
+	return advise(fmt.Errorf("the user %s, found by %s, has no employee_number, and another user has that of the event", found.ID, by),
+		"find out who is meant: the "+by+" may have been given to someone else since; give each account its employee_number, or send the event with okta_id")
 }
 
 // contradiction refuses a user of whom another identifier of the event is not true: a search goes on to the next

@@ -109,6 +109,8 @@ func TestContradiction(t *testing.T) {
 		"an id and its number":    {events.UserRef{OktaID: "lena", EmployeeNumber: " １００３ "}, ""},
 		"all of hers":             {events.UserRef{OktaID: "lena", Login: strings.ToUpper(lena), Email: " " + lena, EmployeeNumber: "1003"}, ""},
 		"a number Okta lacks":     {events.UserRef{Login: "x1@acme.example", Email: "sam@acme.example", EmployeeNumber: "77"}, ""},
+		"a number of another":     {events.UserRef{Email: "sam@acme.example", EmployeeNumber: "1003"}, "employee_number"},
+		"the login of a leaver":   {events.UserRef{Login: "x1@acme.example", EmployeeNumber: "1003"}, "employee_number"},
 		"a login as its e-mail":   {events.UserRef{Email: "x1@acme.example"}, ""},
 		"login as both":           {events.UserRef{Login: "x1@acme.example", Email: "x1@acme.example"}, ""},
 	} {
