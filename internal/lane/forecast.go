@@ -41,8 +41,12 @@ func (s State) Forecast(actions int, now time.Time) Forecast {
 	if s.Actions == 0 {
 		return Forecast{Why: "nothing was done within the last minute"}
 	}
-	return Forecast{In: time.Duration(float64(over) * float64(actions) / float64(s.Actions))}
+	return Forecast{In: lasting(float64(over) * float64(actions) / float64(s.Actions))}
 }
+
+// lasting gives so many nanoseconds, and no more than a duration can tell of when the rest is added: a provider that says
+// one call an hour, and a queue of millions.
+func lasting(ns float64) time.Duration { return time.Duration(min(ns, math.MaxInt64/2)) }
 
 // enough is how long the bucket takes to give so many calls; 0 when it has them now, or is not known to be limited.
 func (b Seen) enough(calls float64, now time.Time) time.Duration {
@@ -60,5 +64,5 @@ func (b Seen) enough(calls float64, now time.Time) time.Duration {
 		return 0
 	}
 	windows := math.Ceil((calls - left) / float64(max(b.Allowed, 1)))
-	return ends.Sub(now) + time.Duration(windows-1)*b.Span
+	return ends.Sub(now) + lasting((windows-1)*float64(b.Span))
 }

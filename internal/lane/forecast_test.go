@@ -2,6 +2,7 @@ package lane
 
 import (
 	"errors"
+	"math"
 	"testing"
 	"time"
 )
@@ -64,5 +65,18 @@ func TestARateIsOfTheLastMinute(t *testing.T) {
 	}
 	if r.total != 180 {
 		t.Errorf("%d in all, want 180", r.total)
+	}
+}
+
+// TestForecastBeyondAllTime: what takes longer than a duration can tell is no time in the past.
+func TestForecastBeyondAllTime(t *testing.T) {
+	now := time.Unix(0, 0)
+	s := State{Done: 1, Actions: 1, Since: now.Add(-time.Hour), Buckets: []Seen{{Bucket: "a", Limit: 1, Allowed: 1, Calls: 1, Span: time.Hour}}}
+	if f := s.Forecast(math.MaxInt32, now); f.In <= 0 || f.By != "a" {
+		t.Errorf("%+v", f)
+	}
+	s.Buckets = nil
+	if f := s.Forecast(math.MaxInt, now); f.In <= 0 {
+		t.Errorf("%+v", f)
 	}
 }
