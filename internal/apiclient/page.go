@@ -3,6 +3,7 @@ package apiclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"iter"
 )
@@ -21,12 +22,13 @@ type Listing[T any] struct {
 // each item given: content that shifts while it is read, and a listing that starts anew, would give items twice otherwise.
 //
 // A page may be empty, and a short page may have a next one: only a missing link ends the listing, or one that leads
-// to where it stands. A stale cursor starts the listing over, once. Links that lead round in a circle are an error.
+// to where it stands. A stale cursor starts the listing over, once. Links that lead round in a circle are an error, and so
+// are links that lead on for ever with nothing new.
 func (l Listing[T]) All(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
 		seed, given := maphash.MakeSeed(), map[uint64]struct{}{}
-		q, restarted, loop := l.First, false, circle{}
+		q, restarted, loop, idle := l.First, false, circle{}, 0
 		for {
 			items, next, err := l.page(ctx, q)
 			if err != nil && l.Stale != nil && l.Stale(err) && !restarted && q.next != "" {
@@ -37,12 +39,14 @@ func (l Listing[T]) All(ctx context.Context) iter.Seq2[T, error] {
 				yield(zero, err)
 				return
 			}
+			idle++
 			for _, item := range items {
 				h := maphash.String(seed, l.ID(item))
 				if _, ok := given[h]; ok {
 					continue
 				}
 				given[h] = struct{}{}
+				idle = 0
 				if !yield(item, nil) {
 					return
 				}
@@ -54,10 +58,18 @@ func (l Listing[T]) All(ctx context.Context) iter.Seq2[T, error] {
 				yield(zero, &Error{Op: q.Op, Cause: Transient, Err: errors.New("the listing leads round in a circle")})
 				return
 			}
+			if idle >= maxIdle {
+				yield(zero, &Error{Op: q.Op, Cause: Transient, Err: fmt.Errorf("the listing goes on after %d pages with nothing new", idle)})
+				return
+			}
 			q.next = next
 		}
 	}
 }
+
+// maxIdle is how many pages in a row may hold nothing new. A provider that looks through everybody for a few sends empty
+// ones; one whose cursor grows and leads nowhere would take the budget of its bucket for ever, and nobody would hear of it.
+const maxIdle = 1000
 
 // page reads one page. next is empty when there is none, or when it is the page just read.
 func (l Listing[T]) page(ctx context.Context, q Request) (items []T, next string, err error) {

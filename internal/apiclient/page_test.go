@@ -256,3 +256,27 @@ func TestFailed(t *testing.T) {
 		t.Errorf("got %v, %v", got, err)
 	}
 }
+
+// TestListingWithoutEnd: a cursor that grows for ever and brings nothing new is a fault of the provider that is told; one that
+// brings something after many empty pages is not.
+func TestListingWithoutEnd(t *testing.T) {
+	for name, last := range map[string]int{"never": -1, "late": 900} {
+		calls := 0
+		c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+			calls++
+			n, _ := strconv.Atoi(r.URL.Query().Get("after"))
+			switch {
+			case n == last:
+				reply(w, r, "", "b")
+			case n%2 == 0:
+				reply(w, r, fmt.Sprint("/items?after=", n+1), "a")
+			default:
+				reply(w, r, fmt.Sprint("/items?after=", n+1))
+			}
+		})
+		got, err := apiclient.Collect(listing(c).All(t.Context()))
+		if last < 0 && (apiclient.CauseOf(err) != apiclient.Transient || ids(got) != "a" || calls > 1100) || last > 0 && (err != nil || ids(got) != "a b") {
+			t.Errorf("%s: %v, %v after %d calls", name, got, err, calls)
+		}
+	}
+}
