@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/planner"
 )
 
 // TestTerminationOfAnother: an event of somebody else that shares a name with a leaver either leaves the termination as it is,
@@ -56,6 +58,32 @@ func TestTerminationOfAnother(t *testing.T) {
 		}
 		if alert := strings.Contains(line, "alert="); alert != (told != "") || !strings.Contains(line, told) {
 			t.Errorf("%s: told %s, want %q", what, line, told)
+		}
+	}
+}
+
+// TestWhoHaveOneNumberAreTakenApart: whoever's termination gave way is named, whichever of the two is taken out, and sent anew by
+// the address alone it stands beside the other's.
+func TestWhoHaveOneNumberAreTakenApart(t *testing.T) {
+	for _, out := range []string{"maria@acme.example", "bob@other.example"} {
+		w := newWorld(t)
+		w.armed = false
+		day := begin.Add(24 * time.Hour)
+		hers, _ := w.tellsOf("user.terminated", "1", "employee_number:7 email:maria@acme.example", 0, day)
+		his, _ := w.tellsOf("user.terminated", "2", "employee_number:7 email:bob@other.example", time.Hour, day)
+		w.send(w.command("c1", events.Unmerge, planner.UnmergeTarget(w.keyer.Key("user:"+out)), "ann"))
+		w.settle()
+		if r := w.receipt("c1"); !strings.HasSuffix(r.Outcome, "lost to the other: "+hers) {
+			t.Errorf("%s: told %s", out, r.Outcome)
+		}
+		if out != "maria@acme.example" {
+			continue
+		}
+		anew, _ := w.tellsOf("user.terminated", "3", "email:maria@acme.example", 2*time.Hour, day)
+		for _, id := range []string{his, anew} {
+			if s := w.state(ledger.PlanSubject(id)); s != ledger.Scheduled {
+				t.Errorf("%s is %s", id, s)
+			}
 		}
 	}
 }

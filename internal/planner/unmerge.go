@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
@@ -46,7 +47,7 @@ func (t *turn) unmerge(ctx context.Context, c events.Command) (string, error) {
 			return "", err
 		}
 	}
-	return t.lost(ctx, own, from)
+	return t.lost(ctx, own, from, keys)
 }
 
 // lead has names call another person from now on.
@@ -102,23 +103,24 @@ func (t *turn) take(ctx context.Context, own *person, from person, keys []string
 	return t.save(ctx, own, why)
 }
 
-// lost says what the events of one took from the other while they were taken for one.
-func (t *turn) lost(ctx context.Context, a, b person) (string, error) {
+// lost says what the events of one took from the other while they were taken for one. keys are those of the names of one:
+// what came by a name that both are called by stays with who keeps it, and is the other's all the same when it gives such a name.
+func (t *turn) lost(ctx context.Context, a, b person, keys []string) (string, error) {
 	var cases []string
 	for _, pair := range [][2]person{{a, b}, {b, a}} {
 		for _, e := range pair[0].Entries {
-			rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case))
+			d, known, err := t.planOf(ctx, e.Case)
 			if err != nil {
 				return "", err
 			}
-			if rec.Seq == 0 {
+			if !known || d.Newer == "" {
 				continue
 			}
-			d, err := Decode(rec)
+			newer, known, err := t.planOf(ctx, d.Newer)
 			if err != nil {
 				return "", err
 			}
-			if d.Newer != "" && pair[1].Index(d.Newer) >= 0 {
+			if pair[1].Index(d.Newer) >= 0 || known && t.gives(d, keys) != t.gives(newer, keys) {
 				cases = append(cases, d.Case)
 			}
 		}
@@ -127,4 +129,19 @@ func (t *turn) lost(ctx context.Context, a, b person) (string, error) {
 		return "taken apart; neither had lost anything to the other", nil
 	}
 	return fmt.Sprintf("taken apart; look at what one had lost to the other: %s", strings.Join(cases, ", ")), nil
+}
+
+// planOf gives what was decided in a case; known is false when nothing is yet.
+func (t *turn) planOf(ctx context.Context, caseID string) (d Decision, known bool, err error) {
+	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
+	if err != nil || rec.Seq == 0 {
+		return d, false, err
+	}
+	d, err = Decode(rec)
+	return d, err == nil, err
+}
+
+// gives reports whether an event gives its person one of the names of these keys.
+func (t *turn) gives(d Decision, keys []string) bool {
+	return slices.ContainsFunc(t.names(d.Event, time.Time{}), func(n people.Name) bool { return slices.Contains(keys, n.Key) })
 }
