@@ -42,6 +42,9 @@ func (t *turn) dropCase(ctx context.Context, c events.Command) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if rec.Seq == 0 && !missing && !readable(letter) {
+		return t.dropUnread(ctx, c, letter)
+	}
 	d, err := t.given(rec, letter)
 	switch {
 	case missing && rec.Seq == 0:
@@ -63,6 +66,28 @@ func (t *turn) dropCase(ctx context.Context, c events.Command) (string, error) {
 	if err := t.follow(ctx, rec, d); err != nil {
 		return "", err
 	}
+	return "dropped", t.Morgue.Unbury(ctx, c.Target)
+}
+
+// readable reports whether the event of a dead letter stands in it, and can be read: one that was too large to be buried
+// does not, and another version may have written it.
+func readable(letter events.DeadLetter) bool {
+	_, err := events.Unmarshal(letter.Original)
+	return err == nil
+}
+
+// dropUnread gives up a letter whose event nobody can read. Its case has no plan, and gets none.
+func (t *turn) dropUnread(ctx context.Context, c events.Command, letter events.DeadLetter) (string, error) {
+	life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(letter.Case))
+	if err != nil {
+		return "", err
+	}
+	if life.State == ledger.NeedsPerson {
+		if _, err := t.setLife(ctx, life, letter.Case, ledger.Closed, "dropped by "+c.Actor+reason(c), letter.Time); err != nil {
+			return "", err
+		}
+	}
+	// Dying here: given up; the letter goes when the command comes again.
 	return "dropped", t.Morgue.Unbury(ctx, c.Target)
 }
 

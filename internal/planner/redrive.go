@@ -185,6 +185,9 @@ func (t *turn) redriveCase(ctx context.Context, c events.Command) (string, error
 	case err == nil && letter.Case == "":
 		return t.redriveFault(ctx, c, letter)
 	}
+	if rec.Seq == 0 && !readable(letter) {
+		return "the letter has no event that can be read: have its source send it again, then drop the letter", nil
+	}
 	if err := t.replan(ctx, rec, letter); err != nil {
 		return "", err
 	}

@@ -3,11 +3,13 @@ package planner
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"keyturn/internal/events"
+	"keyturn/internal/stream"
 )
 
 // Remap gives the events of a delivery that could not be mapped when it came, by the mapping of now. kept is what the
@@ -33,7 +35,10 @@ func (t *turn) redriveFault(ctx context.Context, c events.Command, letter events
 	}
 	t.note(slog.String("source", letter.Source), slog.Int("events", len(list)))
 	if len(list) > 0 {
-		if err := t.Intake.PublishEvents(ctx, list); err != nil {
+		switch err := t.Intake.PublishEvents(ctx, list); {
+		case errors.Is(err, stream.ErrTooLarge): // nothing was stored, and nothing will be
+			return "still not taken: " + err.Error(), nil
+		case err != nil:
 			return "", err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,7 +52,11 @@ func (p *Planner) Run(ctx context.Context, bus Bus) error {
 	})
 	consume(stream.Faults(), concurrentFaults, func(ctx context.Context, m *stream.Message) events.Outcome {
 		var f events.Fault
-		if err := json.Unmarshal(m.Data, &f); err != nil {
+		err := json.Unmarshal(m.Data, &f)
+		if err == nil && !token(f.ID) {
+			err = errors.New("a fault without an id")
+		}
+		if err != nil {
 			return p.unreadable(ctx, m, err)
 		}
 		return p.Fault(ctx, f)

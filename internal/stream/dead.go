@@ -13,6 +13,9 @@ import (
 	"keyturn/internal/events"
 )
 
+// noSource stands for a source in the subject of a letter that names none, or something that no source can be called.
+const noSource = "unknown"
+
 // deadSubject is where a dead letter stands: dead.<connection>.<action>, dead.conflict.<case>,
 // dead.fault.<source>.<fault>.
 func deadSubject(d events.DeadLetter) (string, error) {
@@ -25,13 +28,18 @@ func deadSubject(d events.DeadLetter) (string, error) {
 	case events.DeadConflict:
 		return subject(prefixDead, d.Kind, d.ID)
 	case events.DeadFault:
-		return subject(prefixDead, d.Kind, d.Source, d.ID)
+		source := d.Source
+		if token("source", source) != nil {
+			source = noSource // of an event that no intake of ours stored
+		}
+		return subject(prefixDead, d.Kind, source, d.ID)
 	}
 	return "", fmt.Errorf("dead letter %s: kind %q is none", d.ID, d.Kind)
 }
 
 // Bury stores a dead letter until a person redrives or drops it. It is on disk after the next Barrier. Burying the
-// same one again replaces it.
+// same one again replaces it. What the server does not take for its size is kept without its original: that a person hears
+// of it is worth more.
 func (b *Bus) Bury(ctx context.Context, d events.DeadLetter) error {
 	subj, err := deadSubject(d)
 	if err != nil {
@@ -39,6 +47,15 @@ func (b *Bus) Bury(ctx context.Context, d events.DeadLetter) error {
 	}
 	msg, err := jsonMsg(subj, "", d)
 	if err != nil {
+		return err
+	}
+	err = b.publishAll(ctx, OpBury, streamDead, []*nats.Msg{msg})
+	if !errors.Is(err, ErrTooLarge) || d.Original == nil {
+		return err
+	}
+	d.Original = nil
+	d.Error += " (the original is too large to be kept with this letter)"
+	if msg, err = jsonMsg(subj, "", d); err != nil {
 		return err
 	}
 	return b.publishAll(ctx, OpBury, streamDead, []*nats.Msg{msg})

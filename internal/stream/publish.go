@@ -51,6 +51,9 @@ func (b *Bus) PublishEvents(ctx context.Context, list []events.Event) error {
 		if msgs[i], err = b.eventMsg(e); err != nil {
 			return err
 		}
+		if n, limit := len(msgs[i].Data), b.maxData(); int64(n) > limit {
+			return fmt.Errorf("event %s of %d bytes: %w: at most %d", e.Type, n, ErrTooLarge, limit)
+		}
 	}
 	if err := b.publishAll(ctx, OpEvent, streamEvents, msgs); err != nil {
 		return err
@@ -130,7 +133,8 @@ func actionSubject(a events.Action) (string, error) {
 	return subject(prefixActions, a.Connection, string(a.Class), a.ID)
 }
 
-// eventMsg is the stored form of an event: CloudEvents, structured mode, under its case and content.
+// eventMsg is the stored form of an event: CloudEvents, structured mode, under its case and content. Its size is for
+// those to bound who take events in: one that was taken and comes back later has grown by the time at which it does.
 func (b *Bus) eventMsg(e events.Event) (*nats.Msg, error) {
 	if err := errors.Join(classError(e.Class), name("event name", e.Name())); err != nil {
 		return nil, fmt.Errorf("event %s: %w", e.Type, err)
@@ -138,9 +142,6 @@ func (b *Bus) eventMsg(e events.Event) (*nats.Msg, error) {
 	data, err := events.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("event %s: %w", e.Type, err)
-	}
-	if limit := b.maxData(); int64(len(data)) > limit {
-		return nil, fmt.Errorf("event %s of %d bytes: %w: at most %d", e.Type, len(data), ErrTooLarge, limit)
 	}
 	msg := nats.NewMsg(prefixEvents + "." + string(e.Class) + "." + e.Name())
 	msg.Data = data

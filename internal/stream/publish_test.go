@@ -300,3 +300,45 @@ func TestAFaultWithATooLargeBodyIsStoredWithoutIt(t *testing.T) {
 		t.Errorf("got %s of %d bytes, %v", f.Error, len(f.Body), err)
 	}
 }
+
+// TestTheLargestEventComesBackLater: one that the intake just took has grown when it comes back at a time, and is taken.
+func TestTheLargestEventComesBackLater(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}))
+	e := event("large")
+	wire, err := events.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Data = append(e.Data[:len(e.Data)-1:len(e.Data)-1], `,"x":"`+strings.Repeat("x", stream.MaxEvent-len(wire)-len(`,"x":""`))+`"}`...)
+	if wire, err = events.Marshal(e); err != nil || len(wire) != stream.MaxEvent {
+		t.Fatalf("%d bytes, %v", len(wire), err)
+	}
+	if err := bus.PublishEvents(t.Context(), []events.Event{e}); err != nil {
+		t.Fatal(err)
+	}
+	e.EffectiveAt = time.Now().Add(time.Hour)
+	if err := bus.Schedule(t.Context(), e); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestALetterIsAlwaysBuried: whatever its size or its source, a person hears of it.
+func TestALetterIsAlwaysBuried(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}))
+	original, err := json.Marshal(strings.Repeat("x", 5<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, d := range map[string]events.DeadLetter{
+		"large": {ID: "large", Kind: events.DeadFault, Source: "hr", Original: original},
+		"whose": {ID: "whose", Kind: events.DeadFault, Original: json.RawMessage("{}")},
+	} {
+		if err := bus.Bury(t.Context(), d); err != nil {
+			t.Errorf("%s: %v", id, err)
+		}
+		kept, err := bus.DeadLetter(t.Context(), id)
+		if err != nil || (kept.Original == nil) != (id == "large") || (kept.Error == "") != (id != "large") {
+			t.Errorf("%s: %v, %s, %d bytes", id, err, kept.Error, len(kept.Original))
+		}
+	}
+}
