@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"keyturn/internal/events"
 )
 
 // Joint says what made names one person's.
@@ -128,9 +130,17 @@ func (c Crowd[R]) Others(who string) []Person[R] {
 	return others
 }
 
-// Give lets a name call another person from now on, and gives what is to be written for that, in this order: of its
-// holder, then of what stands under its own key, which leads to the other person.
-func (load Load[R]) Give(key, to string) ([]Person[R], error) {
+// Give lets a name that was claimed call another person from now on, and gives what is to be written for that, in this order: of
+// its holder, then of what stands under its own key, which leads to the other person.
+//
+// The holder is not called so any more. But whose e-mail alone was given to somebody else still has the login that reads like
+// it, and is told by that from whoever has another.
+func (c Crowd[R]) Give(load Load[R], claimed Claim, to string) ([]Person[R], error) {
+	key := claimed.Key
+	given := func(n Name) bool {
+		claim := func(l Claim) bool { return l.ID == n.ID && l.Moves }
+		return n.Key == key && (n.is(events.Email) || slices.ContainsFunc(c.Claims, claim))
+	}
 	holder, err := load.Find(key)
 	if err != nil || holder.ID == to {
 		return nil, err
@@ -141,8 +151,8 @@ func (load Load[R]) Give(key, to string) ([]Person[R], error) {
 	}
 	var write []Person[R]
 	if own.ID == holder.ID {
-		own.forget(key)
-	} else if holder.forget(key) {
+		own.forget(given)
+	} else if holder.forget(given) {
 		write = append(write, holder)
 	}
 	own.Moved = to
@@ -171,7 +181,7 @@ func (p *Person[R]) Leave(keys []string, to string) bool {
 	}
 	p.Apart = append(p.Apart, to)
 	for _, key := range keys {
-		p.forget(key)
+		p.forget(func(n Name) bool { return n.Key == key })
 	}
 	p.Entries = slices.DeleteFunc(p.Entries, func(e Entry) bool { return slices.Contains(keys, e.By) })
 	return true

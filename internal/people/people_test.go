@@ -81,7 +81,7 @@ func (b book) hear(t require, minute int, ids ...string) (wrote string) {
 	write(c.Others(who.ID)...)
 	for _, l := range c.Claims {
 		if l.Moves {
-			given, err := Load[int](b.load).Give(l.Key, who.ID)
+			given, err := c.Give(b.load, l, who.ID)
 			if write(given...); err != nil {
 				t.Error(err)
 			}
@@ -115,6 +115,8 @@ func TestWhoIsWho(t *testing.T) {
 			map[string]string{"4": "4", "m": "4"}},
 		{"an address that is the login", []string{"employee_number:4 email:m", "login:m email:z"}, "4 z ",
 			map[string]string{"4": "4", "m": "4", "z": "4"}},
+		{"another's e-mail that is the login", []string{"okta_id:o email:m login:m", "login:a email:m", "okta_id:o email:m"}, "m a m ",
+			map[string]string{"o": "m", "m": "m", "a": "a"}},
 		{"one of them free", []string{"login:m.g email:m", "okta_id:o login:m"}, "o m ", map[string]string{"m": "o", "m.g": "m", "o": "o"}},
 	} {
 		b, wrote := book{}, ""

@@ -197,9 +197,9 @@ func (o *Order) learn(n Name) bool {
 	return false
 }
 
-// forget removes a name and reports whether the person was called so.
-func (o *Order) forget(key string) bool {
+// forget removes names and reports whether the person was called so.
+func (o *Order) forget(which func(Name) bool) bool {
 	before := len(o.Names)
-	o.Names = slices.DeleteFunc(slices.Clone(o.Names), func(n Name) bool { return n.Key == key })
+	o.Names = slices.DeleteFunc(slices.Clone(o.Names), which)
 	return len(o.Names) < before
 }

@@ -53,7 +53,7 @@ func (t *turn) claim(ctx context.Context, c crowd, who person, d Decision) error
 		if !l.Moves {
 			continue
 		}
-		given, err := t.people(ctx).Give(l.Key, who.ID)
+		given, err := c.Give(t.people(ctx), l, who.ID)
 		if err != nil {
 			return err
 		}

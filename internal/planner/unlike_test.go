@@ -87,3 +87,22 @@ func TestWhoHaveOneNumberAreTakenApart(t *testing.T) {
 		}
 	}
 }
+
+// TestAddressOfTwoAccounts: an administrator's account has the address that is the login of the person's own. Its end is not the
+// person's, neither when it comes nor when the person's own is due.
+func TestAddressOfTwoAccounts(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	hers, _ := w.tellsOf("user.terminated", "1", "employee_number:7 email:maria@acme.example", 0, begin.Add(24*time.Hour))
+	w.tellsOf("user.compromised", "2", "okta_id:00u7 login:maria@acme.example", time.Minute, time.Time{})
+	admin, line := w.tellsOf("user.terminated", "3", "login:adm.maria@acme.example email:maria@acme.example", time.Hour, time.Time{})
+	w.advance(24 * time.Hour)
+	w.settle()
+	w.want("her own", hers, planned, closed)
+	w.want("the administrator's", admin, planned, closed)
+	if !strings.Contains(line, "two people have one name (email)") {
+		t.Errorf("told %s", line)
+	}
+	w.wantDone(append(both(hers), both(admin)...)...)
+	w.wantRest()
+}

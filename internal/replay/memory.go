@@ -58,7 +58,7 @@ func (m memory) learn(c *Case, at time.Time, places bool) {
 	m.save(crowd.Others(who.ID)...)
 	for _, l := range crowd.Claims {
 		if l.Moves {
-			given, _ := m.people().Give(l.Key, who.ID)
+			given, _ := crowd.Give(m.people(), l, who.ID)
 			m.save(given...)
 		}
 	}
