@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"keyturn/internal/shield"
 )
 
 // Bounds of an issuer's keys. The shortest patience of a sender is three seconds (Okta's event hooks), and RFC 8935
@@ -124,11 +126,17 @@ func (s *keySet) look(id string) (keys []jose.JSONWebKey, known bool, wait chan 
 	}
 	s.tried, s.pending = now, make(chan struct{})
 	s.mu.Unlock()
-	got, until, err := s.fetch()
+	var got []jose.JSONWebKey
+	var until time.Time
+	var err error
+	met := shield.Run(func() { got, until, err = s.fetch() })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.pending)
 	s.pending, s.waiting = nil, 0
+	if met != nil {
+		panic(met) // the caller's own; whoever waits must not wait for ever
+	}
 	if err == nil {
 		s.keys, s.had, s.fresh, s.stale = got, true, until, until.Add(staleAtMost)
 	}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"keyturn/internal/shield"
 )
 
 // faulty makes the first publish of a face meet a fault of ours.
@@ -49,4 +51,26 @@ func TestAPanicOfOneTokenKeepsNoOther(t *testing.T) {
 	if logs := f.logs.String(); !strings.Contains(logs, "PANIC") {
 		t.Errorf("nobody is told: %s", logs)
 	}
+}
+
+// TestAPanicOfAFetchOfKeysKeepsNobodyWaiting: it is the delivery's that fetched, and the next one fetches again.
+func TestAPanicOfAFetchOfKeysKeepsNobodyWaiting(t *testing.T) {
+	now := noon
+	s := newKeySet("http://issuer.acme.example/keys")
+	s.now = func() time.Time { return now }
+	s.client = &http.Client{Transport: panicking{}}
+	for range 2 {
+		if met := shield.Run(func() { _, _ = s.find("k1") }); met == nil || s.pending != nil {
+			t.Fatalf("met %v, pending %v", met, s.pending)
+		}
+		now = now.Add(fetchEvery)
+	}
+}
+
+// panicking is a transport with a fault of ours behind it.
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) {
+	var none []*http.Response
+	return none[len(none)], nil
 }

@@ -3,6 +3,7 @@ package outcome
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -54,6 +55,9 @@ func (r *Relay) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 		return events.Outcome{Verdict: events.Done} // nothing changed: a look fails, and is made again
 	}
 	plan, err := r.plan(ctx, rec)
+	if errors.Is(err, errNoPlan) { // as above
+		return events.Outcome{Verdict: events.Done, Err: err}
+	}
 	if err != nil {
 		return events.Outcome{Verdict: events.Retry, Delay: retryFault, Err: err}
 	}
@@ -66,7 +70,11 @@ func (r *Relay) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 		return events.Outcome{Verdict: events.Done, Err: err}
 	}
 	out := stream.Outcome{ID: id, Of: of(rec.Subject), State: string(stateOf(rec)), Data: wire}
-	if err := r.Bus.PublishOutcome(ctx, out); err != nil {
+	err = r.Bus.PublishOutcome(ctx, out)
+	if errors.Is(err, stream.ErrTooLarge) { // no repeat mends it; the ledger says what it would have said
+		return events.Outcome{Verdict: events.Done, Err: err}
+	}
+	if err != nil {
 		return events.Outcome{Verdict: events.Retry, Delay: retryFault, Err: err}
 	}
 	// Dying here: it is told, and told again by the redelivery under the same id.
@@ -124,11 +132,14 @@ func (r *Relay) plan(ctx context.Context, rec ledger.Record) (events.Plan, error
 	return r.remember(last)
 }
 
+// errNoPlan says that a plan's record holds something else.
+var errNoPlan = errors.New("no plan can be read there")
+
 // remember keeps what outcomes say of a plan. Forgetting all at once is cheap, and happens once in thousands of cases.
 func (r *Relay) remember(rec ledger.Record) (events.Plan, error) {
 	var plan events.Plan
 	if err := json.Unmarshal(rec.Body, &plan); err != nil {
-		return events.Plan{}, fmt.Errorf("plan in %s: %w", rec.Subject, err)
+		return events.Plan{}, fmt.Errorf("outcome of %s: %w: %w", rec.Subject, errNoPlan, err)
 	}
 	plan.Event.Data = nil
 	for i := range plan.Actions {

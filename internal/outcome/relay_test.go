@@ -136,6 +136,6 @@ func (*ledgerWithout) Last(context.Context, string) (uint64, []byte, error) {
 func (*ledgerWithout) Append(context.Context, string, uint64, []byte) (uint64, error) {
 	return 0, ledger.ErrConflict
 }
-func (*ledgerWithout) Range(context.Context, string, time.Time, func(string, uint64, []byte) error) error {
+func (*ledgerWithout) Range(context.Context, string, ledger.From, func(string, uint64, []byte) error) error {
 	return nil
 }
