@@ -75,6 +75,9 @@ func (t *turn) halves(ctx context.Context, c events.Command, keys []string) (own
 	if own, err = t.load(ctx, t.Keyer.Key("apart "+c.ID)); err != nil {
 		return own, from, "", err
 	}
+	if own.Known && len(own.Apart) == 0 { // begun before, and an event has joined them to somebody since
+		return own, from, "the names were taken apart, and joined anew since", nil
+	}
 	if own.Known { // the command was begun before
 		from, err = t.people(ctx).Whole(own.Apart[0])
 		return own, from, "", err
