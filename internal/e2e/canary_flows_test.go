@@ -252,7 +252,7 @@ func (w *world) intruders(t *testing.T) {
 		w.deliver(t, source, "unmappable", []byte(`{"specversion":"1.0","id":"x","source":"y","type":"z"}`), nil)
 		w.deliver(t, source, "no-event", []byte(`no event`), nil)
 		if status, text := w.deliver(t, source, "panics", fmt.Appendf(nil, `{"specversion":"1.0","id":"panics","source":"https://x.acme.example",`+
-			`"type":"dev.keyturn.user.rehired.v1","data":{"user":{"email":"x@acme.example"}}}`), nil); status != 0 {
+			`"type":"dev.keyturn.user.rehired.v1","data":{"user":{"email":"x@acme.example"}}}`), nil); status != http.StatusInternalServerError {
 			t.Errorf("the panic was answered %d %s", status, text)
 		}
 	}

@@ -77,7 +77,7 @@ type death struct{}
 
 // rescue takes a death out of a handler; anything else is a bug and goes on.
 func rescue(v any) {
-	if _, ok := v.(death); !ok {
+	if _, ok := v.(death); !ok && v != http.ErrAbortHandler {
 		panic(v)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -32,12 +33,15 @@ func (p *Panic) Tell(ctx context.Context, log *slog.Logger, what string, args ..
 }
 
 // Run runs f, and gives its panic; nil when there was none. One that came through Run before, in another goroutine, is
-// given as it is.
+// given as it is. http.ErrAbortHandler is no fault and goes on: it asks the server to answer nothing.
 func Run(f func()) (met *Panic) {
 	defer func() {
 		v := recover()
 		if v == nil {
 			return
+		}
+		if v == http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+			panic(v)
 		}
 		if p, ok := v.(*Panic); ok {
 			met = p
