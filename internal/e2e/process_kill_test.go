@@ -256,7 +256,7 @@ func (p *plant) rested(t *testing.T, reader *view.Reader) map[string]view.CaseRo
 	var rows map[string]view.CaseRow
 	look := time.NewTicker(250 * time.Millisecond)
 	defer look.Stop()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(patience + companyAtMost)
 	for {
 		list, err := reader.Cases(t.Context(), view.Filter{})
 		if err != nil {

@@ -82,6 +82,9 @@ func run(t *testing.T, name string, settings []string, args ...string) (code int
 const (
 	// patience is how long a condition is waited for that takes seconds: the machine may be slow and busy.
 	patience = 90 * time.Second
+	// companyAtMost is how much longer a proof may take on a machine that is slow: after a reading of everybody that took
+	// long, the next one waits for company for ten times as long, and two minutes at most.
+	companyAtMost = 2 * time.Minute
 	// stopLimit is the longest that a clean stop may take.
 	stopLimit = 20 * time.Second
 )
