@@ -179,6 +179,7 @@ func TestAnyNames(t *testing.T) {
 	})
 }
 
+// Two events are about one person by what they share, and about two by what they call otherwise: both ways alike.
 func TestUnlike(t *testing.T) {
 	for _, c := range []struct{ a, b, want string }{
 		{"employee_number:4 email:m", "employee_number:4 email:m", ""},

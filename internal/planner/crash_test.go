@@ -253,6 +253,27 @@ func deadScenarios() []scenario {
 			w.wantDone(both(e.Case())...)
 			w.wantRest()
 		}},
+		{"not to be planned, and too large to be kept, then dropped and sent again", func(w *world) {
+			w.rules.fault = errBroker
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(e)
+			w.settle()
+			for _, b := range []broker{w.now, w.disk} {
+				letter := b.letters[e.Case()]
+				letter.Original = nil
+				b.letters[e.Case()] = letter
+			}
+			w.rules.fault = nil
+			w.send(w.command("c1", events.Drop, e.Case(), "ann"))
+			w.settle()
+			w.want("dropped", e.Case(), "", closed)
+			w.wantRest()
+			w.send(e)
+			w.settle()
+			w.want("sent again", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
 	}
 }
 

@@ -87,7 +87,10 @@ func (t *turn) dropUnread(ctx context.Context, c events.Command, letter events.D
 			return "", err
 		}
 	}
-	// Dying here: given up; the letter goes when the command comes again.
+	if err := t.Queue.Barrier(ctx); err != nil {
+		return "", err
+	}
+	// Dying here: given up, which is on disk before the letter goes; that goes when the command comes again.
 	return "dropped", t.Morgue.Unbury(ctx, c.Target)
 }
 

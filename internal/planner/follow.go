@@ -18,7 +18,22 @@ func (t *turn) follow(ctx context.Context, rec ledger.Record, d Decision) error 
 	if err != nil {
 		return err
 	}
+	if life, err = t.awaken(ctx, rec, life, d.Case); err != nil {
+		return err
+	}
 	return t.followFrom(ctx, rec, d, life)
+}
+
+// awaken opens a closed case whose plan was decided since, anew or, when its letter was dropped, for the first time.
+func (t *turn) awaken(ctx context.Context, rec, life ledger.Record, caseID string) (ledger.Record, error) {
+	switch rec.State {
+	case ledger.Scheduled, ledger.Planned, ledger.Held:
+		if life.State == ledger.Closed && life.Seq < rec.Seq {
+			// Dying before this: decided, and the case is closed; the message comes again and opens it.
+			return t.setLife(ctx, life, caseID, ledger.Open, rec.Reason, time.Time{})
+		}
+	}
+	return life, nil
 }
 
 // followFirst is follow of the first decision about a case. Where it goes on the case hardly ever has a record yet: it is not

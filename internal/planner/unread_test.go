@@ -36,9 +36,6 @@ func TestALetterWithoutItsEvent(t *testing.T) {
 	if life := w.state(ledger.LifecycleSubject(e.Case())); life != closed || len(w.now.letters) > 0 {
 		t.Errorf("the case is %s, letters %v", life, w.now.letters)
 	}
-	w.send(e)
-	w.settle()
-	w.want("sent again", e.Case(), planned, closed)
 }
 
 // TestAnEventThatGrewTooLarge: a delivery that is mapped again into more than the broker takes is said to the person.

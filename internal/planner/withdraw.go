@@ -113,20 +113,11 @@ func (t *turn) revive(ctx context.Context, rec ledger.Record, d Decision) error 
 	return t.decide(ctx, rec, d)
 }
 
-// resume opens a closed case whose plan was decided anew since, and does what follows from that.
+// resume does what follows from a plan that was decided anew, and opens its case where it is closed.
 func (t *turn) resume(ctx context.Context, caseID string) error {
-	life, rec, d, err := t.read(ctx, caseID)
+	_, rec, d, err := t.read(ctx, caseID)
 	if err != nil {
 		return err
-	}
-	switch rec.State {
-	case ledger.Scheduled, ledger.Planned, ledger.Held:
-		if life.State == ledger.Closed && life.Seq < rec.Seq {
-			// Dying before this: decided, and the case is closed; the command comes again and opens it.
-			if _, err := t.setLife(ctx, life, caseID, ledger.Open, rec.Reason, time.Time{}); err != nil {
-				return err
-			}
-		}
 	}
 	return t.follow(ctx, rec, d)
 }

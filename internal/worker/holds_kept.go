@@ -16,7 +16,7 @@ import (
 const (
 	// holdsKey is where a count is kept, in the bucket of the lanes.
 	holdsKey = "held_plans"
-	// holdsKeep is how old what is kept may grow while nothing changes: so much more of the ledger the next start reads.
+	// holdsKeep is how old what is kept may grow while the same plans are held: so much more of the ledger the next start reads.
 	holdsKeep = 10 * time.Minute
 	// holdsMost is how large it may be, in bytes: several thousand held plans. A NATS server takes values of up to 1 MiB.
 	holdsMost = 512 << 10
