@@ -190,17 +190,33 @@ func TestUnlike(t *testing.T) {
 		{"okta_id:o login:m", "okta_id:o login:z", ""},
 		{"okta_id:o login:m", "okta_id:x login:m", "okta_id"},
 	} {
-		ids := func(text string) (list []events.Identifier) {
-			for _, id := range strings.Fields(text) {
-				kind, value, _ := strings.Cut(id, ":")
-				list = append(list, events.Identifier{Kind: events.Kind(kind), Value: value})
-			}
-			return list
-		}
-		for _, got := range [][]string{Unlike(ids(c.a), ids(c.b)), Unlike(ids(c.b), ids(c.a))} {
+		for _, got := range [][]string{Unlike(idents(c.a), idents(c.b)), Unlike(idents(c.b), idents(c.a))} {
 			if strings.Join(got, " ") != c.want {
 				t.Errorf("%s and %s: %q, want %q", c.a, c.b, got, c.want)
 			}
+		}
+	}
+}
+
+// idents reads identifiers of one-letter values: email:m login:z.
+func idents(text string) (list []events.Identifier) {
+	for _, id := range strings.Fields(text) {
+		kind, value, _ := strings.Cut(id, ":")
+		list = append(list, events.Identifier{Kind: events.Kind(kind), Value: value})
+	}
+	return list
+}
+
+func TestUnnamed(t *testing.T) {
+	for _, c := range []struct{ a, b, want string }{
+		{"employee_number:4 email:m", "email:m", ""},
+		{"employee_number:4 email:m", "okta_id:o login:m", ""},
+		{"email:m", "employee_number:4 email:m login:z", ""},
+		{"login:z email:m", "email:m", "login"},
+		{"okta_id:o login:z email:m", "employee_number:4", "okta_id login email"},
+	} {
+		if got := Unnamed(idents(c.a), idents(c.b)); strings.Join(got, " ") != c.want {
+			t.Errorf("of %s, %s leaves out %q, want %q", c.a, c.b, got, c.want)
 		}
 	}
 }

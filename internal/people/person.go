@@ -157,6 +157,18 @@ func Unlike(a, b []events.Identifier) []string {
 	return kinds
 }
 
+// Unnamed gives the kinds of account names in a that b says under no kind: whoever acts by b alone may leave these accounts as
+// they are. An employee number is the name of no account.
+func Unnamed(a, b []events.Identifier) []string {
+	var kinds []string
+	for _, x := range a {
+		if x.Kind != events.EmployeeNumber && !slices.ContainsFunc(b, func(y events.Identifier) bool { return y.Value == x.Value }) {
+			kinds = append(kinds, string(x.Kind))
+		}
+	}
+	return kinds
+}
+
 // is reports whether a name is of a kind.
 func (n Name) is(kind events.Kind) bool {
 	rest, of := strings.CutPrefix(n.ID, string(kind))

@@ -74,13 +74,23 @@ func (t *turn) displace(ctx context.Context, ids []string, old people.Entry, new
 func pendingPlan(s ledger.State) bool { return s == ledger.Scheduled || s == ledger.Held }
 
 // unlike says that a termination gives way to an event that calls its person otherwise: somebody was renamed, or two
-// people have one number, and then the termination of one of them is lost.
+// people have one number, and then the termination of one of them is lost. Or to a termination that leaves out an account of
+// which it told: nobody else ends that one.
 func (t *turn) unlike(old people.Entry, d, newer Decision) {
-	kinds := people.Unlike(events.PersonIdentifiers(d.Event), events.PersonIdentifiers(newer.Event))
-	if old.Returns() || len(kinds) == 0 {
+	if old.Returns() {
 		return
 	}
-	t.warn(fmt.Sprintf("a termination gave way to an event that calls the person otherwise (%s): case %s", strings.Join(kinds, ", "), d.Case))
+	was, now := events.PersonIdentifiers(d.Event), events.PersonIdentifiers(newer.Event)
+	if kinds := people.Unlike(was, now); len(kinds) > 0 {
+		t.warn(fmt.Sprintf("a termination gave way to an event that calls the person otherwise (%s): case %s", strings.Join(kinds, ", "), d.Case))
+		return
+	}
+	if entryOf(newer).Returns() || newer.Event.Data == nil {
+		return
+	}
+	if kinds := people.Unnamed(was, now); len(kinds) > 0 {
+		t.warn(fmt.Sprintf("a termination gave way to one that leaves out a name of the person (%s): case %s", strings.Join(kinds, ", "), d.Case))
+	}
 }
 
 // owns reports whether what was decided in an older event's case is the person's: its place may be that of content which
