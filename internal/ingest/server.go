@@ -45,6 +45,7 @@ type Server struct {
 
 // NewServer makes a server with the limits of a public listener.
 func NewServer(o ServerOptions) *Server {
+	told := &complaints{log: o.Log}
 	return &Server{
 		drain: o.Drain,
 		log:   o.Log,
@@ -57,7 +58,9 @@ func NewServer(o ServerOptions) *Server {
 			WriteTimeout:      writeTimeout,
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
-			ErrorLog:          log.New(&complaints{log: o.Log}, "", 0),
+			HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+			ConnState:         newCrowd(maxConnections, told).follow,
+			ErrorLog:          log.New(told, "", 0),
 		},
 	}
 }

@@ -136,7 +136,8 @@ func TestServeReportsAListenerThatFails(t *testing.T) {
 
 func TestServerLimits(t *testing.T) {
 	s := NewServer(ServerOptions{Log: quiet(), Handler: http.NotFoundHandler()}).http
-	if s.ReadHeaderTimeout != 5*time.Second || s.ReadTimeout != 15*time.Second || s.IdleTimeout != time.Minute || s.MaxHeaderBytes != 32<<10 || s.WriteTimeout == 0 {
+	if s.ReadHeaderTimeout != 5*time.Second || s.ReadTimeout != 15*time.Second || s.IdleTimeout != time.Minute || s.MaxHeaderBytes != 32<<10 || s.WriteTimeout == 0 ||
+		s.ConnState == nil || s.HTTP2.MaxConcurrentStreams != 16 {
 		t.Errorf("%+v", s)
 	}
 }
