@@ -141,14 +141,19 @@ const (
 	// without end (try).
 	pullNudge    = 5 * time.Millisecond
 	pullPatience = 8
+	// burstWait is for how long whoever takes messages in bursts lets them gather behind the first.
+	burstWait = 20 * time.Millisecond
 )
 
 // Puller gives the messages of a consumer one by one. It may be used by one goroutine at a time.
 type Puller struct {
 	bus      *Bus
 	consumer Consumer
+	made     jetstream.Consumer
 	iter     jetstream.MessagesContext
-	left     time.Time // when the last Next returned without a message
+	burst    []jetstream.Msg // taken, and not given yet
+	full     bool            // the last burst was: more of them wait
+	left     time.Time       // when the last Next returned without a message
 }
 
 // Pull makes the consumer at the server, if it is not there, and a Puller over it.
@@ -165,11 +170,11 @@ func (b *Bus) Pull(ctx context.Context, c Consumer) (*Puller, error) {
 
 // open asks for messages.
 func (p *Puller) open(ctx context.Context) error {
-	cons, err := p.bus.consumer(ctx, p.consumer)
-	if err != nil {
+	var err error
+	if p.made, err = p.bus.consumer(ctx, p.consumer); err != nil {
 		return err
 	}
-	p.iter, err = cons.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry),
+	p.iter, err = p.made.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry),
 		jetstream.PullHeartbeat(pullHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	return err
 }
@@ -202,8 +207,13 @@ func (p *Puller) Next(ctx context.Context) (*Message, error) {
 	return nil, ctx.Err()
 }
 
-// try waits for one message.
+// try gives the next message of a burst, or waits for one.
 func (p *Puller) try(ctx context.Context) (*Message, error) {
+	if len(p.burst) > 0 {
+		msg := p.burst[0]
+		p.burst = p.burst[1:]
+		return newMessage(msg)
+	}
 	if p.iter == nil {
 		if err := p.open(ctx); err != nil {
 			return nil, err
@@ -213,7 +223,32 @@ func (p *Puller) try(ctx context.Context) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.gather(ctx)
 	return newMessage(msg)
+}
+
+// gather takes what comes behind the first message of a burst, in one request. What it fails to take comes to the next
+// Next, or again.
+func (p *Puller) gather(ctx context.Context) {
+	more := p.consumer.burst - 1
+	if more <= 0 {
+		return
+	}
+	if !p.full {
+		select {
+		case <-time.After(burstWait):
+		case <-ctx.Done():
+			return
+		}
+	}
+	batch, err := p.made.FetchNoWait(more)
+	if err != nil {
+		return
+	}
+	for msg := range batch.Messages() {
+		p.burst = append(p.burst, msg)
+	}
+	p.full = len(p.burst) == more
 }
 
 // next waits for one message, at first for short times only: whoever begins to wait asks the server, unless the
@@ -249,6 +284,10 @@ func (p *Puller) Close() {
 	if p.iter == nil {
 		return
 	}
+	for _, msg := range p.burst {
+		_ = msg.Nak()
+	}
+	p.burst = nil
 	p.iter.Drain()
 	for {
 		msg, err := p.iter.Next(jetstream.NextMaxWait(time.Second))

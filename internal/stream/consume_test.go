@@ -380,3 +380,37 @@ func TestAPullerNeverStopsAsking(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestABurstIsGivenBack: who takes messages in bursts and stops gives back at once what it has not handed out.
+func TestABurstIsGivenBack(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	p, err := bus.Pull(ctx, stream.Records())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const records = 10
+	for i := range records {
+		if _, err := bus.Log().Append(ctx, fmt.Sprintf("ledger.case%d.lifecycle", i), 0, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, err := p.Next(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	seen := map[string]bool{first.Subject: true}
+	for len(seen) < records {
+		m, err := p.Next(ctx)
+		if err != nil {
+			t.Fatalf("only %d of %d came: %v", len(seen), records, err)
+		}
+		if m.Deliveries != 2 {
+			t.Errorf("%s: delivery %d, want the one after it was given back", m.Subject, m.Deliveries)
+		}
+		seen[m.Subject] = true
+	}
+	p.Close()
+}

@@ -8,9 +8,10 @@ import (
 )
 
 // Records reads the records of plans, actions and cases as they are written, from the day on which a worker first asks
-// for them: a ledger that is older than that is history, not news.
+// for them: a ledger that is older than that is history, not news. An event writes half a dozen of them within milliseconds, and
+// nobody waits for the next: they are taken in bursts.
 func Records() Consumer {
-	return Consumer{stream: streamLedger, name: "outcomes", filter: "ledger.>", pending: pendingPlans, news: true}
+	return Consumer{stream: streamLedger, name: "outcomes", filter: "ledger.>", pending: pendingPlans, news: true, burst: 64}
 }
 
 // Outcomes reads the outcome events for whoever is told of them over HTTP, from the day on which somebody first is.

@@ -127,6 +127,7 @@ type Consumer struct {
 	stream, name, filter string
 	pending              int  // how many messages may be in hand or given back at a time
 	news                 bool // begins with what is written after it was first made
+	burst                int  // how many are taken at a time by who is in no hurry; 0 = one, as soon as it is there
 	err                  error
 }
 
