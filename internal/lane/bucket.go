@@ -130,14 +130,14 @@ func (b *bucket) learn(said apiclient.Budget, now time.Time) {
 	}
 }
 
-// patience is how long a reply lets the bucket wait. One that refuses and does not say until when is believed longer each
-// time in a row: nothing else says when it is worth a call.
+// patience is how long a reply lets the bucket wait. One that refuses and does not say until when, or names a time that is
+// over by its own clock, is believed longer each time in a row: nothing else says when it is worth a call.
 func (b *bucket) patience(said apiclient.Budget) time.Duration {
 	if said.Wait == 0 {
 		b.refused = 0
 		return 0
 	}
-	if !said.Ends.IsZero() || said.Crowded {
+	if said.Reset > 0 || said.Crowded {
 		return said.Wait
 	}
 	b.blind = 0

@@ -11,9 +11,18 @@ import (
 	"keyturn/internal/events"
 )
 
-// TestRefusedWithoutAWord: a provider that refuses everything and does not say until when is asked a few times, and
-// served as soon as it serves again.
+// TestRefusedWithoutAWord: a provider that refuses everything and does not say until when, or whose window is over by its
+// own clock each time, is asked a few times, and served as soon as it serves again.
 func TestRefusedWithoutAWord(t *testing.T) {
+	for name, refusal := range map[string]apiclient.Budget{
+		"without a word":            {Limit: -1, Remaining: -1, Wait: 5 * time.Second},
+		"until a time that is over": {Limit: 10, Ends: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC), Wait: 1500 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) { refusedWithoutAWord(t, refusal) })
+	}
+}
+
+func refusedWithoutAWord(t *testing.T, refusal apiclient.Budget) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(8)
 		var refused atomic.Int64
@@ -32,7 +41,7 @@ func TestRefusedWithoutAWord(t *testing.T) {
 					said := nothing
 					if time.Now().Before(again) {
 						refused.Add(1)
-						said.Wait = 5 * time.Second
+						said = refusal
 					}
 					p.Learn("b", said)
 					if said.Wait == 0 {
@@ -47,7 +56,7 @@ func TestRefusedWithoutAWord(t *testing.T) {
 				t.Errorf("served %s after the provider was there again", late)
 			}
 		}
-		if n := refused.Load(); n > 12 {
+		if n := refused.Load(); n > 16 {
 			t.Errorf("%d calls were refused", n)
 		}
 		if n := g.bucket("b").refused; n != 0 {
