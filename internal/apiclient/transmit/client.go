@@ -85,10 +85,11 @@ func (c *Client) Probe(ctx context.Context) error {
 }
 
 // do makes a call. A 403 while the credential itself is fine may be a role that was just given and is not in the
-// token yet: the first one of its kind is Later, with a new token.
+// token yet: it is Later, until the call was made with a token that must have it.
 func (c *Client) do(ctx context.Context, q apiclient.Request) (apiclient.Response, error) {
+	began := c.spread.now()
 	r, err := c.api.Do(ctx, q)
-	return r, c.spread.judge(q.Op, err, c.tokens)
+	return r, c.spread.judge(q, began, err, c.tokens)
 }
 
 // one reads a reply that is one client.

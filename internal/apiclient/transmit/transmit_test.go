@@ -228,8 +228,10 @@ func TestRoleOnItsWay(t *testing.T) {
 	}
 	try(apiclient.Later, 5*time.Minute, 1)
 	a.now = a.now.Add(2 * time.Minute)
-	try(apiclient.Later, 3*time.Minute, 2)
+	try(apiclient.Later, 3*time.Minute, 1)
 	a.now = a.now.Add(3 * time.Minute)
+	try(apiclient.Later, time.Second, 1) // the token in hand may be of before the role
+	a.now = a.now.Add(time.Second)
 	try(apiclient.Permanent, 0, 2)
 	status = 204
 	if _, err := a.DeleteClient(t.Context(), "c1"); err != nil {
@@ -237,4 +239,71 @@ func TestRoleOnItsWay(t *testing.T) {
 	}
 	status = 403
 	try(apiclient.Later, 5*time.Minute, 2)
+}
+
+// TestAForbiddenTargetWaitsOnce: that the same operation works upon others does not have it wait for ever, and many that are
+// forbidden cost one token.
+func TestAForbiddenTargetWaitsOnce(t *testing.T) {
+	a := newApp(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == "GET": // the probe
+			_, _ = io.WriteString(w, `[]`)
+		case strings.Contains(r.URL.Path, "/mine"):
+			_, _ = io.WriteString(w, `{"client_id":"mine"}`)
+		default:
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	for minute := range 30 {
+		for i := range 5 {
+			_, _, err := a.SetResources(t.Context(), fmt.Sprint("theirs", i), nil)
+			e, ok := errors.AsType[*apiclient.Error](err)
+			if want := map[bool]apiclient.Cause{true: apiclient.Later, false: apiclient.Permanent}[minute <= 5]; !ok || e.Cause != want {
+				t.Fatalf("minute %d: error %+v, want %s", minute, err, want)
+			}
+			if _, _, err := a.SetResources(t.Context(), "mine", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.now = a.now.Add(time.Minute)
+	}
+	if a.tokens > 2 {
+		t.Errorf("%d tokens were fetched", a.tokens)
+	}
+}
+
+// TestARoleThatComesLate: a call that waited for its role is made with a token that was fetched after the wait, not with one
+// that others fetched during it.
+func TestARoleThatComesLate(t *testing.T) {
+	var given time.Time
+	var a *app
+	issued := map[string]time.Time{}
+	a = newApp(t, func(w http.ResponseWriter, r *http.Request) {
+		token := r.Header.Get("Authorization")
+		if _, ok := issued[token]; !ok {
+			issued[token] = a.now
+		}
+		if r.Method == "DELETE" && issued[token].Before(given.Add(4*time.Minute)) {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		_, _ = io.WriteString(w, `[]`)
+	})
+	given = a.now
+	for end := a.now.Add(10 * time.Minute); ; {
+		_, err := a.DeleteClient(t.Context(), "c1")
+		if err == nil {
+			break
+		}
+		e, ok := errors.AsType[*apiclient.Error](err)
+		if !ok || e.Cause != apiclient.Later || a.now.After(end) {
+			t.Fatalf("after %s: %v", a.now.Sub(given), err)
+		}
+		for left := e.RetryAfter; left > 0; left -= time.Minute { // others go on meanwhile
+			a.now = a.now.Add(min(left, time.Minute))
+			if err := a.Probe(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
