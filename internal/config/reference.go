@@ -14,7 +14,7 @@ import (
 // Resolver gives the values that references stand for. The zero Resolver asks the operating system.
 type Resolver struct {
 	LookupEnv func(name string) (string, bool)  // os.LookupEnv when nil
-	ReadFile  func(path string) ([]byte, error) // os.ReadFile when nil
+	ReadFile  func(path string) ([]byte, error) // ReadFile when nil
 
 	// Unresolved, when given, is told of every well-formed reference that has no value here, which then is no fault; its
 	// secret is empty. It is for those who check a configuration where its secrets are not: nothing can run with it.
@@ -30,7 +30,7 @@ func (r Resolver) in(dir string) Resolver {
 		r.LookupEnv = os.LookupEnv
 	}
 	if r.ReadFile == nil {
-		r.ReadFile = os.ReadFile
+		r.ReadFile = ReadFile
 	}
 	r.dir = dir
 	return r

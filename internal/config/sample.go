@@ -3,15 +3,14 @@ package config
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"os"
 )
 
 // Samples is a Resolver for those who need no secret: whoever tries a mapping, or maps a delivery that was verified
 // before. Every reference stands for a sample that is always the same, in a form that any verifier takes as text; no
-// environment and no file of a secret is looked at. read reads the configuration; nil = os.ReadFile.
+// environment and no file of a secret is looked at. read reads the configuration; nil = ReadFile.
 func Samples(read func(name string) ([]byte, error)) Resolver {
 	if read == nil {
-		read = os.ReadFile
+		read = ReadFile
 	}
 	return Resolver{ReadFile: read, sample: true}
 }

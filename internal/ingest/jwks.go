@@ -19,6 +19,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"keyturn/internal/config"
 	"keyturn/internal/shield"
 )
 
@@ -221,7 +222,7 @@ func (s *keySet) reread() {
 	if s.had && mark == s.seen || mark.size > maxKeySet {
 		return
 	}
-	b, err := os.ReadFile(s.from)
+	b, err := config.ReadFile(s.from)
 	if err != nil {
 		return
 	}

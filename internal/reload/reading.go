@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,7 +29,7 @@ func NewReading() *Reading { return &Reading{seen: map[string]string{}} }
 func (r *Reading) Resolver() config.Resolver { return config.Resolver{ReadFile: r.readFile} }
 
 func (r *Reading) readFile(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
+	b, err := config.ReadFile(path)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seen[path] = stateOf(b, err)
@@ -60,7 +59,7 @@ func (r *Reading) then() map[string]string {
 func (r *Reading) now() map[string]string {
 	files := r.then()
 	for path := range files {
-		files[path] = stateOf(os.ReadFile(path))
+		files[path] = stateOf(config.ReadFile(path))
 	}
 	return files
 }
