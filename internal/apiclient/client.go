@@ -57,9 +57,9 @@ type Client struct {
 }
 
 // Do sends one call, once, and says what the reply means. Every error is an *Error except that of a context or gate,
-// which it wraps. It never sleeps and never retries, with the one exception that a call whose credential was refused
-// (401) is sent once more, with a fresh token, or with the fixed key when the probe shows that it works: the provider
-// did nothing the first time, and no action may die of one stray answer.
+// which it wraps. It never sleeps and never retries, with the one exception that a call which was refused (401, 403) is
+// sent once more: with a fresh token, and when the probe shows that the credential works. The provider did nothing the
+// first time, and no action may die of one stray answer, nor of a credential that was no good for a moment.
 func (c *Client) Do(ctx context.Context, q Request) (Response, error) {
 	r, refused, err := c.once(ctx, q)
 	if refused {
@@ -70,7 +70,7 @@ func (c *Client) Do(ctx context.Context, q Request) (Response, error) {
 		return r, err // without a reply the token itself was refused, and there is nothing to ask
 	}
 	judged := c.judge(ctx, q, e)
-	if refused || !c.stale(r) || CauseOf(judged) != Permanent {
+	if CauseOf(judged) != Permanent || r.Status == http.StatusUnauthorized && !c.stale(r) {
 		return r, judged
 	}
 	again, _, err := c.once(ctx, q)

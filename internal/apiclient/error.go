@@ -2,8 +2,8 @@
 // that a provider's classify.go makes of the reply, the Gate that spends the connection's budget, and the token sources.
 //
 // A client never sleeps and never retries: it reports what the provider said, and the lane decides. The one exception
-// is a call whose credential was refused: it is sent once more, with a fresh token, or with a fixed key that is seen to
-// work, for the provider did nothing the first time. It knows nobody of ours but package secret.
+// is a call that was refused: it is sent once more, with a fresh token, and with a credential that is seen to work, for the
+// provider did nothing the first time. It knows nobody of ours but package secret.
 package apiclient
 
 import (
