@@ -46,7 +46,7 @@ var meaning = map[string]string{
 // classify is the one place that says what a reply of Okta means.
 func classify(q apiclient.Request, r apiclient.Response, b apiclient.Budget) *apiclient.Error {
 	if r.OK() {
-		return nil
+		return unsaid(q, r)
 	}
 	code := errorCode(r)
 	e := &apiclient.Error{Op: q.Op, Status: r.Status, Code: code, RequestID: r.RequestID}
@@ -65,6 +65,25 @@ func classify(q apiclient.Request, r apiclient.Response, b apiclient.Budget) *ap
 	case code == "E0000015" && !q.Mutates() && authServerPath(q):
 		e.Cause, e.Err = apiclient.Permanent, ErrNoAuthServers
 	}
+	return e
+}
+
+// unsaid refuses the 2xx of a change whose body says otherwise, or is nobody's: what cannot be read back, such as sessions,
+// has no other proof than its reply.
+func unsaid(q apiclient.Request, r apiclient.Response) *apiclient.Error {
+	if !q.Mutates() || r.Empty() {
+		return nil
+	}
+	var body any
+	if err := r.Decode(&body); err != nil {
+		return r.Unreadable(q.Op, err)
+	}
+	code := errorCode(r)
+	if code == "" {
+		return nil
+	}
+	e := r.Unreadable(q.Op, errors.New("an error object in a reply that says it worked"))
+	e.Code = code
 	return e
 }
 
