@@ -28,7 +28,7 @@ func TestCrashAnywhere(t *testing.T) {
 }
 
 func scenarios() []scenario {
-	return slices.Concat(plainScenarios(), guardedScenarios(), overtakenScenarios(), redatedScenarios(), joinedScenarios(), chainScenarios(), claimedScenarios(), apartScenarios(), deadScenarios(), lateScenarios(), watchedScenarios())
+	return slices.Concat(plainScenarios(), guardedScenarios(), overtakenScenarios(), redatedScenarios(), joinedScenarios(), chainScenarios(), claimedScenarios(), apartScenarios(), deadScenarios(), lateScenarios(), watchedScenarios(), unplannedScenarios())
 }
 
 // plainScenarios are those of one event.

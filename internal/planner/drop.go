@@ -54,8 +54,8 @@ func (t *turn) dropCase(ctx context.Context, c events.Command) (string, error) {
 	case missing && rec.State != ledger.Conflict && !d.deniedBy(c):
 		return "no dead letter has that id", nil
 	}
-	switch rec.State {
-	case "", ledger.Conflict, ledger.Scheduled:
+	ends := rec.State == "" || rec.State == ledger.Conflict || rec.State == ledger.Scheduled
+	if ends {
 		w := consent(c)
 		d.Denied = &w
 		if rec, err = t.write(ctx, rec, d, ledger.Cancelled, "dropped by "+c.Actor+reason(c)); err != nil {
@@ -66,7 +66,13 @@ func (t *turn) dropCase(ctx context.Context, c events.Command) (string, error) {
 	if err := t.follow(ctx, rec, d); err != nil {
 		return "", err
 	}
-	return "dropped", t.Morgue.Unbury(ctx, c.Target)
+	lost := ""
+	if ends || d.deniedBy(c) { // what is given up overtakes nothing any more
+		if lost, err = t.withdraw(ctx, d); err != nil {
+			return "", err
+		}
+	}
+	return "dropped" + lost, t.Morgue.Unbury(ctx, c.Target)
 }
 
 // readable reports whether the event of a dead letter stands in it, and can be read: one that was too large to be buried

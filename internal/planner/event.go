@@ -2,11 +2,13 @@ package planner
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/stream"
 )
 
 // Event works off an event that was stored at the given time. Done means that its case is decided, and that everything
@@ -81,13 +83,42 @@ func (t *turn) conflict(ctx context.Context, e events.Event, stored time.Time, d
 		if d, err = Decode(rec); err != nil {
 			return err
 		}
-	} else if rec, err = t.write(ctx, rec, d, ledger.Conflict, "case "+decided.Case+" was decided upon other content"); err != nil {
+	} else if rec, err = t.write(ctx, rec, d, ledger.Conflict, "case "+decided.Case+" came with other content"); err != nil {
 		return err
 	}
 	t.alert = "other content came under the id of case " + decided.Case
 	t.tell(rec, d)
 	// Dying here: the conflict stands; the redelivery comes by here again and buries it.
 	return t.follow(ctx, rec, d)
+}
+
+// setApart makes a conflict of the event that a dead letter of d's case keeps, if it says something else than d: nothing
+// was decided when d came under its id, and the letter is about to go.
+func (t *turn) setApart(ctx context.Context, d Decision) error {
+	kept, err := t.kept(ctx, d)
+	if err != nil || kept.Hash == "" {
+		return err
+	}
+	// Dying after this: it is a conflict with a letter of its own, and the old letter stands; what brought us here comes
+	// again.
+	return t.conflict(ctx, kept.Event, kept.Accepted, d)
+}
+
+// kept gives what the dead letter of d's case keeps that is not d's own event; the zero Decision when it keeps nothing
+// else.
+func (t *turn) kept(ctx context.Context, d Decision) (Decision, error) {
+	letter, err := t.Morgue.DeadLetter(ctx, d.Case)
+	if errors.Is(err, stream.ErrNotFound) {
+		return Decision{}, nil
+	}
+	if err != nil {
+		return Decision{}, err
+	}
+	e, err := events.Unmarshal(letter.Original)
+	if err != nil || e.ContentHash() == d.Hash {
+		return Decision{}, nil // its own, or one that nobody can read
+	}
+	return Decision{Plan: blank(d.Case, e.ContentHash(), e, letter.Time)}, nil
 }
 
 // write appends a decision to the plan's subject. ledger.ErrConflict means that somebody else decided.

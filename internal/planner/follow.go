@@ -87,7 +87,7 @@ func (t *turn) launch(ctx context.Context, rec ledger.Record, d Decision, life l
 		}
 		// Dying here: the end of its hold is called off. One that fired already finds the plan decided.
 	}
-	if err := t.exhume(ctx, d.Case, life.State); err != nil {
+	if err := t.exhume(ctx, d, life.State); err != nil {
 		return err
 	}
 	life, err := t.open(ctx, rec, d, life)
@@ -152,7 +152,7 @@ func (t *turn) buryConflict(ctx context.Context, d Decision) error {
 	}
 	err = t.Morgue.Bury(ctx, events.DeadLetter{
 		ID: d.Case, Kind: events.DeadConflict, Case: d.Case, Source: d.Event.Scope, Principal: d.Event.Subject,
-		Cause: causeConflict, Error: "case " + d.Against + " was decided upon other content under the same id",
+		Cause: causeConflict, Error: "case " + d.Against + " came with other content under the same id",
 		Suggestion: "compare it with that case; redrive it if it is meant as well, else drop it",
 		Time:       d.Accepted, Original: original,
 	})
@@ -177,7 +177,7 @@ func (t *turn) conclude(ctx context.Context, d Decision, life ledger.State) erro
 		}
 		// Dying here: the end is on disk, and a letter that holds the only copy of an event may go.
 	}
-	if err := t.exhume(ctx, d.Case, life); err != nil {
+	if err := t.exhume(ctx, d, life); err != nil {
 		return err
 	}
 	return t.move(ctx, d.Case)
@@ -185,11 +185,14 @@ func (t *turn) conclude(ctx context.Context, d Decision, life ledger.State) erro
 
 // exhume removes the dead letter of a case that waited for a person and goes on. It is on disk before the case is
 // moved: dying between the two, the case still says that there may be one.
-func (t *turn) exhume(ctx context.Context, caseID string, life ledger.State) error {
+func (t *turn) exhume(ctx context.Context, d Decision, life ledger.State) error {
 	if life != ledger.NeedsPerson {
 		return nil
 	}
-	if err := t.Morgue.Unbury(ctx, caseID); err != nil {
+	if err := t.setApart(ctx, d); err != nil {
+		return err
+	}
+	if err := t.Morgue.Unbury(ctx, d.Case); err != nil {
 		return err
 	}
 	return t.Queue.Barrier(ctx)
@@ -356,7 +359,7 @@ func (t *turn) progress(ctx context.Context, life ledger.State, d Decision) (led
 		return "", nil
 	case len(d.Begun) == 0:
 		return ledger.Closed, nil
-	case life == "":
+	case life == "", life == ledger.Open:
 		return ledger.NeedsPerson, nil
 	}
 	return "", nil // only a person's word closes what a person must look at

@@ -123,8 +123,15 @@ func (t *turn) listing(d Decision) string {
 func (t *turn) unplannable(ctx context.Context, s ledger.State, d Decision, fault error) error {
 	t.unplanned, t.alert = fault, "the playbooks could not be applied: "+fault.Error()
 	kind := events.DeadFault
-	if s == ledger.Conflict {
+	switch s {
+	case ledger.Conflict:
 		kind = events.DeadConflict // the letter that it has already
+	case "":
+		if first, err := t.kept(ctx, d); err != nil {
+			return err
+		} else if first.Hash != "" { // neither is decided: the letter stays with the one that came first
+			return t.conflict(ctx, d.Event, d.Accepted, first)
+		}
 	}
 	original, err := events.Marshal(d.Event)
 	if err != nil {

@@ -194,8 +194,26 @@ func (t *turn) redriveCase(ctx context.Context, c events.Command) (string, error
 	if t.unplanned != nil {
 		return "still not planned: " + t.unplanned.Error(), nil
 	}
+	said, err := t.redecided(ctx, c.Target)
+	if err != nil {
+		return "", err
+	}
 	// Dying here: the case goes on and its letter still stands; the command comes again.
-	return "planned anew", t.Morgue.Unbury(ctx, c.Target)
+	return said, t.Morgue.Unbury(ctx, c.Target)
+}
+
+// redecided says what became of a case that a person sent on.
+func (t *turn) redecided(ctx context.Context, caseID string) (string, error) {
+	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
+	switch {
+	case err != nil:
+		return "", err
+	case rec.Attempt != t.attempt:
+		return "the case is " + string(rec.State) + " already", nil
+	case rec.State == ledger.Planned || rec.State == ledger.Scheduled:
+		return "planned anew", nil
+	}
+	return "planned anew, and " + string(rec.State) + ": " + rec.Reason, nil
 }
 
 // replan decides a case that a person sends on, or follows what is decided meanwhile.
