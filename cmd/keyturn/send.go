@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,8 +152,8 @@ const maxAnswer = 1 << 20
 func (a *app) post(ctx context.Context, spec ingest.SourceSpec, d delivery, p posted) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	url := strings.TrimSuffix(d.url, "/") + "/hooks/" + spec.Name
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(p.body))
+	target := strings.TrimSuffix(d.url, "/") + "/hooks/" + spec.Name
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(p.body))
 	if err != nil {
 		return nil, usage(fmt.Errorf("--url: %w", err))
 	}
@@ -160,9 +161,14 @@ func (a *app) post(ctx context.Context, spec ingest.SourceSpec, d delivery, p po
 	if err := ingest.Sign(spec, req, p.body, messageID(p.body), a.now()); err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	// What proves the sender is meant for the intake: it is never carried elsewhere.
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // the address may hold the token that proves the sender
+	}
 	if err != nil {
-		return nil, unavailable(fmt.Errorf("send: %w", err))
+		return nil, unavailable(fmt.Errorf("send: no answer from %s: %w", req.URL.Host, err))
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -195,6 +201,8 @@ func readAnswer(resp *http.Response, answer []byte) ([]string, error) {
 			again = ", try again in " + after + " s"
 		}
 		return nil, unavailable(fmt.Errorf("send: %s%s%s", resp.Status, again, problem(answer)))
+	case resp.StatusCode/100 == 3:
+		return nil, fmt.Errorf("send: answered %s: give --url the address of the intake itself, which leads nowhere else", resp.Status)
 	}
 	return nil, fmt.Errorf("send: refused: %s%s", resp.Status, problem(answer))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,6 +113,9 @@ func (b *Bus) dial(ctx context.Context) (natscontext.Settings, error) {
 		} else {
 			b.nc, err = nats.Connect(b.opts.url(), opts...)
 		}
+		if _, unread := errors.AsType[*url.Error](err); unread { // which repeats the address, with a password that stands in it
+			err = errAddress
+		}
 		if err != nil && !away(err) {
 			return backoff.Permanent(err)
 		}
@@ -127,6 +131,9 @@ func (b *Bus) dial(ctx context.Context) (natscontext.Settings, error) {
 	})
 	return s, err
 }
+
+// errAddress is all that is said of an address that cannot be read.
+var errAddress = errors.New("the address of the server is not a URL: write nats://host:4222 or tls://host:4222")
 
 // away reports whether err says that nobody answers, which may change: refused, timed out, or no such name yet.
 func away(err error) bool {

@@ -180,6 +180,16 @@ func TestAnExternalServerServesThePipeline(t *testing.T) {
 	}
 }
 
+// An address may hold a password, and one that cannot be read is not repeated.
+func TestConnectKeepsAnAddressToItself(t *testing.T) {
+	for _, url := range []string{"nats://keyturn:acme-pass@host:99x", "nats://keyturn:acme-p%zass@host", "keyturn:acme-pass@h o:1"} {
+		_, err := stream.Connect(t.Context(), stream.Options{URL: url, AssertDurable: true})
+		if err == nil || strings.Contains(err.Error(), "acme") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestConnectWaitsForAServerThatIsAway(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
