@@ -122,7 +122,7 @@ func (a *app) printNew(v view.CaseView, shown map[view.Moment]bool) error {
 			sc.caseView(v)
 		}
 	}
-	if _, err := a.out.Write(b.Bytes()); err != nil {
+	if _, err := a.out.Write(escaped(b.Bytes())); err != nil {
 		return fmt.Errorf("write answer: %w", err)
 	}
 	return nil

@@ -237,7 +237,8 @@ func (s *screen) deadLetter(d events.DeadLetter) {
 		var v any
 		if json.Unmarshal(d.Original, &v) == nil {
 			text, _ := json.MarshalIndent(v, strings.Repeat(" ", labelWidth+1), "  ") // was JSON a moment ago
-			s.line("original", "%s", string(text))
+			// Its lines are ours: within a string of JSON there are none.
+			s.line("original", "%s", painted(cleanLines(string(text))))
 		}
 	}
 	s.line("next", "keyturn dead redrive %s (or drop)", d.ID)

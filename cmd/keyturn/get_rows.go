@@ -54,7 +54,7 @@ func (p *rowPrinter) page(page reads.Page) error {
 }
 
 func (p *rowPrinter) write(b *bytes.Buffer) error {
-	if _, err := p.app.out.Write(b.Bytes()); err != nil {
+	if _, err := p.app.out.Write(escaped(b.Bytes())); err != nil {
 		return fmt.Errorf("write answer: %w", err)
 	}
 	return nil
@@ -163,5 +163,5 @@ func (p *rowPrinter) cell(v any, kind reads.Kind) string {
 	if text == "" {
 		return "-"
 	}
-	return strings.ReplaceAll(clean(text), "\n", " ")
+	return clean(text)
 }

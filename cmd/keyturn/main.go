@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		// Nothing ran: the command line itself is wrong.
 		err = usage(err)
 	}
-	_, _ = fmt.Fprintf(stderr, "keyturn: %s\n", clean(err.Error()))
+	_, _ = fmt.Fprintf(stderr, "keyturn: %s\n", cleanLines(err.Error()))
 	if exitCode(err) == exitUsage {
 		_, _ = fmt.Fprintf(stderr, "see %s --help\n", cmd.CommandPath())
 	}

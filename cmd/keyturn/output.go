@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -29,7 +31,7 @@ func (a *app) print(v any, text func(s *screen)) error {
 	} else {
 		text(a.screen(&b))
 	}
-	if _, err := a.out.Write(b.Bytes()); err != nil {
+	if _, err := a.out.Write(escaped(b.Bytes())); err != nil {
 		return fmt.Errorf("write answer: %w", err)
 	}
 	return nil
@@ -137,8 +139,34 @@ func (s *screen) table(header []string, rows [][]any) {
 	_ = w.Flush()
 }
 
-// clean replaces what a terminal would obey: control characters, and those that turn the writing direction.
-func clean(text string) string {
+// clean replaces what a terminal would obey: control characters, and those that turn the writing direction. It is one line
+// then: text of senders and providers must not make lines that look like ours.
+func clean(text string) string { return strings.ReplaceAll(cleanLines(text), "\n", " ") }
+
+// escaped writes JSON so that no terminal obeys it: what is neither ASCII nor printable as \u and four digits, which says
+// the same (RFC 8259, section 7).
+func escaped(text []byte) []byte {
+	odd := func(r rune) bool { return r >= unicode.MaxASCII && !unicode.IsPrint(r) }
+	if !bytes.ContainsFunc(text, odd) {
+		return text
+	}
+	var b []byte
+	for _, r := range string(text) {
+		switch {
+		case !odd(r):
+			b = utf8.AppendRune(b, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
+		default:
+			b = fmt.Appendf(b, `\u%04x`, r)
+		}
+	}
+	return b
+}
+
+// cleanLines is clean for text that has lines of our own making, such as all faults of a configuration.
+func cleanLines(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n', unicode.IsPrint(r):

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -192,5 +194,46 @@ func TestSinceTime(t *testing.T) {
 func TestCleanKeepsTheTerminalSafe(t *testing.T) {
 	if got, want := clean("a\x1b[2Jb\tc\u202ed\u00a0e\x00\u009b"), "a\ufffd[2Jb c\ufffdd e\ufffd\ufffd"; got != want {
 		t.Errorf("clean = %q, want %q", got, want)
+	}
+}
+
+// What senders and providers say stands on one line, and cannot be taken for a line of ours.
+func TestNobodyElseMakesLines(t *testing.T) {
+	const forged = "none\nstate      closed 2026-03-02 13:00:00 +01:00"
+	v := view.CaseView{CaseRow: view.CaseRow{ID: sampleCase, Reason: forged, State: ledger.NeedsPerson}}
+	v.Actions = []view.ActionView{{Step: "suspend", State: ledger.Verified, Seen: []ledger.Fact{{What: "client c1 state", Value: forged}}}}
+	letter := events.DeadLetter{ID: sampleCase, Error: forged, Original: []byte(`{"text":"none\nstate"}`)}
+	for name, text := range map[string]string{
+		"case":    drawn(false, func(s *screen) { s.caseView(v) }),
+		"moments": drawn(false, func(s *screen) { s.moments(v, []view.Moment{{About: forged, Text: forged}}) }),
+		"table":   drawn(false, func(s *screen) { s.table([]string{"A"}, [][]any{{forged}, {s.paint(red, forged)}}) }),
+		"letter":  drawn(false, func(s *screen) { s.deadLetter(letter) }),
+		"note": func() string {
+			var b bytes.Buffer
+			(&app{err: &b}).note("  %s", forged)
+			return b.String()
+		}(),
+	} {
+		for line := range strings.Lines(text) {
+			if strings.HasPrefix(line, "state      closed") {
+				t.Errorf("%s: somebody else's line:\n%s", name, text)
+			}
+		}
+	}
+}
+
+// JSON says the same when it is read, and nothing to a terminal.
+func TestJSONKeepsTheTerminalSafe(t *testing.T) {
+	const said = "a\u009b2J\u202eb\x7f\u00a0\U000e0001 größer 😀"
+	var b bytes.Buffer
+	if err := (&app{out: &b, asJSON: true}).print(said, nil); err != nil {
+		t.Fatal(err)
+	}
+	if want := `"a\u009b2J\u202eb\u007f\u00a0\udb40\udc01 größer 😀"` + "\n"; b.String() != want {
+		t.Errorf("%s, want %s", b.String(), want)
+	}
+	var got string
+	if err := json.Unmarshal(b.Bytes(), &got); got != said {
+		t.Errorf("it is read as %q, %v", got, err)
 	}
 }

@@ -84,5 +84,10 @@ func (a *app) actor() string {
 
 // note writes a message for the person at the terminal.
 func (a *app) note(format string, args ...any) {
-	_, _ = fmt.Fprintf(a.err, "%s\n", clean(fmt.Sprintf(format, args...)))
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = clean(text)
+		}
+	}
+	_, _ = fmt.Fprintf(a.err, "%s\n", cleanLines(fmt.Sprintf(format, args...)))
 }
