@@ -135,7 +135,7 @@ func (s *Server) choose() error {
 		return fmt.Errorf("durability %q: not %q or %q", s.durability, stream.Group, stream.Always)
 	}
 	if s.durability == stream.Group {
-		s.barrier = stream.NewBarrier(sync, s.fail)
+		s.barrier = stream.NewBarrier(func() error { return errors.Join(s.store.inPlace(), sync()) }, s.fail)
 	}
 	return nil
 }
@@ -143,8 +143,11 @@ func (s *Server) choose() error {
 // fail is told of the barrier's first error. The mark makes the next start ask for a check; when the disk does not
 // even take that, the store stays marked as unclean.
 func (s *Server) fail(err error) {
-	s.opts.Log.Error("durability barrier failed: nothing is answered as stored any more", "error", err,
-		"next", "stop, repair the disk, then run: keyturn store check")
+	next := "stop, repair the disk, then run: keyturn store check"
+	if s.store.inPlace() != nil {
+		next = "start again: nothing of this process is in the store that stands there now, and senders of what was not answered repeat"
+	}
+	s.opts.Log.Error("durability barrier failed: nothing is answered as stored any more", "error", err, "next", next)
 	if werr := s.store.put(fileFailed, []byte(err.Error()+"\n")); werr != nil {
 		s.opts.Log.Error("store not marked as failed", "error", werr)
 	}
@@ -153,7 +156,7 @@ func (s *Server) fail(err error) {
 // run starts the NATS server.
 func (s *Server) run() error {
 	o := &server.Options{
-		ServerName: "keyturn", JetStream: true, StoreDir: s.store.dir, JetStreamMaxStore: s.maxStore,
+		ServerName: "keyturn", JetStream: true, StoreDir: s.store.at, JetStreamMaxStore: s.maxStore,
 		SyncAlways: s.durability == stream.Always, DontListen: !s.opts.Listen, Host: "127.0.0.1", Port: server.RANDOM_PORT,
 		NoSigs: true, DisableJetStreamBanner: true, MaxPayload: maxPayload,
 	}

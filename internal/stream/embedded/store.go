@@ -25,8 +25,10 @@ const (
 // store is an open store directory.
 type store struct {
 	dir  string
-	root *os.File // open for the process's life: write-back errors are reported once per open file
-	lock *os.File // held
+	at   string      // where its files are reached, wherever the directory was moved to meanwhile; dir where the system has no such way
+	root *os.File    // open for the process's life: write-back errors are reported once per open file
+	lock *os.File    // held
+	is   os.FileInfo // the directory that was opened
 }
 
 // openStore opens the directory, makes it when it is not there, and takes its lock.
@@ -49,7 +51,20 @@ func openStore(dir string) (*store, error) {
 	if err := tryLock(lock); err != nil {
 		return nil, errors.Join(fmt.Errorf("store %s: another process uses it: %w", dir, err), lock.Close(), root.Close())
 	}
-	return &store{dir: dir, root: root, lock: lock}, nil
+	is, err := root.Stat()
+	if err != nil {
+		return nil, errors.Join(err, lock.Close(), root.Close())
+	}
+	return &store{dir: dir, at: reach(root, dir), root: root, lock: lock, is: is}, nil
+}
+
+// inPlace fails when the store is not where it was opened any more: what is written goes with it, and whoever reads the
+// directory that its path names, as the next start will, finds nothing of that.
+func (s *store) inPlace() error {
+	if found, err := os.Stat(s.dir); err != nil || !os.SameFile(s.is, found) {
+		return fmt.Errorf("store %s: it was moved away or replaced while this process ran over it: start it again over what is there now", s.dir)
+	}
+	return nil
 }
 
 // close gives the store up.
@@ -57,7 +72,7 @@ func (s *store) close() error { return errors.Join(s.root.Close(), s.lock.Close(
 
 // has reports whether one of our files is there.
 func (s *store) has(name string) bool {
-	_, err := os.Stat(filepath.Join(s.dir, name))
+	_, err := os.Stat(filepath.Join(s.at, name))
 	return err == nil
 }
 
@@ -89,14 +104,14 @@ func (s *store) unmark() error { return s.remove(fileUnclean) }
 
 // remove removes one of our files, durably.
 func (s *store) remove(name string) error {
-	if err := os.Remove(filepath.Join(s.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(s.at, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return s.root.Sync()
 }
 
 // put writes one of our files, owner-only, whole and durably: it is there with all of data, or as it was.
-func (s *store) put(name string, data []byte) error { return put(s.root, s.dir, name, data) }
+func (s *store) put(name string, data []byte) error { return put(s.root, s.at, name, data) }
 
 func put(root *os.File, dir, name string, data []byte) error {
 	f, err := os.CreateTemp(dir, "."+name+"-*") // 0600

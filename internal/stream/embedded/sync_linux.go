@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +14,16 @@ func (s *store) sync() error {
 		return fmt.Errorf("syncfs %s: %w", s.dir, err)
 	}
 	return nil
+}
+
+// reach gives a path to an open directory that leads to it for as long as it is open, wherever it is moved to (proc(5),
+// "/proc/pid/fd"): a server goes by paths, and what it writes must never come into a store that was put in the place of its own.
+func reach(root *os.File, dir string) string {
+	at := fmt.Sprintf("/proc/self/fd/%d", root.Fd())
+	if _, err := os.Stat(at); err != nil {
+		return dir
+	}
+	return at
 }
 
 // groupable says why one sync of the file system is no proof here; nil where it is.

@@ -2,10 +2,16 @@
 
 package embedded
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 // sync is never called: groupable refuses.
 func (s *store) sync() error { return errors.ErrUnsupported }
+
+// reach knows no way but the path.
+func reach(_ *os.File, dir string) string { return dir }
 
 // groupable refuses: syncfs is a call of Linux.
 func (s *store) groupable() error {
