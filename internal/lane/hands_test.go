@@ -46,6 +46,25 @@ func TestWhatWaitsHoldsNoSlot(t *testing.T) {
 	r.until("all given back", func() bool { return r.last(stuck[0]).State == ledger.Waiting })
 }
 
+// TestWhoWaitsBetweenTwoLooksHoldsNoSlot: more actions than a class has slots look again and again at what a provider takes
+// and does not show, and others go on beside them. A stop does not wait for their pauses.
+func TestWhoWaitsBetweenTwoLooksHoldsNoSlot(t *testing.T) {
+	r := newRig(t)
+	r.deaf = func(a events.Action) bool { return !strings.HasPrefix(a.Step, "other") }
+	r.limits.RoundPause = 5 * time.Second
+	stuck := r.several(20, events.Normal)
+	w := r.worker("w1", r.bus, 1) // eight slots
+	r.reach(ledger.Started, stuck...)
+	began := time.Now()
+	r.reach(ledger.Verified, r.publish(events.Normal, "other", "user:other"))
+	if took := time.Since(began); took > 4*time.Second { // the looks of one take minutes
+		t.Errorf("it took %s beside those that wait", took)
+	}
+	if took := w.stop(); took > lane.FinishWithin/2 {
+		t.Errorf("the stop took %s", took)
+	}
+}
+
 // TestACrowdOfOneKindLeavesPlaces: many more actions of one kind than a class has places wait for the window of one bucket;
 // those of another kind, behind all of them at the broker, go on, and nobody who was put off began.
 func TestACrowdOfOneKindLeavesPlaces(t *testing.T) {

@@ -33,6 +33,9 @@ type rig struct {
 	// bucket is which rate limit the calls of an action spend; nil = all the same one.
 	bucket func(a events.Action) string
 
+	// deaf says which actions take their change and do not show it; nil = none.
+	deaf   func(a events.Action) bool
+	limits actions.Limits
 	// stays says which actions stand still; nil = none.
 	stays  func(a events.Action) bool
 	paused atomic.Pointer[string] // why the lane begins nothing; nil = it may; "?" = nobody can say
@@ -128,7 +131,7 @@ func (k kind) make(ctx context.Context, call string) error {
 	if r.reply != nil {
 		said = r.reply(k.a)
 	}
-	if call == "do" {
+	if call == "do" && (r.deaf == nil || !r.deaf(k.a)) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if slices.Contains(r.done, k.a.Step) {
@@ -222,6 +225,7 @@ func (r *rig) worker(holder string, bus lane.Bus, concurrency int) *worker {
 			}
 			return &actions.Runner{
 				Ledger: ledger.New(queue.Log(), nil), Queue: queue, Morgue: queue, Worker: holder, Epoch: t.Epoch, Denied: t.Denied, Away: t.Away,
+				Pause: t.Pause, Limits: r.limits,
 				NewID: func() string { return fmt.Sprintf("%s-%d", holder, r.ids.Add(1)) },
 				Build: func(a events.Action, _ map[string]string) (actions.Kind, error) { return kind{r, a, t.Gate(a)}, nil },
 			}

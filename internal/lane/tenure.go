@@ -30,6 +30,9 @@ const (
 	// freshFor is how long an action that was just sent is begun without reading whether it has a record. One that waited for
 	// its lane for longer may have been called back: the read costs less than the calls of a look that nobody needs.
 	freshFor = 10 * time.Second
+	// restFrom is the shortest pause between two looks in which an action holds no slot. Many that wait a second or two for a
+	// stale read are soon done, and a crowd of them must not have the rest of their kind put off.
+	restFrom = 4 * time.Second
 	// strangeAgain is when a message comes again that only a worker of another version can have written.
 	strangeAgain = time.Minute
 )
@@ -84,13 +87,18 @@ func (t *Tenure) Away() bool {
 
 // Gate is what the calls of an action must pass.
 func (t *Tenure) Gate(a events.Action) apiclient.Gate {
-	t.mu.Lock()
-	p := t.busy[target(a)]
-	t.mu.Unlock()
+	p := t.passOf(a)
 	if p == nil { // a call for nobody's action
 		p = t.gate.pass(a.Class)
 	}
 	return p
+}
+
+// passOf is the pass of an action in hand; nil = it is not.
+func (t *Tenure) passOf(a events.Action) *pass {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.busy[target(a)]
 }
 
 // serve works until stop or lease ends, and returns when nothing is in hand any more.
@@ -188,10 +196,41 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 		return events.Outcome{Delay: min(busyAgain<<min(max(m.Deliveries-1, 0), 10), busyCap)}
 	}
 	defer t.release(target(a))
+	hand = context.WithValue(hand, handKey{}, t.passOf(a))
 	if fresh(m, time.Now()) {
 		return t.runner.Begin(hand, a)
 	}
 	return t.runner.Run(hand, a)
+}
+
+// handKey is where the context of an action in hand keeps its pass.
+type handKey struct{}
+
+// errStops is why a pause was cut short.
+var errStops = errors.New("the lane changes hands during a pause")
+
+// Pause waits in place for an action in hand, between two looks. One that waits for long holds no slot of its class
+// meanwhile, and a lane that stops waits for none.
+func (t *Tenure) Pause(ctx context.Context, d time.Duration) error {
+	p, ok := ctx.Value(handKey{}).(*pass)
+	if !ok {
+		return sleep(ctx, d)
+	}
+	gone := p.gate.gone
+	if d >= restFrom {
+		_, over := p.Idle()
+		defer over()
+	}
+	end := time.NewTimer(d)
+	defer end.Stop()
+	select {
+	case <-end.C:
+		return nil
+	case <-gone:
+		return errStops
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // fresh reports whether a message is of an action that was just sent.
