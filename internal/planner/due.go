@@ -19,7 +19,20 @@ func (p *Planner) Due(ctx context.Context, e events.Event, stored time.Time) eve
 // rescheduleAfter is how early an event must come back to be scheduled anew instead of being given back for the rest.
 const rescheduleAfter = 30 * time.Second
 
+// pace is how long an event is put off at least that is not due by our clock and is by the broker's: whose clock is behind
+// would get it back at once, again and again, and each copy is kept for a month.
+const pace = time.Minute
+
+// paced gives an event that is scheduled again at a time at which it does not come back at once.
+func (t *turn) paced(e events.Event) events.Event {
+	if rest := e.EffectiveAt.Sub(t.now()); rest > 0 && !e.EffectiveAt.After(t.fired) {
+		e.EffectiveAt = t.fired.Add(min(rest, pace))
+	}
+	return e
+}
+
 func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error {
+	t.fired = stored
 	t.note(slog.String("case", e.Case()), slog.String("event", e.Name()), slog.String("principal", e.Subject))
 	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case()))
 	if err != nil {
@@ -53,7 +66,7 @@ func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error 
 		// Far too early: the timetable cannot tell that time, or a clock stepped. Held here, it would take one of the
 		// places of its class until then.
 		e.EffectiveAt = d.EffectiveAt
-		return t.Timetable.Schedule(ctx, e)
+		return t.Timetable.Schedule(ctx, t.paced(e))
 	case rest > 0:
 		t.early = rest
 		return nil

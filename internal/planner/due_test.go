@@ -108,6 +108,45 @@ func leavers(t testing.TB, bus *stream.Bus, n int, ahead time.Duration, brakes .
 	return lateness
 }
 
+// TestBehindTheBrokersClock: what is due by the broker's clock, and not by that of a worker that is behind, waits for the
+// worker's, and does not come back at once all the time until then.
+func TestBehindTheBrokersClock(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	behind := func() *planner.Planner {
+		p := w.planner()
+		p.Now = func() time.Time { return w.clock.Add(-10 * time.Minute) }
+		return p
+	}
+	w.rules.expires = time.Hour
+	held := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	later := w.happening("user.terminated", "2", "peter", w.clock, w.clock.Add(50*time.Minute))
+	w.rules.hold(1)
+	for _, e := range []events.Event{held, later} {
+		if out := behind().Event(t.Context(), w.overWire(e), w.clock); out.Verdict != events.Done {
+			t.Fatal(out)
+		}
+	}
+	w.rules.hold(0)
+	w.clock = w.clock.Add(50 * time.Minute)
+	for id, want := range map[string]ledger.State{held.Case(): cancelled, later.Case(): planned} {
+		clock, came := w.clock, 0
+		for w.state(ledger.PlanSubject(id)) != want && came < 30 {
+			if at := w.now.scheduled[id].EffectiveAt; at.After(w.clock) {
+				w.clock = at
+			}
+			if out := behind().Due(t.Context(), w.now.scheduled[id], w.clock); out.Verdict != events.Done {
+				w.clock = w.clock.Add(out.Delay) // given back for less than rescheduleAfter
+			}
+			came++
+		}
+		if took := w.clock.Sub(clock); came > 13 || took < 10*time.Minute || took > 11*time.Minute {
+			t.Errorf("%s: came %d times within %s", want, came, took)
+		}
+		w.clock = clock
+	}
+}
+
 // Many leave at the same second, from a broker that keeps schedules by the second: none begins early, and all begin
 // within the 15 seconds that thousands may take (BenchmarkDue).
 func TestDueInTheSameSecond(t *testing.T) {

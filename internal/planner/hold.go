@@ -149,7 +149,7 @@ func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 	// scheduled: what comes back must find that it is held.
 	e := d.Event
 	e.EffectiveAt = at
-	if err := t.Timetable.Schedule(ctx, e); err != nil {
+	if err := t.Timetable.Schedule(ctx, t.paced(e)); err != nil {
 		return err
 	}
 	// Dying here: it comes back, at the latest when its time is up.

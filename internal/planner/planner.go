@@ -135,9 +135,10 @@ type turn struct {
 	line     []slog.Attr
 	alert    string // what a person should look at, if anything
 	early    time.Duration
-	listed   string   // a case that stands under every name already
-	replaced []string // terminations with actions whose place another one takes
-	pauses   []Pause  // as they stood at pausesAsked
+	fired    time.Time // when the broker gave back what is due; zero = nothing is
+	listed   string    // a case that stands under every name already
+	replaced []string  // terminations with actions whose place another one takes
+	pauses   []Pause   // as they stood at pausesAsked
 	// pausesAsked is when the turn read them last; zero = it reads them when it needs them.
 	pausesAsked time.Time
 	// unplanned is why the playbooks could not be applied in this turn; nothing is decided then.
