@@ -2,11 +2,13 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
+	"time"
 )
 
 // errCrowded says that more bodies are being read than there is room for.
@@ -44,6 +46,37 @@ func (c *counted) Read(p []byte) (int, error) {
 		return n, errCrowded
 	}
 	return n, err
+}
+
+// A body is read into values that need up to twenty times its room, before a token within it can prove anything. Large ones
+// are few at a time: as many as there are slots would take gigabytes.
+const (
+	heavyBody   = 64 << 10 // bytes from which on a body is large
+	heavyPlaces = 8
+	heavyWait   = 5 * time.Second // for a place
+)
+
+// place waits until a body of that size may be worked on. leave gives the place back; ok is false when none came free in
+// time, or the sender has gone.
+func (h *Handler) place(ctx context.Context, size int) (leave func(), ok bool) {
+	if size < heavyBody {
+		return func() {}, true
+	}
+	leave = func() { <-h.heavy }
+	select {
+	case h.heavy <- struct{}{}:
+		return leave, true
+	default:
+	}
+	late := time.NewTimer(heavyWait)
+	defer late.Stop()
+	select {
+	case h.heavy <- struct{}{}:
+		return leave, true
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return nil, false
 }
 
 // bodyFailed tells a body that is too large from one that did not come, which may come another time.

@@ -62,6 +62,7 @@ type Handler struct {
 	now       func() time.Time
 	maxEvent  int
 	slots     chan struct{}
+	heavy     chan struct{} // places for large bodies
 	bodies    *budget
 	strangers sampler       // of requests for no source
 	replaced  chan struct{} // has room for one: the sources are others now
@@ -78,7 +79,7 @@ func NewHandler(o Options) (*Handler, error) {
 	h := &Handler{
 		replaced:  make(chan struct{}, 1),
 		publisher: o.Publisher, log: o.Log, now: o.Now, maxEvent: o.MaxEvent,
-		slots: make(chan struct{}, o.Concurrency), bodies: &budget{most: int64(o.Concurrency) * MaxBody}, timeout: o.PublishTimeout, tooLarge: o.TooLarge,
+		slots: make(chan struct{}, o.Concurrency), heavy: make(chan struct{}, heavyPlaces), bodies: &budget{most: int64(o.Concurrency) * MaxBody}, timeout: o.PublishTimeout, tooLarge: o.TooLarge,
 	}
 	var err error
 	if h.metrics, err = newMetrics(o.Metrics); err != nil {
@@ -205,6 +206,11 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, s *Source, d D
 		return bodyFailed(err)
 	}
 	rec.bytes = len(body)
+	leave, ok := h.place(r.Context(), len(body))
+	if !ok {
+		return unavailable(retryBusy)
+	}
+	defer leave()
 	// Only now: whoever sends a body slowly would otherwise keep everybody else out, and nobody has proven anything
 	// yet. How long a body may take is the server's read time-out.
 	select {
