@@ -36,7 +36,7 @@ func (l *Ledger) Last(ctx context.Context, subject string) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("ledger last %s: %w", subject, err)
 	}
-	return decode(subject, seq, data)
+	return Decode(subject, seq, data)
 }
 
 // Append writes rec after prev, the record that the caller decided upon (the zero Record when there was none), and
@@ -95,7 +95,7 @@ func (l *Ledger) After(ctx context.Context, filter string, seq uint64, fn func(R
 // read decodes what the log gives.
 func (l *Ledger) read(ctx context.Context, filter string, from From, fn func(Record) error) error {
 	return l.log.Range(ctx, filter, from, func(subject string, seq uint64, data []byte) error {
-		rec, err := decode(subject, seq, data)
+		rec, err := Decode(subject, seq, data)
 		if err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func (l *Ledger) Verify(ctx context.Context, filter string) (int, []Broken, erro
 	last := map[string]Record{}
 	err := l.log.Range(ctx, filter, From{}, func(subject string, seq uint64, data []byte) error {
 		n++
-		rec, err := decode(subject, seq, data)
+		rec, err := Decode(subject, seq, data)
 		if why := fault(last[subject], rec, data, err); why != "" {
 			broken = append(broken, Broken{Subject: subject, Seq: seq, Why: why})
 		}
@@ -191,8 +191,8 @@ func (r *Record) seal() ([]byte, error) {
 	return data, nil
 }
 
-// decode reads a stored record and refuses one that claims to be about something else.
-func decode(subject string, seq uint64, data []byte) (Record, error) {
+// Decode reads a record as it is stored under a subject and a sequence, and refuses one that claims to be about something else.
+func Decode(subject string, seq uint64, data []byte) (Record, error) {
 	rec, ok := written(data)
 	if !ok {
 		rec = Record{}

@@ -75,7 +75,7 @@ func BenchmarkDecode(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := decode(rec.Subject, 1, data); err != nil {
+		if _, err := Decode(rec.Subject, 1, data); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,7 +1,6 @@
 package outcome
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -10,6 +9,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/stream"
 )
 
 // What changed.
@@ -18,10 +18,6 @@ const (
 	ofCase   = "case"
 	ofAction = "action"
 )
-
-// attrSequence orders the events of one source (CloudEvents extension "sequence"): the record's place in the ledger,
-// with leading zeros, so that texts compare as the numbers do.
-const attrSequence = "sequence"
 
 // Data is the payload of an outcome event. What is empty does not apply.
 type Data struct {
@@ -83,47 +79,54 @@ const (
 	slaMissed ledger.State = "sla_missed"
 )
 
-// stateOf is what the record tells: the state, or that the case is late.
-func stateOf(rec ledger.Record) ledger.State {
+// told is what the record tells: the state, or that the case is late, and then when it was to be verified.
+func told(rec ledger.Record) (state ledger.State, due time.Time) {
 	if of(rec.Subject) != ofCase {
-		return rec.State
+		return rec.State, due
 	}
 	life, err := rec.Life()
 	switch {
 	case err != nil || !rec.Says(life.Late):
-		return rec.State
+		return rec.State, due
 	case life.Late.Missed:
-		return slaMissed
+		return slaMissed, life.Late.Due
 	}
-	return slaNear
+	return slaNear, life.Late.Due
+}
+
+// cloudEvent is the wire form of an outcome event (CloudEvents 1.0.2, JSON Event Format, section 3).
+type cloudEvent struct {
+	SpecVersion string    `json:"specversion"`
+	ID          string    `json:"id"`
+	Source      string    `json:"source"`
+	Type        string    `json:"type"`
+	Subject     string    `json:"subject,omitempty"`
+	Time        time.Time `json:"time"`
+	// Sequence orders the events of one source (CloudEvents extension "sequence"): the record's place in the ledger, with
+	// leading zeros, so that texts compare as the numbers do.
+	Sequence    string `json:"sequence"`
+	ContentType string `json:"datacontenttype"`
+	Data        Data   `json:"data"`
 }
 
 // tell makes the event of a record; plan is that of its case, as far as it is known, and until the end of what outlives it.
-func tell(rec ledger.Record, seq uint64, plan events.Plan, until time.Time) (id string, wire []byte, err error) {
-	what := of(rec.Subject)
+func tell(rec ledger.Record, seq uint64, plan events.Plan, until time.Time) (stream.Outcome, error) {
 	if len(rec.Hash) < idLength {
-		return "", nil, fmt.Errorf("outcome of %s: the record has no hash", rec.Subject)
+		return stream.Outcome{}, fmt.Errorf("outcome of %s: the record has no hash", rec.Subject)
 	}
-	ce := event.New(event.CloudEventsVersionV1)
-	ce.SetID(rec.Hash[:idLength])
-	ce.SetSource(Source)
-	ce.SetType(Type(what, stateOf(rec)))
-	ce.SetTime(rec.Time.UTC())
-	ce.SetExtension(attrSequence, fmt.Sprintf("%020d", seq))
-	if plan.Event.Subject != "" {
-		ce.SetSubject(plan.Event.Subject)
+	what := of(rec.Subject)
+	state, due := told(rec)
+	e := cloudEvent{
+		SpecVersion: event.CloudEventsVersionV1, ID: rec.Hash[:idLength], Source: Source, Type: Type(what, state),
+		Subject: plan.Event.Subject, Time: rec.Time.UTC(), Sequence: fmt.Sprintf("%020d", seq), ContentType: event.ApplicationJSON,
+		Data: dataOf(rec, plan, until),
 	}
-	data, err := json.Marshal(dataOf(rec, plan, until))
+	e.Data.DueBy = due
+	wire, err := json.Marshal(e)
 	if err != nil {
-		return "", nil, fmt.Errorf("outcome of %s: %w", rec.Subject, err)
+		return stream.Outcome{}, fmt.Errorf("outcome of %s: %w", rec.Subject, err)
 	}
-	ce.SetDataContentType(event.ApplicationJSON)
-	ce.DataEncoded = data
-	var b bytes.Buffer
-	if err := event.WriteJson(&ce, &b); err != nil {
-		return "", nil, fmt.Errorf("outcome of %s: %w", rec.Subject, err)
-	}
-	return ce.ID(), b.Bytes(), nil
+	return stream.Outcome{ID: e.ID, Of: what, State: string(state), Data: wire}, nil
 }
 
 // dataOf gathers what an outcome event says.
@@ -138,11 +141,6 @@ func dataOf(rec ledger.Record, plan events.Plan, until time.Time) Data {
 			if a.ID == d.Action {
 				d.Step, d.Do, d.Connection, d.Class, d.Playbooks = a.Step, a.Do, a.Connection, a.Class, []string{a.Playbook}
 			}
-		}
-	}
-	if of(rec.Subject) == ofCase {
-		if life, err := rec.Life(); err == nil && rec.Says(life.Late) {
-			d.DueBy = life.Late.Due
 		}
 	}
 	if rec.Evidence != nil {

@@ -46,8 +46,8 @@ func (r *Relay) Run(ctx context.Context) error {
 
 // Handle tells of one record. Publishing again what was published is harmless: the id is the record's.
 func (r *Relay) Handle(ctx context.Context, m *stream.Message) events.Outcome {
-	var rec ledger.Record
-	if err := json.Unmarshal(m.Data, &rec); err != nil {
+	rec, err := ledger.Decode(m.Subject, m.Seq, m.Data)
+	if err != nil {
 		// The audit of the ledger shows it; no repeat mends it.
 		return events.Outcome{Verdict: events.Done, Err: fmt.Errorf("outcome of %s: not a record", m.Subject)}
 	}
@@ -65,11 +65,10 @@ func (r *Relay) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 	if err != nil {
 		return events.Outcome{Verdict: events.Retry, Delay: retryFault, Err: err}
 	}
-	id, wire, err := tell(rec, m.Seq, plan, until)
+	out, err := tell(rec, m.Seq, plan, until)
 	if err != nil {
 		return events.Outcome{Verdict: events.Done, Err: err}
 	}
-	out := stream.Outcome{ID: id, Of: of(rec.Subject), State: string(stateOf(rec)), Data: wire}
 	err = r.Bus.PublishOutcome(ctx, out)
 	if errors.Is(err, stream.ErrTooLarge) { // no repeat mends it; the ledger says what it would have said
 		return events.Outcome{Verdict: events.Done, Err: err}
