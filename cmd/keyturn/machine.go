@@ -238,7 +238,7 @@ func (m *machine) run(ctx context.Context) error {
 	g.Go(func() error {
 		select {
 		case <-m.broker.Failed():
-			return fmt.Errorf("%w: see to the disk, then run `keyturn store check`", embedded.ErrFailed)
+			return m.broker.Err()
 		case <-ctx.Done():
 			return nil
 		}

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
+	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -38,8 +42,14 @@ const startTimeout = 2 * time.Minute
 // it: the server's own 1 MiB would accept events whose plans it refuses.
 const maxPayload = 4 << 20
 
-// ErrFailed: a barrier failed in this store's last life.
-var ErrFailed = errors.New("the store's last durability barrier failed")
+// Errors of a store that nothing more may be written to before somebody saw to it.
+var (
+	// ErrFailed: a barrier failed in this store's last life.
+	ErrFailed = errors.New("the store's last durability barrier failed")
+	// ErrFull: the file system of the store was full. The server writes to no stream of which that was said, even when there is room
+	// again, before its next start.
+	ErrFull = errors.New("the file system of the store is full")
+)
 
 // Server is a running server over a store.
 type Server struct {
@@ -54,6 +64,10 @@ type Server struct {
 	barrier    *stream.Barrier
 	boot       stream.Boot
 	closed     atomic.Bool
+
+	failing sync.Once
+	failed  chan struct{} // closed when nothing can be stored any more
+	why     error         // set before that
 }
 
 // Start starts the server over the store of opts.Dir. It refuses a store that another process owns, and one whose last
@@ -66,7 +80,7 @@ func Start(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start broker: %w", err)
 	}
-	s := &Server{opts: opts, store: st}
+	s := &Server{opts: opts, store: st, failed: make(chan struct{})}
 	if err := s.start(); err != nil {
 		if s.nats != nil {
 			s.stop()
@@ -115,9 +129,9 @@ func (s *Server) start() error {
 // choose settles the durability, and makes the barrier that it needs.
 func (s *Server) choose() error {
 	s.durability = s.opts.Durability
-	sync := s.opts.Sync
-	if sync == nil {
-		sync = s.store.sync
+	flush := s.opts.Sync
+	if flush == nil {
+		flush = s.store.sync
 	}
 	var why error
 	if s.opts.Sync == nil {
@@ -135,7 +149,7 @@ func (s *Server) choose() error {
 		return fmt.Errorf("durability %q: not %q or %q", s.durability, stream.Group, stream.Always)
 	}
 	if s.durability == stream.Group {
-		s.barrier = stream.NewBarrier(func() error { return errors.Join(s.store.inPlace(), sync()) }, s.fail)
+		s.barrier = stream.NewBarrier(func() error { return errors.Join(s.store.inPlace(), flush()) }, s.fail)
 	}
 	return nil
 }
@@ -143,14 +157,40 @@ func (s *Server) choose() error {
 // fail is told of the barrier's first error. The mark makes the next start ask for a check; when the disk does not
 // even take that, the store stays marked as unclean.
 func (s *Server) fail(err error) {
-	next := "stop, repair the disk, then run: keyturn store check"
+	next, why := "repair the disk, then run `keyturn store check`", ErrFailed
 	if s.store.inPlace() != nil {
-		next = "start again: nothing of this process is in the store that stands there now, and senders of what was not answered repeat"
+		next, why = "start again over what is there now: nothing of this process is in it, and senders of what was not answered repeat", err
 	}
 	s.opts.Log.Error("durability barrier failed: nothing is answered as stored any more", "error", err, "next", next)
 	if werr := s.store.put(fileFailed, []byte(err.Error()+"\n")); werr != nil {
 		s.opts.Log.Error("store not marked as failed", "error", werr)
 	}
+	s.end(fmt.Errorf("%w: %s", why, next))
+}
+
+// unwritten is told that the server could not write to a stream, which it never does again in this life. A disk without
+// room has lost nothing; after any other error nobody knows what it holds.
+func (s *Server) unwritten(err error) {
+	if at := new(fs.PathError); errors.As(err, &at) {
+		err = at.Err
+	}
+	err = fmt.Errorf("write to store %s: %w", s.store.dir, err)
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		s.end(fmt.Errorf("%w: make room, and start again: %w", ErrFull, err))
+	case s.barrier != nil:
+		_ = s.barrier.Fail(err) // it tells fail
+	default:
+		s.fail(err)
+	}
+}
+
+// end says for good that nothing can be stored any more.
+func (s *Server) end(why error) {
+	s.failing.Do(func() {
+		s.why = why
+		close(s.failed)
+	})
 }
 
 // run starts the NATS server.
@@ -173,7 +213,7 @@ func (s *Server) run() error {
 	if s.nats, err = server.NewServer(o); err != nil {
 		return err
 	}
-	s.nats.SetLoggerV2(logger{log: s.opts.Log}, false, false, false)
+	s.nats.SetLoggerV2(logger{server: s}, false, false, false)
 	s.nats.Start()
 	if !s.nats.ReadyForConnections(startTimeout) || !s.nats.JetStreamEnabled() {
 		return fmt.Errorf("server not ready within %s; its log says why", startTimeout)
@@ -201,12 +241,15 @@ func (s *Server) URL() string {
 // Durability is what was chosen.
 func (s *Server) Durability() stream.Durability { return s.durability }
 
-// Failed is closed when the barrier has failed; nil where there is none.
-func (s *Server) Failed() <-chan struct{} {
-	if s.barrier == nil {
-		return nil
-	}
-	return s.barrier.Failed()
+// Failed is closed when nothing can be stored any more: the barrier has failed, or a stream could not be written. The
+// process must end; Err says why.
+func (s *Server) Failed() <-chan struct{} { return s.failed }
+
+// Err is why nothing can be stored any more, and what to do: ErrFailed, ErrFull, or that the store was moved away. It is for
+// whoever saw Failed closed.
+func (s *Server) Err() error {
+	<-s.failed
+	return s.why
 }
 
 // Close stops the server after its clients are closed, syncs the store and marks it as clean. After a failed barrier,
@@ -246,12 +289,27 @@ func (s *Server) stop() {
 	s.nats.WaitForShutdown()
 }
 
-// logger passes what the server has to say on.
-type logger struct{ log *slog.Logger }
+// logger passes what the server has to say on, in the words of who started it: the store by the path that they gave. That a
+// stream cannot be written the server tells nobody but its log.
+type logger struct{ server *Server }
 
 func (l logger) Noticef(string, ...any)         {}
-func (l logger) Warnf(format string, v ...any)  { l.log.Warn("broker: " + fmt.Sprintf(format, v...)) }
-func (l logger) Fatalf(format string, v ...any) { l.log.Error("broker: " + fmt.Sprintf(format, v...)) }
-func (l logger) Errorf(format string, v ...any) { l.log.Error("broker: " + fmt.Sprintf(format, v...)) }
+func (l logger) Warnf(format string, v ...any)  { l.server.opts.Log.Warn(l.text(format, v)) }
+func (l logger) Fatalf(format string, v ...any) { l.server.opts.Log.Error(l.text(format, v)) }
 func (l logger) Debugf(string, ...any)          {}
 func (l logger) Tracef(string, ...any)          {}
+
+// Errorf is called with locks of the server held.
+func (l logger) Errorf(format string, v ...any) {
+	l.server.opts.Log.Error(l.text(format, v))
+	if len(v) == 0 || !strings.Contains(format, "ritical write error") {
+		return
+	}
+	if err, ok := v[len(v)-1].(error); ok {
+		go l.server.unwritten(err)
+	}
+}
+
+func (l logger) text(format string, v []any) string {
+	return strings.ReplaceAll("broker: "+fmt.Sprintf(format, v...), l.server.store.at, l.server.store.dir)
+}
