@@ -54,7 +54,10 @@ func (t *turn) dropCase(ctx context.Context, c events.Command) (string, error) {
 	case missing && rec.State != ledger.Conflict && !d.deniedBy(c):
 		return "no dead letter has that id", nil
 	}
-	ends := rec.State == "" || rec.State == ledger.Conflict || rec.State == ledger.Scheduled
+	ends, err := t.givenUp(ctx, rec)
+	if err != nil {
+		return "", err
+	}
 	if ends {
 		w := consent(c)
 		d.Denied = &w
@@ -73,6 +76,18 @@ func (t *turn) dropCase(ctx context.Context, c events.Command) (string, error) {
 		}
 	}
 	return "dropped" + lost, t.Morgue.Unbury(ctx, c.Target)
+}
+
+// givenUp reports whether a case ends with its letter: it waits for nothing else.
+func (t *turn) givenUp(ctx context.Context, rec ledger.Record) (bool, error) {
+	switch rec.State {
+	case "", ledger.Conflict, ledger.Scheduled:
+		return true, nil
+	case ledger.Held:
+		life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(ledger.CaseOf(rec.Subject)))
+		return undecided(life, rec), err
+	}
+	return false, nil
 }
 
 // readable reports whether the event of a dead letter stands in it, and can be read: one that was too large to be buried

@@ -99,9 +99,12 @@ func (t *turn) setApart(ctx context.Context, d Decision) error {
 	if err != nil || kept.Hash == "" {
 		return err
 	}
-	// Dying after this: it is a conflict with a letter of its own, and the old letter stands; what brought us here comes
-	// again.
-	return t.conflict(ctx, kept.Event, kept.Accepted, d)
+	if err := t.conflict(ctx, kept.Event, kept.Accepted, d); err != nil {
+		return err
+	}
+	// Dying here: it is a conflict with a letter of its own, and the old letter stands, which does not go before all of that
+	// is on disk; what brought us here comes again.
+	return t.Queue.Barrier(ctx)
 }
 
 // kept gives what the dead letter of d's case keeps that is not d's own event; the zero Decision when it keeps nothing

@@ -243,7 +243,7 @@ func (t *turn) moved(ctx context.Context, caseID string) (ledger.Record, error) 
 	if err != nil {
 		return life, err
 	}
-	to, err := t.standing(ctx, life.State, rec, d)
+	to, err := t.standing(ctx, life, rec, d)
 	if err != nil || to == "" || to == life.State {
 		return life, err
 	}
@@ -308,7 +308,8 @@ func (t *turn) unwatch(ctx context.Context, caseID, why string) error {
 }
 
 // standing says where a case should stand by its plan; empty = where it does.
-func (t *turn) standing(ctx context.Context, life ledger.State, rec ledger.Record, d Decision) (ledger.State, error) {
+func (t *turn) standing(ctx context.Context, at, rec ledger.Record, d Decision) (ledger.State, error) {
+	life := at.State
 	switch rec.State {
 	case ledger.Scheduled:
 		if life != "" {
@@ -316,7 +317,10 @@ func (t *turn) standing(ctx context.Context, life ledger.State, rec ledger.Recor
 		}
 		return ledger.Open, nil
 	case ledger.Held:
-		if d.Hold != nil && d.Hold.Need == 0 {
+		switch {
+		case undecided(at, rec):
+			return "", nil
+		case d.Hold != nil && d.Hold.Need == 0:
 			return ledger.Open, nil // it waits for a time
 		}
 		return ledger.NeedsPerson, nil
@@ -331,6 +335,11 @@ func (t *turn) standing(ctx context.Context, life ledger.State, rec ledger.Recor
 		}
 	}
 	return ledger.Closed, nil
+}
+
+// undecided reports whether a case needs a person because it could not be decided again: since its plan was held.
+func undecided(life, rec ledger.Record) bool {
+	return rec.State == ledger.Held && life.State == ledger.NeedsPerson && life.Seq > rec.Seq
 }
 
 // begun reports whether any action of a plan has a record.

@@ -129,6 +129,9 @@ func (t *turn) recheck(ctx context.Context, rec ledger.Record, d Decision, said 
 
 // keep has a held plan come back when its time is up, if it has one, or when its case is late.
 func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
+	if err := t.overcome(ctx, rec, d); err != nil {
+		return err
+	}
 	if err := t.move(ctx, d.Case); err != nil {
 		return err
 	}
@@ -154,6 +157,22 @@ func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 	}
 	// Dying here: it comes back, at the latest when its time is up.
 	return t.lookAgain(ctx, rec, d)
+}
+
+// overcome removes the dead letter of a case that could not be decided before it was held for a time: nobody has to look.
+func (t *turn) overcome(ctx context.Context, rec ledger.Record, d Decision) error {
+	if d.Hold == nil || d.Hold.Need > 0 {
+		return nil
+	}
+	life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(d.Case))
+	if err != nil || undecided(life, rec) || life.State != ledger.NeedsPerson {
+		return err
+	}
+	if err := t.Queue.Barrier(ctx); err != nil {
+		return err
+	}
+	// Dying here: the hold is on disk, and a letter that has the only copy of an event may go.
+	return t.exhume(ctx, d, life.State)
 }
 
 // said gives when a plan is to come back that waits for another source's word: before at, when a word that it was given

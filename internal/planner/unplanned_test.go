@@ -51,6 +51,43 @@ func unplannedScenarios() []scenario {
 			w.settle()
 			apart(w, first, other)
 		}},
+		{"could not be planned when its pause was over, and is dropped", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(w.pausing("p1", events.Pause, "source:hr-relay", time.Hour))
+			w.settle()
+			w.send(e)
+			w.settle()
+			w.rules.fault = errBroker
+			w.advance(time.Hour)
+			w.settle()
+			w.want("over", e.Case(), ledger.Held, needs)
+			w.send(e)
+			w.settle()
+			w.want("sent again", e.Case(), ledger.Held, needs)
+			w.rules.fault = nil
+			w.send(w.command("d", events.Drop, e.Case(), "ann"))
+			w.settle()
+			w.send(e)
+			w.settle()
+			w.want("dropped", e.Case(), cancelled, closed)
+			w.wantDone()
+			w.wantRest()
+		}},
+		{"other content under the id of what is paused by now", func(w *world) {
+			other, first := contents(w)
+			w.rules.fault = errBroker
+			w.send(other)
+			w.settle()
+			w.rules.fault = nil
+			w.send(w.pausing("p1", events.Pause, "source:hr-relay", time.Hour))
+			w.settle()
+			w.send(first)
+			w.settle()
+			w.want("paused", first.Case(), ledger.Held, ledger.Open)
+			w.advance(time.Hour)
+			w.settle()
+			apart(w, first, other)
+		}},
 	}
 }
 
