@@ -67,6 +67,18 @@ var compiled = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
 	return set, nil
 })
 
+// words is where checkers find what schemas say of their parts. The compiler keeps each part that one asked for, and is for
+// one at a time.
+type words struct {
+	turn     sync.Mutex
+	compiler *jsonschema.Compiler
+}
+
+var wording = sync.OnceValues(func() (*words, error) {
+	c, err := compiler()
+	return &words{compiler: c}, err
+})
+
 // checkSchema reports everything in the document that its schema refuses.
 func checkSchema(d *document, name string) {
 	set, err := compiled()
@@ -76,12 +88,14 @@ func checkSchema(d *document, name string) {
 	}
 	var invalid *jsonschema.ValidationError
 	if errors.As(set[name].Validate(d.tree), &invalid) {
-		c, err := compiler() // which the checker compiles more with, and is not for several goroutines
+		w, err := wording()
 		if err != nil {
 			d.reader.fault(Position{File: d.file}, "cannot be checked: %v", err)
 			return
 		}
-		k := checker{doc: d, compiler: c}
+		k := checker{doc: d, compiler: w.compiler}
+		w.turn.Lock()
+		defer w.turn.Unlock()
 		k.walk(invalid)
 		for _, at := range k.bad {
 			d.bad[at] = true
