@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -22,7 +23,14 @@ type hands struct {
 	total int            // actions in hand, with those that rest
 	rests map[string]int // those that rest, by kind
 	off   rate           // actions that were put off
+	back  []given        // to the broker, and not yet come again
 	freed chan struct{}
+}
+
+// given is an action that was given back with a delay. Until it comes again it holds a place of its consumer.
+type given struct {
+	kind  string
+	until time.Time
 }
 
 const (
@@ -53,6 +61,34 @@ func (h *hands) crowded(kind string, now time.Time) time.Duration {
 	if n := h.rests[kind]; n == 0 || n < crowdTimes*(h.places()-h.total) {
 		return 0
 	}
+	return h.putOff(now)
+}
+
+// giveBack says for how long an action of a kind is given back that is to come again after d. Those that are given back for
+// seconds hold places of their consumer, as many as those in hand may: when too many of a kind do so, because one endpoint
+// fails, the next ones are put off.
+func (h *hands) giveBack(kind string, d time.Duration, now time.Time) time.Duration {
+	if d < time.Second || d >= offFor {
+		return d
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	h.back = slices.DeleteFunc(h.back, func(g given) bool { return !g.until.After(now) })
+	for _, g := range h.back {
+		if g.kind == kind {
+			n++
+		}
+	}
+	if n > 0 && n >= crowdTimes*(handsAtMost-len(h.back)) {
+		return h.putOff(now)
+	}
+	h.back = append(h.back, given{kind, now.Add(d)})
+	return d
+}
+
+// putOff is for how long an action is put off. h.mu is held.
+func (h *hands) putOff(now time.Time) time.Duration {
 	h.off.add(now)
 	lately, places := time.Duration(h.off.last(now)), time.Duration(h.places())
 	return offFor + rand.N(max(offSpread*min(lately, places)/places, offSpread*lately/offAMinute))

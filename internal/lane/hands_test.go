@@ -1,7 +1,9 @@
 package lane_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"keyturn/internal/events"
 	"keyturn/internal/lane"
 	"keyturn/internal/ledger"
+	"keyturn/internal/stream"
 )
 
 // TestWhatWaitsHoldsNoSlot: several times as many actions as a class has slots wait for the window of one bucket, and
@@ -106,4 +109,20 @@ func TestACrowdOfOneKindLeavesPlaces(t *testing.T) {
 	if s, _ := w.State(); begun > 1 || s.AtGate[events.Normal] > 224 {
 		t.Errorf("%d of those that wait began, %d at the gate", begun, s.AtGate[events.Normal])
 	}
+}
+
+// TestACrowdThatFailsLeavesPlaces: of the actions of one kind that fail and are to be tried again within a minute some leave
+// the consumer, where they would hold its last place.
+func TestACrowdThatFailsLeavesPlaces(t *testing.T) {
+	r := newRig(t)
+	r.limits.BackoffBase = time.Minute // none comes again within a quarter of it
+	r.call = func(context.Context, string, events.Action) error { return &apiclient.Error{Op: "look", Status: 500} }
+	const many = 240
+	r.several(many, events.Normal)
+	r.worker("w1", r.bus, 8)
+	r.until("some to be put off", func() bool {
+		q, err := r.bus.Queues(t.Context(), "sample")
+		i := slices.IndexFunc(q, func(c stream.Queue) bool { return c.Class == events.Normal })
+		return err == nil && i >= 0 && q[i].Later >= many-224 && q[i].Taken <= 224
+	})
 }

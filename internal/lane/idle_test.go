@@ -2,6 +2,7 @@ package lane
 
 import (
 	"testing"
+	"time"
 
 	"keyturn/internal/events"
 )
@@ -37,4 +38,23 @@ func TestWhoWaitsForAReadingHoldsNoSlot(t *testing.T) {
 	g.finish()
 	g.finish()
 	<-gone
+}
+
+// TestWhatIsGivenBackHoldsPlaces: a kind of which many are to come again soon leaves places to others, until they came.
+func TestWhatIsGivenBackHoldsPlaces(t *testing.T) {
+	h, now := newHands(8), time.Now()
+	for i := range 3 * handsAtMost {
+		d := h.giveBack("fails", 20*time.Second, now)
+		if soon := d == 20*time.Second; soon != (i < 224) || !soon && (d < offFor || d > offFor+2*offSpread) {
+			t.Fatalf("number %d comes again after %s", i, d)
+		}
+	}
+	for _, d := range []time.Duration{20 * time.Second, 25 * time.Millisecond, 10 * time.Minute} {
+		if got := h.giveBack("other", d, now); got != d {
+			t.Errorf("one of another kind comes again after %s, not %s", got, d)
+		}
+	}
+	if d := h.giveBack("fails", 20*time.Second, now.Add(20*time.Second)); d != 20*time.Second {
+		t.Errorf("put off for %s when all others came again", d)
+	}
 }

@@ -197,10 +197,15 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 	}
 	defer t.release(target(a))
 	hand = context.WithValue(hand, handKey{}, t.passOf(a))
+	run := t.runner.Run
 	if fresh(m, time.Now()) {
-		return t.runner.Begin(hand, a)
+		run = t.runner.Begin
 	}
-	return t.runner.Run(hand, a)
+	out := run(hand, a)
+	if out.Verdict == events.Retry && pulling.Err() == nil { // else the next holder begins with what comes again
+		out.Delay = t.slots[class].giveBack(a.Do, out.Delay, time.Now())
+	}
+	return out
 }
 
 // handKey is where the context of an action in hand keeps its pass.
