@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -49,4 +50,12 @@ func (o Options) bounded(bytes int64, meta map[string]string) map[string]string 
 		}
 	}
 	return all
+}
+
+// roomFor adds to a server's refusal of a stream what to do: it promises a stream all that it may fill.
+func roomFor(cfg jetstream.StreamConfig, err error) error {
+	if cfg.MaxBytes <= 0 || !full(err) {
+		return err
+	}
+	return fmt.Errorf("%w: it may fill %d MiB, which the servers must have left: raise max_file_store in their jetstream block", err, cfg.MaxBytes>>20)
 }

@@ -215,12 +215,15 @@ func planning() []Consumer {
 
 // CreateTopology makes or updates every stream, bucket and planning consumer, and returns when they are on disk.
 // Several workers may do so at the same time. What an operator chose stays, unless the options say otherwise: the
-// number of replicas and the size of EVENTS.
+// number of replicas and the size of EVENTS. What a newer version made is not touched: ErrNewer.
 func (b *Bus) CreateTopology(ctx context.Context) error {
+	if err := b.checkForm(ctx); err != nil {
+		return err
+	}
 	for _, cfg := range b.opts.topology() {
 		cfg.AllowDirect = cfg.Name == streamLedger && b.alone()
 		if err := b.createStream(ctx, cfg); err != nil {
-			return refusal("create stream "+cfg.Name, err)
+			return refusal("create stream "+cfg.Name, roomFor(cfg, err))
 		}
 	}
 	b.forget()
@@ -296,7 +299,7 @@ func (b *Bus) updateStream(ctx context.Context, cfg, old jetstream.StreamConfig)
 	if b.opts.Replicas > 0 {
 		cfg.Replicas = b.opts.Replicas
 	}
-	cfg.Placement, cfg.Metadata = old.Placement, old.Metadata
+	cfg.Placement, cfg.Metadata, cfg.Subjects = old.Placement, old.Metadata, together(cfg.Subjects, old.Subjects)
 	b.opts.bound(&cfg, old)
 	_, err := b.js.UpdateStream(ctx, cfg)
 	return err
