@@ -31,7 +31,7 @@ func (c Clients) anew(ctx context.Context) (directory, error) {
 // listUsers lists a directory.
 func (c Clients) listUsers(ctx context.Context) (directory, error) {
 	d := directory{listed: c.now(), mail: map[string][]asa.User{}}
-	all, err := apiclient.Collect(c.ASA.ListUsers(ctx, asa.ListUsersOptions{}))
+	all, err := apiclient.Gather(c.ASA.ListUsers(ctx, asa.ListUsersOptions{}))
 	if err != nil {
 		return d, err
 	}

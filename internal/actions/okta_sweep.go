@@ -93,17 +93,18 @@ func (s *sweep) add(server, client string, found []okta.RefreshToken) {
 
 // liveTokens reads the live tokens of one client at one server. A client that is not there has none.
 func liveTokens(ctx context.Context, c *okta.Client, server, client string) ([]okta.RefreshToken, error) {
-	var live []okta.RefreshToken
-	for t, err := range c.ListAuthServerTokens(ctx, server, client, okta.TokenOptions{}) {
-		if err != nil {
-			if missing(err) {
-				return nil, nil
+	live, err := apiclient.Gather(func(yield func(okta.RefreshToken, error) bool) {
+		for t, err := range c.ListAuthServerTokens(ctx, server, client, okta.TokenOptions{}) {
+			if (err != nil || t.Live()) && !yield(t, err) {
+				return
 			}
-			return nil, err
 		}
-		if t.Live() {
-			live = append(live, t)
-		}
+	})
+	if missing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	return live, nil
 }

@@ -45,6 +45,10 @@ func (l Listing[T]) All(ctx context.Context) iter.Seq2[T, error] {
 				if _, ok := given[h]; ok {
 					continue
 				}
+				if len(given) == maxItems {
+					yield(zero, &Error{Op: q.Op, Cause: Transient, Err: fmt.Errorf("%w: after %d items", errEndless, maxItems)})
+					return
+				}
 				given[h] = struct{}{}
 				idle = 0
 				if !yield(item, nil) {
@@ -66,6 +70,9 @@ func (l Listing[T]) All(ctx context.Context) iter.Seq2[T, error] {
 		}
 	}
 }
+
+// maxItems bounds a listing of which nothing is kept but its fingerprints, which are a quarter of a gigabyte by then.
+const maxItems = 8 << 20
 
 // maxIdle is how many pages in a row may hold nothing new. A provider that looks through everybody for a few sends empty
 // ones; one whose cursor grows and leads nowhere would take the budget of its bucket for ever, and nobody would hear of it.
@@ -125,16 +132,4 @@ func Failed[T any](err error) iter.Seq2[T, error] {
 		var zero T
 		yield(zero, err)
 	}
-}
-
-// Collect reads a listing to its end. With an error the items are those before it.
-func Collect[T any](seq iter.Seq2[T, error]) ([]T, error) {
-	var items []T
-	for item, err := range seq {
-		if err != nil {
-			return items, err
-		}
-		items = append(items, item)
-	}
-	return items, nil
 }
