@@ -66,7 +66,7 @@ func (t *turn) followFrom(ctx context.Context, rec ledger.Record, d Decision, li
 	case ledger.Planned:
 		return t.launch(ctx, rec, d, life)
 	case ledger.Scheduled:
-		return t.await(ctx, d)
+		return t.await(ctx, rec, d)
 	case ledger.Held:
 		return t.keep(ctx, rec, d)
 	case ledger.Conflict:
@@ -130,7 +130,10 @@ func Sole(p events.Plan, life ledger.Record, process string) *events.Sole {
 }
 
 // await has a plan come back when it takes effect.
-func (t *turn) await(ctx context.Context, d Decision) error {
+func (t *turn) await(ctx context.Context, rec ledger.Record, d Decision) error {
+	if err := t.overcome(ctx, rec, d); err != nil {
+		return err
+	}
 	if err := t.move(ctx, d.Case); err != nil {
 		return err
 	}
@@ -312,8 +315,8 @@ func (t *turn) standing(ctx context.Context, at, rec ledger.Record, d Decision) 
 	life := at.State
 	switch rec.State {
 	case ledger.Scheduled:
-		if life != "" {
-			return "", nil // it may need a person by now, because its day's playbooks could not be applied
+		if undecided(at, rec) {
+			return "", nil
 		}
 		return ledger.Open, nil
 	case ledger.Held:
@@ -337,9 +340,9 @@ func (t *turn) standing(ctx context.Context, at, rec ledger.Record, d Decision) 
 	return ledger.Closed, nil
 }
 
-// undecided reports whether a case needs a person because it could not be decided again: since its plan was held.
+// undecided reports whether a case whose plan waits needs a person because it could not be decided again since.
 func undecided(life, rec ledger.Record) bool {
-	return rec.State == ledger.Held && life.State == ledger.NeedsPerson && life.Seq > rec.Seq
+	return pendingPlan(rec.State) && life.State == ledger.NeedsPerson && life.Seq > rec.Seq
 }
 
 // begun reports whether any action of a plan has a record.

@@ -129,8 +129,10 @@ func (t *turn) recheck(ctx context.Context, rec ledger.Record, d Decision, said 
 
 // keep has a held plan come back when its time is up, if it has one, or when its case is late.
 func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
-	if err := t.overcome(ctx, rec, d); err != nil {
-		return err
+	if d.Hold != nil && d.Hold.Need == 0 {
+		if err := t.overcome(ctx, rec, d); err != nil {
+			return err
+		}
 	}
 	if err := t.move(ctx, d.Case); err != nil {
 		return err
@@ -159,11 +161,9 @@ func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 	return t.lookAgain(ctx, rec, d)
 }
 
-// overcome removes the dead letter of a case that could not be decided before it was held for a time: nobody has to look.
+// overcome removes the dead letter of a case that could not be decided before it came to wait for a time: nobody has to
+// look.
 func (t *turn) overcome(ctx context.Context, rec ledger.Record, d Decision) error {
-	if d.Hold == nil || d.Hold.Need > 0 {
-		return nil
-	}
 	life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(d.Case))
 	if err != nil || undecided(life, rec) || life.State != ledger.NeedsPerson {
 		return err
@@ -171,7 +171,7 @@ func (t *turn) overcome(ctx context.Context, rec ledger.Record, d Decision) erro
 	if err := t.Queue.Barrier(ctx); err != nil {
 		return err
 	}
-	// Dying here: the hold is on disk, and a letter that has the only copy of an event may go.
+	// Dying here: the plan is on disk, and a letter that has the only copy of an event may go.
 	return t.exhume(ctx, d, life.State)
 }
 

@@ -73,6 +73,24 @@ func unplannedScenarios() []scenario {
 			w.wantDone()
 			w.wantRest()
 		}},
+		{"could not be planned, and can when it is sent again for a day to come", func(w *world) {
+			w.rules.fault = errBroker
+			e := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(time.Hour))
+			w.send(e)
+			w.settle()
+			w.rules.fault = nil
+			w.send(e)
+			w.settle()
+			w.want("sent again", e.Case(), ledger.Scheduled, ledger.Open)
+			if len(w.now.letters) > 0 {
+				w.t.Errorf("letters %v", w.now.letters)
+			}
+			w.advance(time.Hour)
+			w.settle()
+			w.want("on its day", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
 		{"other content under the id of what is paused by now", func(w *world) {
 			other, first := contents(w)
 			w.rules.fault = errBroker

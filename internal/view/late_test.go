@@ -57,6 +57,26 @@ func TestWhetherACaseWasInTime(t *testing.T) {
 	}
 }
 
+// TestReasonOfWhatWasDecidedSince: why a case needed a person before its plan was decided is not why it does now.
+func TestReasonOfWhatWasDecidedSince(t *testing.T) {
+	life := func(seq uint64, why string) ledger.Record {
+		return ledger.Record{Subject: ledger.LifecycleSubject("c1"), State: ledger.NeedsPerson, Reason: why, Seq: seq}
+	}
+	held := ledger.Record{Subject: ledger.PlanSubject("c1"), State: ledger.Held, Reason: "needs 2 approvals", Seq: 2}
+	for want, recs := range map[string][]ledger.Record{
+		"needs 2 approvals": {life(1, "the playbooks could not be applied"), held},
+		"an action died":    {life(1, "the playbooks could not be applied"), held, life(3, "an action died")},
+	} {
+		f := newFold("c1")
+		for _, rec := range recs {
+			f.add(rec)
+		}
+		if got := f.row().Reason; got != want {
+			t.Errorf("reason %q, want %q", got, want)
+		}
+	}
+}
+
 // TestWhatFailsAtItsFirstLookIsBegun: it is not the lane that is to be looked at. What was told to wait is not.
 func TestWhatFailsAtItsFirstLookIsBegun(t *testing.T) {
 	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)

@@ -192,12 +192,12 @@ func (r *CaseRow) clock(p events.Plan, life ledger.Record, first time.Time) {
 	}
 }
 
-// reason is the case's own while it needs a person, else the plan's.
+// reason is the case's own while it needs a person, else the plan's, and that of a plan that was decided since.
 func (f *fold) reason() string {
 	if f.bad != nil {
 		return "the plan in the ledger cannot be read: " + f.bad.Error()
 	}
-	if f.life.State == ledger.NeedsPerson && f.life.Reason != "" {
+	if f.life.State == ledger.NeedsPerson && f.life.Reason != "" && f.life.Seq > f.planRec.Seq {
 		return f.life.Reason
 	}
 	return f.planRec.Reason
