@@ -219,7 +219,8 @@ func (w *world) persons(t *testing.T, dead ledger.State) {
 	w.command(t, events.RedriveVerb, events.ActionID(app, "onboard", "client"))
 	w.rests(t, app, ledger.Planned, done)
 
-	w.provider.plot(mischief{"DELETE", "/clients/" + w.acme.NextDay.Devices[0], repeats(403, false)})
+	forbidden := mischief{"DELETE", "/clients/" + w.acme.NextDay.Devices[0], repeats(403, false)}
+	w.provider.plot(forbidden, forbidden) // it is asked twice before it is believed
 	lost := w.post(t, "siem", "lost-2", "device.lost", object{"user": personOf(w.acme.NextDay), "device": object{"hostname": w.acme.NextDay.Hostnames[0]}})
 	w.rests(t, lost, ledger.Planned, dead)
 	w.command(t, events.Drop, events.ActionID(lost, "lost-device", "device"))
