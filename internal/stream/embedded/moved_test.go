@@ -1,10 +1,13 @@
 package embedded_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -59,5 +62,20 @@ func TestARestoreUnderARunningServer(t *testing.T) {
 	}
 	if diff := cmp.Diff(files(t, backup), files(t, dir)); diff != "" {
 		t.Errorf("what was restored has changed:\n%.2000s", diff)
+	}
+}
+
+// TestSaysThatAStoreIsEmpty: a file system that is not mounted looks like a first start, and nobody should have to guess.
+func TestSaysThatAStoreIsEmpty(t *testing.T) {
+	dir := t.TempDir()
+	for life, want := range []bool{true, false} {
+		var log bytes.Buffer
+		srv := start(t, embedded.Options{Dir: dir, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err := srv.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(log.String(), "begins an empty store"); got != want {
+			t.Errorf("life %d: %t, want %t: %s", life, got, want, log.String())
+		}
 	}
 }

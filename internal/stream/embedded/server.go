@@ -101,6 +101,10 @@ func (s *Server) start() error {
 	if s.maxStore = s.opts.MaxStore; s.maxStore <= 0 {
 		s.maxStore = (s.store.room() + s.store.used()) / 4 * 3
 	}
+	if !s.store.has(server.JetStreamStoreDir) {
+		// A file system that was not mounted looks like that too.
+		s.opts.Log.Info("broker begins an empty store: nothing of before is in it", "store", s.store.dir)
+	}
 	unclean, err := s.store.mark()
 	if err != nil {
 		return err
