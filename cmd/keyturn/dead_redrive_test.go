@@ -65,7 +65,7 @@ func redriveAll(t testing.TB, y *yard, n int, kill bool) (cpu, took time.Duratio
 	t.Helper()
 	const suspend = "/okta/api/v1/users/{userId}/lifecycle/suspend"
 	for _, f := range []sandbox.Fault{
-		{Method: "POST", Path: suspend, Kind: sandbox.KindEffectThenStatus, Status: 403, Times: n / 3},
+		{Method: "POST", Path: suspend, Kind: sandbox.KindEffectThenStatus, Status: 405, Times: n / 3},
 		{Method: "POST", Path: suspend, Kind: sandbox.KindStatus, Status: 403, Times: -1},
 		{Method: "POST", Path: "/mosaic/cis/**", Kind: sandbox.KindStatus, Status: 400, Times: -1},
 	} {
