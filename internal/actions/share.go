@@ -106,9 +106,10 @@ func (s share) join(ctx context.Context, key string) (*reading, bool, error) {
 	return mine, leads, nil
 }
 
-// errSentAway is the answer to a wait that the lane ended. No call was made, and nothing failed.
+// errSentAway is the answer to a wait that the lane ended, because it stops or because an action of a more urgent class waits
+// for the same target. No call was made, and nothing failed.
 func errSentAway() error {
-	return &apiclient.Error{Cause: apiclient.Later, RetryAfter: time.Second, Err: errors.New("the lane changes hands while others read")}
+	return &apiclient.Error{Cause: apiclient.Later, RetryAfter: time.Second, Err: errors.New("sent away while others read")}
 }
 
 // wait waits for a reading to be over.

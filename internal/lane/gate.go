@@ -38,10 +38,11 @@ type gate struct {
 	wake     *time.Timer // runs when time alone lets one of them go
 	inFlight int
 	passes   int
-	calls    rate          // that went out
-	shut     bool          // the breaker is open
-	over     bool          // the tenure ends
-	gone     chan struct{} // closed when it does
+	calls    rate                    // that went out
+	shut     bool                    // the breaker is open
+	over     bool                    // the tenure ends
+	gone     chan struct{}           // closed when it does
+	idle     map[*pass]chan struct{} // who waits for others than the provider; closed to send them away
 
 	budget Budget // of every bucket
 
@@ -82,7 +83,7 @@ func (w *waiter) end(err error) {
 // newGate makes a gate that lets at most so many calls be in flight, and a few urgent ones more.
 func newGate(most int) *gate {
 	most = max(most, 1)
-	g := &gate{gone: make(chan struct{}), buckets: map[string]*bucket{}, ceiling: most, most: most, outage: newOutage()}
+	g := &gate{gone: make(chan struct{}), idle: map[*pass]chan struct{}{}, buckets: map[string]*bucket{}, ceiling: most, most: most, outage: newOutage()}
 	g.wake = time.AfterFunc(time.Hour, func() { g.change(func() {}) })
 	g.wake.Stop()
 	return g
@@ -96,6 +97,7 @@ type pass struct {
 	hands  *hands // of which the action holds a slot; nil = of none
 	kind   string // of the action
 	asked  bool   // a person asks: goes even while the gate is shut
+	inWay  bool   // one of a more urgent class waits for its end
 }
 
 func (g *gate) pass(c events.Class) *pass {
@@ -260,10 +262,15 @@ func (g *gate) adapt(said apiclient.Budget, now time.Time) {
 	}
 }
 
-// hurry serves an action by another class from now on, if that is more urgent: one of that class waits for its end.
+// hurry serves an action by another class from now on, if that is more urgent: one of that class waits for its end. What it
+// waits for beside the provider goes at its own pace, and is not waited for.
 func (g *gate) hurry(p *pass, c events.Class) {
 	g.change(func() {
-		p.rank = min(p.rank, rank(c))
+		if rank(c) >= p.rank {
+			return
+		}
+		p.rank, p.inWay = rank(c), true
+		g.sendAway(p)
 		slices.SortStableFunc(g.waiting, before)
 	})
 }
@@ -289,7 +296,34 @@ func (g *gate) finish() {
 			close(g.gone)
 		}
 		g.over = true
+		for p := range g.idle {
+			g.sendAway(p)
+		}
 	})
+}
+
+// idles notes that an action waits for others, or does not, and gives what is closed to send it away.
+func (g *gate) idles(p *pass, waits bool) (sent chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !waits {
+		delete(g.idle, p)
+		return nil
+	}
+	sent = make(chan struct{})
+	g.idle[p] = sent
+	if g.over || p.inWay {
+		g.sendAway(p)
+	}
+	return sent
+}
+
+// sendAway ends the wait of an action for others, if it does. g.mu is held.
+func (g *gate) sendAway(p *pass) {
+	if sent := g.idle[p]; sent != nil {
+		close(sent)
+		delete(g.idle, p)
+	}
 }
 
 func (g *gate) bucket(name string) *bucket {

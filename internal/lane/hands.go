@@ -144,11 +144,14 @@ func (h *hands) change(busy, total int) {
 }
 
 // Idle lets go of the action's slot while it waits for what another action reads, until over is called. gone is closed
-// when the tenure ends: nobody reads any more then.
+// when the tenure ends, as nobody reads any more then, and when an action of a more urgent class waits for the same target.
 func (p *pass) Idle() (gone <-chan struct{}, over func()) {
 	if p.hands == nil {
 		return p.gate.gone, func() {}
 	}
 	p.hands.rest(p.kind, true)
-	return p.gate.gone, func() { p.hands.rest(p.kind, false) }
+	return p.gate.idles(p, true), func() {
+		p.gate.idles(p, false)
+		p.hands.rest(p.kind, false)
+	}
 }

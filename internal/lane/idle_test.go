@@ -35,9 +35,50 @@ func TestWhoWaitsForAReadingHoldsNoSlot(t *testing.T) {
 		t.Error("the tenure goes on, and who waits is sent away")
 	default:
 	}
+	gone, over = p.Idle()
 	g.finish()
 	g.finish()
 	<-gone
+	over()
+	gone, over = p.Idle()
+	<-gone // nobody begins to wait in a lane that stops
+	over()
+	if len(g.idle) != 0 {
+		t.Errorf("%d wait", len(g.idle))
+	}
+}
+
+// TestWhoWaitsForOthersIsInNobodysWay: an action that waits for what others read, at their pace, is sent away when one of a
+// more urgent class waits for its target, and does not begin to wait after that.
+func TestWhoWaitsForOthersIsInNobodysWay(t *testing.T) {
+	g, h := newGate(1), newHands(2)
+	p, other := g.pass(events.Bulk), g.pass(events.Normal)
+	p.hands, other.hands = h, h
+	gone, over := p.Idle()
+	stays, still := other.Idle()
+	defer still()
+	for _, c := range []events.Class{events.Bulk, events.Normal} {
+		select {
+		case <-gone:
+			t.Fatalf("sent away before one of class %s came", c)
+		default:
+		}
+		g.hurry(p, c)
+	}
+	<-gone
+	g.hurry(p, events.Urgent)
+	over()
+	again, over := p.Idle()
+	<-again
+	over()
+	select {
+	case <-stays:
+		t.Error("one who is in nobody's way is sent away")
+	default:
+	}
+	if len(g.idle) != 1 || len(h.rests) != 1 {
+		t.Errorf("%d wait, %v rest", len(g.idle), h.rests)
+	}
 }
 
 // TestWhatIsGivenBackHoldsPlaces: a kind of which many are to come again soon leaves places to others, until they came.

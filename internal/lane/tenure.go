@@ -212,19 +212,20 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 type handKey struct{}
 
 // errStops is why a pause was cut short.
-var errStops = errors.New("the lane changes hands during a pause")
+var errStops = errors.New("cut short between two looks: the lane changes hands, or an action of a more urgent class waits for the target")
 
 // Pause waits in place for an action in hand, between two looks. One that waits for long holds no slot of its class
-// meanwhile, and a lane that stops waits for none.
+// meanwhile, and is in nobody's way who is more urgent; a lane that stops waits for none.
 func (t *Tenure) Pause(ctx context.Context, d time.Duration) error {
 	p, ok := ctx.Value(handKey{}).(*pass)
 	if !ok {
 		return sleep(ctx, d)
 	}
-	gone := p.gate.gone
+	var gone <-chan struct{} = p.gate.gone
 	if d >= restFrom {
-		_, over := p.Idle()
+		sent, over := p.Idle()
 		defer over()
+		gone = sent
 	}
 	end := time.NewTimer(d)
 	defer end.Stop()
