@@ -183,10 +183,9 @@ func (r *Record) seal() ([]byte, error) {
 	if !bytes.HasSuffix(data[:max(at, 0)], []byte(unsealed[:len(unsealed)-len(sealed)])) {
 		return nil, errors.New("the hash is not the last member of a record")
 	}
-	h := sha256.New()
-	h.Write(data[:at])
-	h.Write([]byte(sealed))
-	hex.Encode(data[at:], h.Sum(nil))
+	behind := at + copy(data[at:], sealed) // for a moment there is no hash
+	sum := sha256.Sum256(data[:behind])
+	hex.Encode(data[at:], sum[:])
 	r.Hash = string(data[at : at+hashLength])
 	return data, nil
 }
