@@ -59,7 +59,10 @@ func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error 
 		return t.lapse(ctx, rec, d)
 	default:
 		t.tell(rec, d)
-		return t.follow(ctx, rec, d)
+		if err := t.follow(ctx, rec, d); err != nil {
+			return err
+		}
+		return t.lapsed(ctx, rec, d)
 	}
 	switch rest := d.EffectiveAt.Sub(t.now()); {
 	case rest > rescheduleAfter:

@@ -240,6 +240,16 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 	if err := t.end(ctx, rec, d, ledger.Cancelled, "nobody approved it in time: denied"); err != nil {
 		return err
 	}
+	// Dying here: denied, and what it had taken is lost; what comes back finds it so, and goes on in lapsed.
+	_, err := t.withdraw(ctx, d)
+	return err
+}
+
+// lapsed goes on with what nobody approved in time: neither a person nor a newer event ended it.
+func (t *turn) lapsed(ctx context.Context, rec ledger.Record, d Decision) error {
+	if rec.State != ledger.Cancelled || d.Denied != nil || d.Newer != "" {
+		return nil
+	}
 	_, err := t.withdraw(ctx, d)
 	return err
 }

@@ -188,15 +188,18 @@ func (t *turn) redriveCase(ctx context.Context, c events.Command) (string, error
 	if rec.Seq == 0 && !readable(letter) {
 		return "the letter has no event that can be read: have its source send it again, then drop the letter", nil
 	}
-	if err := t.replan(ctx, rec, letter); err != nil {
+	own, err := t.replan(ctx, rec, letter)
+	if err != nil {
 		return "", err
 	}
 	if t.unplanned != nil {
 		return "still not planned: " + t.unplanned.Error(), nil
 	}
-	said, err := t.redecided(ctx, c.Target)
-	if err != nil {
-		return "", err
+	said := "decided anew: " + own
+	if own == "" {
+		if said, err = t.redecided(ctx, c.Target); err != nil {
+			return "", err
+		}
 	}
 	// Dying here: the case goes on and its letter still stands; the command comes again.
 	return said, t.Morgue.Unbury(ctx, c.Target)
@@ -216,28 +219,34 @@ func (t *turn) redecided(ctx context.Context, caseID string) (string, error) {
 	return "planned anew, and " + string(rec.State) + ": " + rec.Reason, nil
 }
 
-// replan decides a case that a person sends on, or follows what is decided meanwhile.
-func (t *turn) replan(ctx context.Context, rec ledger.Record, letter events.DeadLetter) error {
+// replan decides a case that a person sends on, or follows what is decided meanwhile. It gives the case of its own under
+// which it did, if it is one.
+func (t *turn) replan(ctx context.Context, rec ledger.Record, letter events.DeadLetter) (own string, err error) {
 	if rec.Seq == 0 {
 		e, err := events.Unmarshal(letter.Original)
 		if err != nil {
-			return err
+			return "", err
 		}
-		return t.event(ctx, e, letter.Time)
+		return "", t.event(ctx, e, letter.Time)
 	}
 	d, err := Decode(rec)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if d.Newer != "" && d.Denied == nil && (rec.State == ledger.Superseded || rec.State == ledger.Cancelled) {
 		if err := t.revive(ctx, rec, d); err != nil || t.unplanned != nil {
-			return err
+			return "", err
 		}
-		return t.resume(ctx, d.Case)
+		return "", t.resume(ctx, d.Case)
 	}
 	if rec.State == ledger.Conflict || (rec.State == ledger.Scheduled && !t.future(d)) {
-		return t.decide(ctx, rec, d)
+		return "", t.decide(ctx, rec, d)
 	}
 	t.note(slog.String("state", string(rec.State)))
-	return t.resume(ctx, d.Case)
+	if rec.State == ledger.Planned {
+		if own, err = t.reviveRest(ctx, d); own != "" || err != nil || t.unplanned != nil {
+			return own, err
+		}
+	}
+	return "", t.resume(ctx, d.Case)
 }

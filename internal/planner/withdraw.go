@@ -8,6 +8,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/people"
 )
 
 // cancelled does what follows from a plan that a person ended.
@@ -54,18 +55,15 @@ func (t *turn) handOver(ctx context.Context, who person, d Decision) (string, er
 		if err != nil {
 			return "", err
 		}
-		if rec.State != ledger.Superseded && rec.State != ledger.Cancelled {
-			continue
-		}
-		was, err := Decode(rec)
+		was, by, err := t.lostTo(ctx, who, e, rec)
 		if err != nil {
 			return "", err
 		}
-		if was.Newer != d.Case || was.Denied != nil {
+		if was.Denied != nil || by != d.Case {
 			continue
 		}
 		lost = append(lost, e.Case)
-		if err := t.buryLost(ctx, was, rec.Time); err != nil {
+		if err := t.buryLost(ctx, was, by, rec.Time); err != nil {
 			return "", err
 		}
 	}
@@ -76,8 +74,26 @@ func (t *turn) handOver(ctx context.Context, who person, d Decision) (string, er
 	return "; it had taken the place of " + strings.Join(lost, ", ") + ": redrive what still holds of that (keyturn dead redrive --cause " + causeLost + ")", nil
 }
 
-// buryLost hands a termination that lost its place to a person.
-func (t *turn) buryLost(ctx context.Context, d Decision, at time.Time) error {
+// lostTo gives what was decided about a termination and the case for whose sake it is not done, or not to its end; empty =
+// none.
+func (t *turn) lostTo(ctx context.Context, who person, e people.Entry, rec ledger.Record) (d Decision, by string, err error) {
+	switch rec.State {
+	case ledger.Superseded, ledger.Cancelled:
+		d, err = Decode(rec)
+		return d, d.Newer, err
+	case ledger.Planned:
+		if e.Void {
+			return d, "", nil
+		}
+		if d, err = Decode(rec); err == nil {
+			by, err = t.recaller(ctx, who, d)
+		}
+	}
+	return d, by, err
+}
+
+// buryLost hands a termination that lost its place, or its actions, to a case that was ended, to a person.
+func (t *turn) buryLost(ctx context.Context, d Decision, by string, at time.Time) error {
 	if d.Event.Data == nil {
 		return nil // what it says was never kept: only its sender knows
 	}
@@ -88,7 +104,7 @@ func (t *turn) buryLost(ctx context.Context, d Decision, at time.Time) error {
 	// Dying after it: what brought us here comes again, and buries the same letter.
 	return t.Morgue.Bury(ctx, events.DeadLetter{
 		ID: d.Case, Kind: events.DeadFault, Case: d.Case, Source: d.Event.Scope, Principal: d.Event.Subject, Cause: causeLost,
-		Error:      "case " + d.Newer + " took its place and was ended: nothing is done for this one",
+		Error:      "case " + by + " took its place and was ended: what this one had not begun is not done",
 		Suggestion: "redrive it if it still holds, else drop it", Time: at, Original: original,
 	})
 }
@@ -100,10 +116,8 @@ func (t *turn) revive(ctx context.Context, rec ledger.Record, d Decision) error 
 	if err != nil {
 		return err
 	}
-	newest, any := who.Newest()
 	switch {
-	case any && newest.Case != d.Case && newest.Compare(entryOf(d)) > 0:
-		t.unplanned = errors.New("a newer event of the same person decides: " + newest.Event.Name() + " " + newest.Case)
+	case t.outdone(who, d):
 		return nil
 	case d.Event.Data == nil:
 		t.unplanned = errors.New("what the event says was not kept: have it sent anew")
@@ -111,6 +125,38 @@ func (t *turn) revive(ctx context.Context, rec ledger.Record, d Decision) error 
 	}
 	d.Newer, d.Hold, d.Confirmed = "", nil, nil
 	return t.decide(ctx, rec, d)
+}
+
+// outdone says in t.unplanned that a newer event decides, if one does.
+func (t *turn) outdone(who person, d Decision) bool {
+	newest, any := who.Newest()
+	if !any || newest.Case == d.Case || newest.Compare(entryOf(d)) < 0 {
+		return false
+	}
+	t.unplanned = errors.New("a newer event of the same person decides: " + newest.Event.Name() + " " + newest.Case)
+	return true
+}
+
+// reviveRest decides anew, as a case of its own, what a case that overtakes nothing any more had called back of a plan that
+// had gone out, and gives that case; empty = there is nothing of the kind.
+func (t *turn) reviveRest(ctx context.Context, d Decision) (string, error) {
+	who, err := t.whose(ctx, d.Event)
+	if err != nil || !ordered(d.Event) {
+		return "", err
+	}
+	i := who.Index(d.Case)
+	by, err := t.recaller(ctx, who, d)
+	if err != nil || i < 0 || by == "" {
+		return "", err
+	}
+	if !who.Entries[i].Void && t.outdone(who, d) {
+		return "", nil
+	}
+	id, why, err := t.anew(ctx, &who, who.Entries[i], d, by)
+	if why != "" {
+		t.unplanned = errors.New(why)
+	}
+	return id, err
 }
 
 // resume does what follows from a plan that was decided anew, and opens its case where it is closed.

@@ -103,6 +103,28 @@ func withdrawnScenarios() []scenario {
 			w.wantDone(both(real.Case())...)
 			w.wantRest()
 		}},
+		{"called back by one of a later day that nobody approves in time", func(w *world) {
+			real := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(real)
+			w.plan()
+			w.clock = w.clock.Add(time.Minute)
+			later := w.happening("user.terminated", "2", "maria", w.clock, w.clock.Add(3*time.Hour))
+			w.send(later)
+			w.settle()
+			w.rules.approvers, w.rules.expires = 1, time.Hour
+			w.advance(3 * time.Hour)
+			w.settle()
+			w.want("held", later.Case(), ledger.Held, needs)
+			w.advance(2 * time.Hour)
+			w.settle()
+			w.want("denied", later.Case(), cancelled, closed)
+			w.wantRest(real.Case())
+			w.rules.hold(0)
+			w.send(w.command("r", events.RedriveVerb, real.Case(), "ann"))
+			w.settle()
+			w.wantDone(both(anew(real, later))...)
+			w.wantRest()
+		}},
 		{"called back by a forged event when it had begun, and decided anew", func(w *world) {
 			real, forged := begun(w, "user.rehired")
 			w.want("forged", forged.Case(), planned, needs)
