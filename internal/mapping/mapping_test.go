@@ -347,3 +347,31 @@ data: {user: {email: x}}
 		t.Errorf("%d items, %s", r.Items, faults(r))
 	}
 }
+
+// What stands beside the items is looked at for each of them: a delivery has a bound of its own, and what it gave by then
+// becomes events.
+func TestBoundedDelivery(t *testing.T) {
+	m := compiled(t, `
+split: body.items
+type: {of: item.kind, table: {gone: user.terminated}}
+id: [item.id]
+data: {user: {email: "${{ item.mail }}"}, reason: "${{ body.name }}"}`)
+	body := func(name string, n int) string {
+		items := strings.Repeat(`{"kind": "gone", "id": "7", "mail": "maria@acme.example"},`, n)
+		return `{"name": "` + name + `", "items": [` + strings.TrimSuffix(items, ",") + `]}`
+	}
+	if r := deliver(t, m, body("Leavers of Acme", 50)); len(r.Drafts) != 50 || len(r.Faults) != 0 {
+		t.Errorf("an honest delivery gives %d events and %d faults", len(r.Drafts), len(r.Faults))
+	}
+	r := deliver(t, m, body(strings.Repeat("A", 800<<10), 40))
+	given := 0
+	for _, d := range r.Drafts {
+		given += len(d.Data)
+	}
+	if given > 21<<20 || len(r.Drafts) == 0 || len(r.Drafts)+len(r.Faults) != 40 {
+		t.Errorf("a costly one gives %d events of %d bytes, and %d faults", len(r.Drafts), given, len(r.Faults))
+	}
+	if !strings.Contains(faults(r), "costs too much beside the items before it") {
+		t.Error("no fault says why")
+	}
+}

@@ -24,6 +24,7 @@ type scope struct {
 	verified ref.Val
 	received ref.Val
 	trace    Trace
+	left     uint64 // of maxSpent
 
 	at   int
 	item ref.Val
@@ -44,7 +45,7 @@ func newScope(m *Mapping, in Input) *scope {
 	}
 	s := &scope{
 		m: m, body: native(in.Body), header: native(in.Header), query: native(in.Query),
-		verified: native(in.Verified), received: types.Timestamp{Time: in.Received}, trace: in.Trace,
+		verified: native(in.Verified), received: types.Timestamp{Time: in.Received}, trace: in.Trace, left: maxSpent,
 	}
 	s.begin(-1, types.NullValue)
 	return s
@@ -120,12 +121,34 @@ func (s *scope) eval(p *program) (ref.Val, error) {
 		if p.Loops() && s.ctx == nil {
 			s.ctx, s.end = context.WithTimeout(context.Background(), expr.MaxTime)
 		}
-		out, err = p.Eval(s.ctx, s)
+		if s.left == 0 {
+			return nil, p.Fault(tooMuch)
+		}
+		var spent uint64
+		out, spent, err = p.Spend(s.ctx, s)
+		if enough := s.spend(spent); err == nil && !enough {
+			out, err = nil, p.Fault(tooMuch)
+		}
 	}
 	if s.trace != nil {
 		s.show(p, out, err)
 	}
 	return out, err
+}
+
+// maxSpent bounds what all expressions of one delivery may cost together, in CEL's units, and what they may give, in bytes:
+// a text beside the items that each of thousands looks at, or takes over, would cost minutes and gigabytes. It is a few
+// seconds at the worst, and four times what the costliest preset needs for as many items as a delivery may have.
+const maxSpent = 20 * expr.MaxCost
+
+// tooMuch is what is wrong with an item that comes when that is spent.
+const tooMuch = "costs too much beside the items before it: have fewer sent at a time, or make the mapping simpler"
+
+// spend takes a cost, and reports whether there was enough.
+func (s *scope) spend(cost uint64) bool {
+	enough := cost <= s.left
+	s.left -= min(cost, s.left)
+	return enough
 }
 
 func (s *scope) show(p *program, out ref.Val, err error) {
@@ -209,7 +232,9 @@ func (s *scope) draft(r *row) (d Draft, err error) {
 			return d, err
 		}
 	}
-	d.Data, err = s.encode(r.data)
+	if d.Data, err = s.encode(r.data); err == nil && !s.spend(uint64(len(d.Data))) {
+		d, err = Draft{}, s.m.of.Fault(tooMuch)
+	}
 	return d, err
 }
 
