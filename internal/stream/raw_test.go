@@ -9,18 +9,25 @@ import (
 	"keyturn/internal/stream/embedded"
 )
 
-// clientInfo reads a stream through a client of its own, past the bus.
-func clientInfo(t testing.TB, url, name string, opts ...nats.Option) *jetstream.StreamInfo {
+// client is one of its own, past the bus, until the test ends.
+func client(t testing.TB, url string, opts ...nats.Option) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(url, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
+	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return js
+}
+
+// clientInfo reads a stream past the bus.
+func clientInfo(t testing.TB, url, name string, opts ...nats.Option) *jetstream.StreamInfo {
+	t.Helper()
+	js := client(t, url, opts...)
 	s, err := js.Stream(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
@@ -31,8 +38,13 @@ func clientInfo(t testing.TB, url, name string, opts ...nats.Option) *jetstream.
 // streamInfo reads a stream of srv.
 func streamInfo(t testing.TB, srv *embedded.Server, name string) *jetstream.StreamInfo {
 	t.Helper()
+	return clientInfo(t, "", name, within(srv)...)
+}
+
+// within are the options of a client of srv in this process.
+func within(srv *embedded.Server) []nats.Option {
 	o := srv.Options()
-	return clientInfo(t, "", name, nats.InProcessServer(o.InProcess), nats.UserInfo(o.User, o.Password.Reveal()))
+	return []nats.Option{nats.InProcessServer(o.InProcess), nats.UserInfo(o.User, o.Password.Reveal())}
 }
 
 // count is how many messages a stream of srv holds.

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"keyturn/internal/stream"
@@ -16,19 +15,9 @@ import (
 // edit has another version change a stream.
 func edit(t *testing.T, srv *embedded.Server, name string, change func(*jetstream.StreamConfig)) {
 	t.Helper()
-	o := srv.Options()
-	nc, err := nats.Connect("", nats.InProcessServer(o.InProcess), nats.UserInfo(o.User, o.Password.Reveal()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
 	cfg := streamInfo(t, srv, name).Config
 	change(&cfg)
-	if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
+	if _, err := client(t, "", within(srv)...).UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 }
