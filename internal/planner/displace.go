@@ -45,7 +45,7 @@ func (t *turn) displace(ctx context.Context, ids []string, old people.Entry, new
 		t.replaced = append(t.replaced, d.Case)
 	}
 	if pendingPlan(rec.State) || d.Newer == newer.Case || rec.State == ledger.Planned && back {
-		t.unlike(old, d, newer)
+		t.gaveWay(old, d, newer)
 	}
 	switch rec.State {
 	case "", ledger.Scheduled, ledger.Held, ledger.Conflict:
@@ -73,23 +73,19 @@ func (t *turn) displace(ctx context.Context, ids []string, old people.Entry, new
 // pendingPlan reports whether a plan with actions waits in this state.
 func pendingPlan(s ledger.State) bool { return s == ledger.Scheduled || s == ledger.Held }
 
-// unlike says that a termination gives way to an event that calls its person otherwise: somebody was renamed, or two
-// people have one number, and then the termination of one of them is lost. Or to a termination that leaves out an account of
-// which it told: nobody else ends that one.
-func (t *turn) unlike(old people.Entry, d, newer Decision) {
+// gaveWay tells of a termination that may be lost with an account: the event that takes its place calls the person otherwise,
+// because somebody was renamed or two people have one number, or is a termination that leaves out an account of which it told.
+func (t *turn) gaveWay(old people.Entry, d, newer Decision) {
 	if old.Returns() {
 		return
 	}
 	was, now := events.PersonIdentifiers(d.Event), events.PersonIdentifiers(newer.Event)
-	if kinds := people.Unlike(was, now); len(kinds) > 0 {
-		t.warn(fmt.Sprintf("a termination gave way to an event that calls the person otherwise (%s): case %s", strings.Join(kinds, ", "), d.Case))
-		return
+	kinds, to := people.Unlike(was, now), "an event that calls the person otherwise"
+	if len(kinds) == 0 && !entryOf(newer).Returns() && newer.Event.Data != nil {
+		kinds, to = people.Unnamed(was, now), "one that leaves out a name of the person"
 	}
-	if entryOf(newer).Returns() || newer.Event.Data == nil {
-		return
-	}
-	if kinds := people.Unnamed(was, now); len(kinds) > 0 {
-		t.warn(fmt.Sprintf("a termination gave way to one that leaves out a name of the person (%s): case %s", strings.Join(kinds, ", "), d.Case))
+	if len(kinds) > 0 {
+		t.warn(fmt.Sprintf("a termination gave way to %s (%s): case %s", to, strings.Join(kinds, ", "), d.Case))
 	}
 }
 

@@ -75,6 +75,8 @@ func (t *turn) dropCase(ctx context.Context, c events.Command) (string, error) {
 			return "", err
 		}
 	}
+	// Dying here: the letter stands, or went before what was withdrawn is on disk; the command comes again, knows its own word,
+	// and goes on.
 	return "dropped" + lost, t.Morgue.Unbury(ctx, c.Target)
 }
 

@@ -241,6 +241,7 @@ func (p *Puller) gather(ctx context.Context) {
 			return
 		}
 	}
+	p.full = false
 	batch, err := p.made.FetchNoWait(more)
 	if err != nil {
 		return
@@ -279,7 +280,7 @@ func newMessage(msg jetstream.Msg) (*Message, error) {
 		Waited: header.Get(headerScheduler) != "", stream: meta.Stream, msg: msg}, nil
 }
 
-// Close stops asking, and gives back at once what arrived unasked-for.
+// Close stops asking, and gives back at once what was taken and not given, and what arrived unasked-for.
 func (p *Puller) Close() {
 	if p.iter == nil {
 		return
