@@ -100,6 +100,7 @@ func mapStructured(body []byte, at string) Draft {
 	}
 	draft.fill(func(name string) string { return draft.text(members, name) })
 	draft.structuredData(members)
+	draft.demandDay(members)
 	return draft
 }
 

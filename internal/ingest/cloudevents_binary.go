@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -28,7 +29,17 @@ func (p cloudEvents) mapBinary(d Delivery, v Verified, media string) ([]Draft, e
 	}
 	draft.fill(func(name string) string { return attributes[name] })
 	draft.Data = d.Body
+	draft.demandDay(quoted(attributes))
 	return []Draft{draft}, nil
+}
+
+// quoted gives attributes as members of JSON.
+func quoted(attributes map[string]string) map[string]json.RawMessage {
+	members := make(map[string]json.RawMessage, len(attributes))
+	for name, text := range attributes {
+		members[name], _ = json.Marshal(text) // a text always can be
+	}
+	return members
 }
 
 // demandCover refuses attributes that the signature does not cover.
