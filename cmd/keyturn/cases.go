@@ -53,9 +53,17 @@ func newCasesCmd(a *app) *cobra.Command {
 		if f.Limit > 0 && len(rows) == f.Limit {
 			a.note("the newest %d; --limit 0 shows all", f.Limit)
 		}
-		return a.printRows(rows, (*screen).caseRows, "no case since "+since+" (--since all looks at everything)")
+		return a.printRows(rows, (*screen).caseRows, noCase(f, since))
 	}
 	return cmd
+}
+
+// noCase says that a listing is empty, and of what: one of a state is not one of everything.
+func noCase(f view.Filter, since string) string {
+	if f.State == "" && f.Type == "" && f.Principal == "" {
+		return "no case since " + since + " (--since all looks at everything)"
+	}
+	return "no such case since " + since + " (--since all looks at everything)"
 }
 
 // caseStates are the states that a listing can be narrowed to.

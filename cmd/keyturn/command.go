@@ -131,7 +131,10 @@ func (a *app) printOutcomes(list []outcome) error {
 				text = s.state(o.State)
 			}
 			_, _ = fmt.Fprintf(s, "%s %s: %s", clean(string(o.Verb)), clean(o.Target), text)
-			if o.Outcome != "" {
+			switch {
+			case o.Settled && o.State == "": // there is no plan, as of a delivery that could not be mapped
+				_, _ = fmt.Fprint(s, clean(o.Outcome))
+			case o.Outcome != "":
 				_, _ = fmt.Fprintf(s, " (%s)", clean(o.Outcome))
 			}
 			_, _ = fmt.Fprintln(s)

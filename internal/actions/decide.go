@@ -76,7 +76,7 @@ func (at *attempt) fail(ctx context.Context, err error) (ledger.Record, events.O
 	if lerr != nil {
 		return at.rec, at.lookAgain(lerr)
 	}
-	err = named(err, at.action.Do)
+	err = Named(err, at.action.Do)
 	if s, ok := errors.AsType[spared](err); ok && at.untouched() {
 		return at.refuse(ctx, err, s)
 	}
@@ -113,8 +113,8 @@ func (at *attempt) fail(ctx context.Context, err error) (ledger.Record, events.O
 	return at.rec, events.Outcome{Verdict: events.Retry, Delay: d.delay, Err: err}
 }
 
-// named gives an error of the action itself, not of one of its calls, the action's kind as its operation.
-func named(err error, do string) error {
+// Named gives an error of the action itself, not of one of its calls, the action's kind as its operation.
+func Named(err error, do string) error {
 	e, ok := errors.AsType[*apiclient.Error](err)
 	if !ok || e.Op != "" {
 		return err

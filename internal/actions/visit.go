@@ -115,7 +115,7 @@ func (at *attempt) revisit(ctx context.Context) error {
 	if d, _ := at.lookFailed(err); d.state != ledger.Dead {
 		return err
 	}
-	return at.unseen(ctx, named(err, at.action.Do))
+	return at.unseen(ctx, Named(err, at.action.Do))
 }
 
 // lookFailed says what becomes of a look that failed, by the table that holds for actions, and how long it fails. A
@@ -270,7 +270,7 @@ func (at *attempt) stillFails(ctx context.Context, err error, f ledger.Failing) 
 		l = *old
 	}
 	l.Failing, at.ev.Looks = &f, &l
-	at.ev.Failure = failureOf(named(err, at.action.Do))
+	at.ev.Failure = failureOf(Named(err, at.action.Do))
 	at.ev.Failure.RetryAt = f.Again
 	// Dying before it: this try counts for nothing. After it: the message comes again, a little earlier than said.
 	return at.append(ctx, at.rec.State, at.occasion()+": it fails, and is made again")

@@ -202,7 +202,7 @@ func (s *scope) item1() (Draft, outcome, error) {
 	case r.ignored:
 		return Draft{}, skipped, nil
 	case r.dead:
-		return Draft{}, made, s.m.of.Fault("gives a word that a person must decide about: say in the table which event it is, or ignore it")
+		return Draft{}, made, s.m.of.Fault("gives " + strconv.Quote(word) + ", which a person must decide about: say in the table which event it is, or ignore it")
 	}
 	if ok, err := s.holds(r.when); !ok || err != nil {
 		return Draft{}, skipped, err

@@ -57,7 +57,7 @@ func (d *desk) observe(ctx context.Context, query []byte, send func([]byte) erro
 	d.log.InfoContext(ctx, "observed", "connection", d.connection.Name, "do", q.Action.Do, "actor", q.Actor,
 		"needed", len(answer.Needed), "took", time.Since(began), "failed", err != nil)
 	if err != nil {
-		return observeFault(err)
+		return observeFault(actions.Named(err, q.Action.Do))
 	}
 	page, err := json.Marshal(answer)
 	if err != nil {
