@@ -34,8 +34,9 @@ const (
 	freshAtLeast  = 5 * time.Minute
 	freshByItself = time.Hour // when the answer does not say
 	freshAtMost   = 24 * time.Hour
-	staleAtMost   = 24 * time.Hour // beyond that, when the issuer cannot be reached
-	maxWaiting    = 16             // callers that wait for one fetch; the others are told to come again
+	staleAtMost   = 24 * time.Hour  // beyond that, when the issuer cannot be reached
+	rereadEvery   = 5 * time.Second // of a file that has not changed and holds no keys
+	maxWaiting    = 16              // callers that wait for one fetch; the others are told to come again
 )
 
 // Why there is no key.
@@ -46,7 +47,8 @@ var (
 
 // keySet is the keys of one issuer, from an address or a file. An address is asked when its keys are no longer fresh or
 // a key is asked for that is not among them, by one caller at a time and never more often than fetchEvery; while it
-// cannot be reached, the keys that were had stay good for a day. A file is read again when it has changed.
+// cannot be reached, the keys that were had stay good for a day. A file is read again when it has changed, and one that holds no
+// keys, or cannot be read, every rereadEvery too: not for each delivery that comes meanwhile.
 type keySet struct {
 	from   string
 	client *http.Client // nil for a file
@@ -61,6 +63,7 @@ type keySet struct {
 	pending chan struct{} // closed when the fetch that is under way has ended; nil = none is
 	waiting int           // for it
 	seen    fileMark
+	poor    time.Time // when the file that was seen turned out to hold no keys; zero = it holds some
 }
 
 // fileMark tells whether a file has changed.
@@ -219,15 +222,17 @@ func (s *keySet) reread() {
 		return
 	}
 	mark := fileMark{info.Size(), info.ModTime()}
-	if s.had && mark == s.seen || mark.size > maxKeySet {
+	now := s.now()
+	if mark == s.seen && (s.poor.IsZero() || now.Sub(s.poor) < rereadEvery) || mark.size > maxKeySet {
 		return
 	}
+	s.seen, s.poor = mark, now
 	b, err := config.ReadFile(s.from)
 	if err != nil {
 		return
 	}
 	if keys, err := parseKeys(b); err == nil {
-		s.keys, s.had, s.seen = keys, true, mark
+		s.keys, s.had, s.poor = keys, true, time.Time{}
 	}
 }
 
