@@ -35,10 +35,8 @@ func (t *turn) wind(ctx context.Context, d Decision) error {
 	if at.IsZero() {
 		return nil
 	}
-	e := d.Event
-	e.EffectiveAt = at
 	// Dying before or after it: the message comes again, and so does this. What was told by then is not told again.
-	return t.Timetable.Schedule(ctx, e)
+	return t.comeBack(ctx, d.Event, at)
 }
 
 // back gives when a held plan is to come back: when its hold ends, or before that when its case is late; zero = never.
@@ -67,14 +65,13 @@ func (t *turn) tick(ctx context.Context, e events.Event, d Decision) error {
 		t.early = rest
 		return nil
 	} else if rest > 0 { // dying after this or the next schedule: the message comes again and makes the same one
-		return t.Timetable.Schedule(ctx, e)
+		return t.comeBack(ctx, e, e.EffectiveAt)
 	}
 	rests, err := t.late(ctx, d)
 	if err != nil || rests || !t.now().Before(d.DueBy()) {
 		return err
 	}
-	e.EffectiveAt = d.DueBy()
-	return t.Timetable.Schedule(ctx, e)
+	return t.comeBack(ctx, e, d.DueBy())
 }
 
 // late says that a case nears, or missed, the time in which it was to be verified, unless it is. It stands in the

@@ -167,9 +167,7 @@ func (t *turn) confirm(ctx context.Context, d Decision) error {
 		if err := t.Queue.Barrier(ctx); err != nil {
 			return err
 		}
-		e := o.Event
-		e.EffectiveAt = at
-		if err := t.Timetable.Schedule(ctx, e); err != nil {
+		if err := t.comeBack(ctx, o.Event, at); err != nil {
 			return err
 		}
 		// Dying here: it comes back by itself, and as long as it has not, our own message brings it back once more.

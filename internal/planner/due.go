@@ -23,12 +23,13 @@ const rescheduleAfter = 30 * time.Second
 // would get it back at once, again and again, and each copy is kept for a month.
 const pace = time.Minute
 
-// paced gives an event that is scheduled again at a time at which it does not come back at once.
-func (t *turn) paced(e events.Event) events.Event {
-	if rest := e.EffectiveAt.Sub(t.now()); rest > 0 && !e.EffectiveAt.After(t.fired) {
-		e.EffectiveAt = t.fired.Add(min(rest, pace))
+// comeBack has an event come back at a time, and not at once if that is still to come by our clock.
+func (t *turn) comeBack(ctx context.Context, e events.Event, at time.Time) error {
+	if rest := at.Sub(t.now()); rest > 0 && !at.After(t.fired) {
+		at = t.fired.Add(min(rest, pace))
 	}
-	return e
+	e.EffectiveAt = at
+	return t.Timetable.Schedule(ctx, e)
 }
 
 func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error {
@@ -68,8 +69,7 @@ func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error 
 	case rest > rescheduleAfter:
 		// Far too early: the timetable cannot tell that time, or a clock stepped. Held here, it would take one of the
 		// places of its class until then.
-		e.EffectiveAt = d.EffectiveAt
-		return t.Timetable.Schedule(ctx, t.paced(e))
+		return t.comeBack(ctx, e, d.EffectiveAt)
 	case rest > 0:
 		t.early = rest
 		return nil

@@ -147,6 +147,35 @@ func TestBehindTheBrokersClock(t *testing.T) {
 	}
 }
 
+// TestTheCasesClockBehindTheBrokers: so does the clock of a case that is to be verified in a time.
+func TestTheCasesClockBehindTheBrokers(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.rules.sla = events.Span(time.Hour)
+	behind := w.planner()
+	behind.Now = func() time.Time { return w.clock.Add(-10 * time.Minute) }
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	if out := behind.Event(t.Context(), w.overWire(e), w.clock); out.Verdict != events.Done {
+		t.Fatal(out)
+	}
+	began, came := w.clock.Add(48*time.Minute), 0
+	for w.clock = began; w.clock.Before(began.Add(25*time.Minute)) && came < 60; came++ {
+		if at := w.now.scheduled[e.Case()].EffectiveAt; at.After(w.clock) {
+			w.clock = at
+		}
+		if out := behind.Due(t.Context(), w.now.scheduled[e.Case()], w.clock); out.Verdict != events.Done {
+			w.clock = w.clock.Add(out.Delay)
+		}
+		if life, err := w.last(ledger.LifecycleSubject(e.Case())).Life(); err != nil || life.Late != nil && life.Late.Missed {
+			break
+		}
+	}
+	w.wantLate(e.Case(), true)
+	if took := w.clock.Sub(began); came > 40 || took < 22*time.Minute || took > 23*time.Minute {
+		t.Errorf("came %d times within %s", came, took)
+	}
+}
+
 // Many leave at the same second, from a broker that keeps schedules by the second: none begins early, and all begin
 // within the 15 seconds that thousands may take (BenchmarkDue).
 func TestDueInTheSameSecond(t *testing.T) {

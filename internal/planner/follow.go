@@ -139,9 +139,7 @@ func (t *turn) await(ctx context.Context, rec ledger.Record, d Decision) error {
 	}
 	// Dying here: the plan stands and waits for nothing; the message comes again. The case is open already, which is how
 	// whoever cancels it knows that there may be something to take back.
-	e := d.Event
-	e.EffectiveAt = d.EffectiveAt
-	return t.Timetable.Schedule(ctx, e)
+	return t.comeBack(ctx, d.Event, d.EffectiveAt)
 }
 
 // buryConflict hands a conflict to a person.

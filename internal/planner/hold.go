@@ -152,9 +152,7 @@ func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 	}
 	// Dying here: held, and its end waits for nothing; the message comes again. The plan is on disk before its end is
 	// scheduled: what comes back must find that it is held.
-	e := d.Event
-	e.EffectiveAt = at
-	if err := t.Timetable.Schedule(ctx, t.paced(e)); err != nil {
+	if err := t.comeBack(ctx, d.Event, at); err != nil {
 		return err
 	}
 	// Dying here: it comes back, at the latest when its time is up.
@@ -313,10 +311,8 @@ func (t *turn) later(ctx context.Context, d Decision, no string) error {
 	if !strings.HasPrefix(no, "held still") || t.now().Sub(d.Hold.Until) > lapseFor {
 		return nil
 	}
-	e := d.Event
-	e.EffectiveAt = t.now().Add(lapseEvery)
 	// Dying before or after it: the message comes again and puts it into the same place.
-	return t.Timetable.Schedule(ctx, e)
+	return t.comeBack(ctx, d.Event, t.now().Add(lapseEvery))
 }
 
 // counted says how far the approval is.

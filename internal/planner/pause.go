@@ -314,9 +314,7 @@ func (t *turn) rouse(ctx context.Context, p Pause) (string, error) {
 		return "", err
 	}
 	for _, id := range slices.Sorted(maps.Keys(held)) {
-		e := held[id]
-		e.EffectiveAt = t.now()
-		if err := t.Timetable.Schedule(ctx, e); err != nil {
+		if err := t.comeBack(ctx, held[id], t.now()); err != nil {
 			return "", err
 		}
 		// Dying here: it comes back by itself; the others do when the command comes again.
