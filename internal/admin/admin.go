@@ -8,6 +8,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -15,10 +16,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"keyturn/internal/crowd"
 )
 
 // checkTimeout bounds one round of readiness checks, below the usual probe time-out of 10 s.
 const checkTimeout = 3 * time.Second
+
+// Bounds of the listener: monitoring, probes and a few people.
+const (
+	maxConnections = 64
+	writeTimeout   = 30 * time.Second // of one answer: who reads none of it lets go of its connection
+)
 
 // Check is one thing that must hold for the process to be ready.
 type Check struct {
@@ -74,9 +83,13 @@ func ready(w http.ResponseWriter, r *http.Request, checks []Check) {
 	_, _ = fmt.Fprintln(w, map[bool]string{true: "ready", false: "not ready: ask /readyz?verbose"}[status == http.StatusOK])
 }
 
-// Serve answers on l until ctx ends.
+// Serve answers on l until ctx ends. Beyond maxConnections who has waited longest without a request makes room.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: writeTimeout,
+		ConnState:   crowd.New(maxConnections, io.Discard).Follow, // nobody is told: an idle connection is opened again
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
 	if err := srv.Serve(l); err != nil && ctx.Err() == nil {

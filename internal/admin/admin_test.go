@@ -3,10 +3,13 @@ package admin_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"keyturn/internal/admin"
 )
@@ -29,5 +32,43 @@ func TestReady(t *testing.T) {
 		if answer.Code != c.status || !strings.Contains(answer.Body.String(), c.line) {
 			t.Errorf("%d %q, want %d %q", answer.Code, answer.Body, c.status, c.line)
 		}
+	}
+}
+
+// TestSilentConnectionsMakeRoom: whoever opens connections and says nothing keeps no probe out, and takes no more than the
+// bound of the files that the process may open.
+func TestSilentConnectionsMakeRoom(t *testing.T) {
+	const most = 64
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- admin.Serve(ctx, l, admin.Handler(admin.NewRegistry(), func() []admin.Check { return nil })) }()
+	var silent []net.Conn
+	for range most + 1 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		silent = append(silent, c)
+	}
+	_ = silent[0].SetReadDeadline(time.Now().Add(4 * time.Second)) // less than the time that a header has
+	if _, err := silent[0].Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("who waited longest: %v, want it closed", err)
+	}
+	resp, err := http.Get("http://" + l.Addr().String() + "/livez")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("a probe beside them: %s", resp.Status)
+	}
+	stop()
+	if err := <-served; err != nil {
+		t.Error(err)
 	}
 }

@@ -3,13 +3,14 @@ package ingest
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"keyturn/internal/crowd"
 )
 
 // Whoever opens connections and says nothing keeps nobody out, and takes no more than the bound.
@@ -23,7 +24,7 @@ func TestACrowdMakesRoomForWhoComes(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 	})})
 	var told bytes.Buffer
-	s.http.ConnState = newCrowd(3, &lockedWriter{w: &told}).follow
+	s.http.ConnState = crowd.New(3, &lockedWriter{w: &told}).Follow
 	l := loopback(t)
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
@@ -75,49 +76,4 @@ func status(t *testing.T, url string) int {
 	}
 	_ = resp.Body.Close()
 	return resp.StatusCode
-}
-
-// A connection keeps its place while it works, loses it when it waits longest, and counts no more once it is gone.
-func TestCrowdClosesWhoWaitsLongest(t *testing.T) {
-	c := newCrowd(2, io.Discard)
-	conns := make([]net.Conn, 4)
-	for i := range conns {
-		conns[i], _ = net.Pipe()
-	}
-	for i, step := range []struct {
-		conn  net.Conn
-		state http.ConnState
-		over  net.Conn
-	}{
-		{conns[0], http.StateNew, nil},
-		{conns[0], http.StateActive, nil},
-		{conns[1], http.StateNew, nil},
-		{conns[2], http.StateNew, conns[1]},
-		{conns[1], http.StateActive, nil}, // what came of it just before it was closed
-		{conns[1], http.StateIdle, nil},
-		{conns[1], http.StateClosed, nil},
-		{conns[2], http.StateActive, nil},
-		{conns[3], http.StateNew, conns[3]}, // everybody else works
-		{conns[3], http.StateClosed, nil},
-		{conns[0], http.StateIdle, nil},
-		{conns[3], http.StateNew, conns[0]},
-		{conns[0], http.StateClosed, nil},
-		{conns[2], http.StateClosed, nil},
-		{conns[3], http.StateClosed, nil},
-	} {
-		if over := c.moved(step.conn, step.state); over != step.over {
-			t.Errorf("step %d: closes %v, want %v", i, over, step.over)
-		}
-	}
-	if len(c.open) != 0 || c.waiting.Len() != 0 {
-		t.Errorf("%d open, %d waiting", len(c.open), c.waiting.Len())
-	}
-}
-
-// A goodbye over TLS may wait for whoever reads nothing.
-func TestBareConnection(t *testing.T) {
-	raw, _ := net.Pipe()
-	if bare(tls.Server(raw, &tls.Config{})) != raw || bare(raw) != raw {
-		t.Error("not the connection below")
-	}
 }

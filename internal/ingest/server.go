@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"keyturn/internal/crowd"
 )
 
 // Limits of the public server. A body of MaxBody at 100 KB/s fits into readTimeout.
@@ -22,6 +24,9 @@ const (
 	idleTimeout       = 60 * time.Second
 	maxHeaderBytes    = 32 << 10
 	shutdownLimit     = 20 * time.Second // more than a delivery may take after its header
+
+	maxConnections = 2048 // at once: half of the 4096 open files that a system gives at the least
+	maxStreams     = 16   // requests at once on one connection of HTTP/2, each of which costs memory before it proves anything
 )
 
 // ServerOptions of a Server. Handler and Log are needed.
@@ -59,7 +64,7 @@ func NewServer(o ServerOptions) *Server {
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeaderBytes,
 			HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
-			ConnState:         newCrowd(maxConnections, told).follow,
+			ConnState:         crowd.New(maxConnections, told).Follow,
 			ErrorLog:          log.New(told, "", 0),
 		},
 	}

@@ -1,4 +1,6 @@
-package ingest
+// Package crowd bounds the open connections of an HTTP server. A process has one store of open files for its listeners, the
+// broker's blocks and the calls to providers: whoever opens connections must not take those.
+package crowd
 
 import (
 	"container/list"
@@ -9,16 +11,9 @@ import (
 	"sync"
 )
 
-// Bounds of what strangers hold open. A process has one store of open files for the listener, the broker's blocks and
-// the calls to providers: whoever opens connections must not take those.
-const (
-	maxConnections = 2048 // of the public listener at once: half of the 4096 open files that a system gives at the least
-	maxStreams     = 16   // requests at once on one connection of HTTP/2, each of which costs memory before it proves anything
-)
-
-// crowd bounds the open connections of a listener. What comes beyond the bound takes the place of the connection that has
+// Crowd bounds the open connections of a listener. What comes beyond the bound takes the place of the connection that has
 // waited longest without a request: the next one of its owner begins anew.
-type crowd struct {
+type Crowd struct {
 	most int
 	told io.Writer // gets a line when one is closed
 
@@ -27,12 +22,13 @@ type crowd struct {
 	waiting *list.List                 // those without a request, longest first
 }
 
-func newCrowd(most int, told io.Writer) *crowd {
-	return &crowd{most: most, told: told, open: map[net.Conn]*list.Element{}, waiting: list.New()}
+// New makes a crowd of at most so many connections. told gets a line when one is closed for another.
+func New(most int, told io.Writer) *Crowd {
+	return &Crowd{most: most, told: told, open: map[net.Conn]*list.Element{}, waiting: list.New()}
 }
 
-// follow is the ConnState of a server.
-func (c *crowd) follow(conn net.Conn, state http.ConnState) {
+// Follow is the ConnState of a server.
+func (c *Crowd) Follow(conn net.Conn, state http.ConnState) {
 	if over := c.moved(conn, state); over != nil {
 		_, _ = fmt.Fprintf(c.told, "more than %d connections: one that waited without a request is closed\n", c.most)
 		_ = bare(over).Close()
@@ -40,7 +36,7 @@ func (c *crowd) follow(conn net.Conn, state http.ConnState) {
 }
 
 // moved notes a state, and gives the connection that has to go for it.
-func (c *crowd) moved(conn net.Conn, state http.ConnState) (over net.Conn) {
+func (c *Crowd) moved(conn net.Conn, state http.ConnState) (over net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at, known := c.open[conn]
