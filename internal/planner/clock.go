@@ -12,7 +12,8 @@ import (
 // near is when a case nears the time in which it is to be verified: at four fifths of it.
 func (d Decision) near() time.Time { return d.DueBy().Add(-time.Duration(d.SLA) / 5) }
 
-// ticks reports whether an event came back because of its case's clock, and not at its effective time.
+// ticks reports whether an event came back because of its case's clock alone, and not at its effective time, nor to a plan
+// that was held when it was scheduled (keep).
 func (d Decision) ticks(e events.Event) bool {
 	return !d.DueBy().IsZero() && (e.EffectiveAt.Equal(d.near()) || e.EffectiveAt.Equal(d.DueBy()))
 }

@@ -71,6 +71,21 @@ func lateScenarios() []scenario {
 			w.wantDone(both(e.Case())...)
 			w.wantRest()
 		}},
+		{"goes on by itself when its time is over too", func(w *world) {
+			w.rules.sla = events.Span(time.Hour)
+			w.rules.approvers, w.rules.expires, w.rules.proceed = 1, 90*time.Minute, true
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			w.send(e)
+			w.plan()
+			w.want("termination", e.Case(), ledger.Held, needs)
+			w.advance(e.Time.Add(2 * time.Hour).Sub(w.clock)) // nobody works until then: what comes back first does all looks
+			w.plan()
+			w.wantLate(e.Case(), true)
+			w.settle()
+			w.want("termination", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			w.wantRest()
+		}},
 	}
 }
 

@@ -270,6 +270,9 @@ func (t *turn) setLife(ctx context.Context, prev ledger.Record, caseID string, t
 	if !accepted.IsZero() {
 		life.Accepted = accepted
 	}
+	if life.Late != nil && life.Late.Said == t.attempt {
+		life.Late.Said = "" // by the record before it, in this turn: it is told once, and what this one says besides
+	}
 	return t.writeLife(ctx, prev, caseID, to, why, life)
 }
 

@@ -152,7 +152,13 @@ func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 	}
 	// Dying here: held, and its end waits for nothing; the message comes again. The plan is on disk before its end is
 	// scheduled: what comes back must find that it is held.
-	if err := t.comeBack(ctx, d.Event, at); err != nil {
+	e := d.Event
+	if e.EffectiveAt = at; d.ticks(e) {
+		// Beside the times of the clock alone: what ends the hold, and dies before it did what follows, comes again, finds
+		// the plan going on, and must do what follows.
+		at = at.Add(time.Nanosecond)
+	}
+	if err := t.comeBack(ctx, e, at); err != nil {
 		return err
 	}
 	// Dying here: it comes back, at the latest when its time is up.
