@@ -59,9 +59,9 @@ func newConfigCheckCmd(a *app) *cobra.Command {
 report every fault as file:line:column: path: what, and what to do. Nothing is changed and no provider is called.
 
 References to secrets that this machine does not have are no faults, unless --secrets says that they should be here.
-Guards that nothing can reach are warnings. Where a broker can be reached, steps that the last plans in the ledger have under other names are told as warnings: the
-names of playbooks and steps make the ids of actions. Exit code 0 for a sound configuration, 1 for one with faults (with
---strict also for warnings).`,
+Guards that nothing can reach are warnings. Where a broker can be reached, steps that the last plans in the ledger have
+under other names are told as warnings: the names of playbooks and steps make the ids of actions. Exit code 0 for a sound
+configuration, 1 for one with faults (with --strict also for warnings).`,
 		Example: "  keyturn config check deploy/config",
 		Args:    cobra.MaximumNArgs(1),
 	}
@@ -73,7 +73,10 @@ names of playbooks and steps make the ids of actions. Exit code 0 for a sound co
 			return err
 		}
 		c, books := check(dir, secrets)
-		c.Renamed = a.renamed(cmd.Context(), books, filepath.Join(dir, config.PlaybooksFile))
+		c.Renamed = renamed{Why: "there are faults"} // of what is faulty nobody knows which steps it has
+		if c.Sound {
+			c.Renamed = a.renamed(cmd.Context(), books, filepath.Join(dir, config.PlaybooksFile))
+		}
 		if err := a.print(c, func(s *screen) { s.configCheck(c) }); err != nil {
 			return err
 		}
@@ -202,7 +205,7 @@ func (s *screen) configCheck(c checked) {
 	for _, f := range c.Unresolved {
 		_, _ = fmt.Fprintf(s, "not here: %s\n", clean(f.String()))
 	}
-	if !c.Renamed.Checked {
+	if !c.Renamed.Checked && c.Sound {
 		_, _ = fmt.Fprintf(s, "not checked: whether steps were renamed since the last plan: %s\n", clean(c.Renamed.Why))
 	}
 	if c.Sound {

@@ -40,19 +40,33 @@ func newListHoldsCmd(a *app, name string) *cobra.Command {
 	return cmd
 }
 
+// decideHelp explains a decision about held plans.
+func decideHelp(verb events.Verb) string {
+	after := `What is approved goes to the lanes, and waits there for its class and the provider's budget as everything else does.`
+	if verb == events.Deny {
+		after = `What is denied is cancelled, and what its event had taken the place of is decided anew.`
+	}
+	return `, chosen by id or by filters. What filters choose is counted, listed
+and confirmed first. Each is a command of its own, stored first and worked off by the planner; the ledger keeps who decided
+and why.
+` + after + `
+Interrupted, it may be repeated: what is decided is not chosen again.
+Exit code 4 means that some are stored and not worked off yet.`
+}
+
 // newDecideCmd makes `keyturn holds approve` and `deny`.
 func newDecideCmd(a *app, verb events.Verb, short string) *cobra.Command {
 	var p picks
+	one, many := "checked with HR", "the Kiel office closes"
+	if verb == events.Deny {
+		one, many = "nobody leaves today", "the export was wrong"
+	}
 	cmd := &cobra.Command{
 		Use:   string(verb) + " [ID…] --reason WHY",
 		Short: short,
-		Long: short + `, chosen by id or by filters. What filters choose is counted, listed and confirmed first.
-Each is a command of its own, stored first and worked off by the planner; the ledger keeps who decided and why. What is
-approved goes to the lanes, and waits there for its class and the provider's budget as everything else does.
-Interrupted, it may be repeated: what is decided is not chosen again.
-Exit code 4 means that some are stored and not worked off yet.`,
-		Example: "  keyturn holds " + string(verb) + " qdfwqpxehbd2 --reason 'checked with HR'\n" +
-			"  keyturn holds " + string(verb) + " --type user.terminated --brake 'per 1h' --since 2h --reason 'the Kiel office closes'",
+		Long:  short + decideHelp(verb),
+		Example: "  keyturn holds " + string(verb) + " qdfwqpxehbd2 --reason '" + one + "'\n" +
+			"  keyturn holds " + string(verb) + " --type user.terminated --brake 'per 1h' --since 2h --reason '" + many + "'",
 	}
 	var seen string
 	p.flags(cmd.Flags())

@@ -21,7 +21,8 @@ func newServeCmd(a *app) *cobra.Command {
 		Long: "Run the intake and a worker in one process over an embedded broker. Sources, connections and playbooks\n" +
 			"are read from KEYTURN_CONFIG_DIR, again whenever they change and at SIGHUP: what is wrong is refused, and what was\n" +
 			"in force stays (/readyz?verbose). The store, KEYTURN_STORE, belongs on a local file system.\n\n" +
-			"Settings come from the environment:\n\n" + settingsHelp(),
+			"Settings come from the environment; those of a NATS server are for ingest, worker and the other commands, and\n" +
+			"refused here:\n\n" + settingsHelp(),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
 	}
@@ -41,6 +42,9 @@ func (a *app) serve(ctx context.Context) (err error) {
 	settings, err := config.LocalFromEnv()
 	if err != nil {
 		return usage(err)
+	}
+	if err := ownBroker(settings); err != nil {
+		return err
 	}
 	if settings.ConfigDir == "" {
 		return usage(errors.New("KEYTURN_CONFIG_DIR is missing: name the directory with sources.yaml, connections.yaml and " +

@@ -49,7 +49,7 @@ func openStore(dir string) (*store, error) {
 		return nil, errors.Join(err, root.Close())
 	}
 	if err := tryLock(lock); err != nil {
-		return nil, errors.Join(fmt.Errorf("store %s: another process uses it: %w", dir, err), lock.Close(), root.Close())
+		return nil, errors.Join(fmt.Errorf("store %s: another process uses it: stop that first: %w", dir, err), lock.Close(), root.Close())
 	}
 	is, err := root.Stat()
 	if err != nil {
