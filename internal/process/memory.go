@@ -13,20 +13,18 @@ import (
 type share struct{ room, least, most uint64 }
 
 const (
-	// paceEvery is how often it is looked at. A process is busy that would collect ten times in that time if there might be
-	// half as much garbage as is in use, and no more when it would less than five times. A hundred events a second have it
-	// collect three times.
+	// paceEvery is how often it is looked at. A process is busy that took so many bytes in that time, and until it takes less
+	// than half as many. A hundred events a second take 25 MiB.
 	paceEvery = time.Second
-	paceBusy  = 10
-	paceCalm  = 5
+	paceBusy  = 140 << 20
 	half      = 50
 	// startOver is when nothing of a start goes on any more that needs the program's pages.
 	startOver = 5 * time.Second
 )
 
-// The shares of a process that has little to do, and of one that is busy.
+// The shares of a process that has little to do, and of one that is busy: no less than Go itself allows.
 func calmly() share { return share{20 << 20, 40, half} }
-func busily() share { return share{64 << 20, half, 200} }
+func busily() share { return share{64 << 20, 100, 200} }
 
 // of gives the per cent where so many bytes are in use.
 func (s share) of(live uint64) int {
@@ -35,8 +33,8 @@ func (s share) of(live uint64) int {
 
 // SpareMemory has garbage collected at half of what Go allows by itself, and earlier where much is in use, until ctx ends:
 // that is mostly the embedded broker's blocks and index of subjects, which hold little that must be looked at. A process that
-// has so much to do that this would cost a sixth of its processors takes more room for as long. It is for processes that
-// hold the embedded broker, once at their start. GOGC, where it is set, says otherwise.
+// has so much to do that this would cost a sixth of its processors takes the room that Go allows, or more, for as long. It is
+// for processes that hold the embedded broker, once at their start. GOGC, where it is set, says otherwise.
 func SpareMemory(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -46,12 +44,12 @@ func SpareMemory(ctx context.Context) {
 		tick, started := time.NewTicker(paceEvery), time.NewTimer(startOver)
 		defer tick.Stop()
 		defer started.Stop()
-		runs, _ := collected()
-		p := pace{runs: runs, percent: half}
+		made, _ := heap()
+		p := pace{made: made, percent: half}
 		for {
 			select {
 			case <-tick.C:
-				if p.look(collected()) {
+				if p.look(heap()) {
 					debug.SetGCPercent(p.percent) // stops the world for a moment
 				}
 			case <-started.C:
@@ -65,16 +63,16 @@ func SpareMemory(ctx context.Context) {
 
 // pace decides how much garbage there may be.
 type pace struct {
-	runs    uint64 // collections until the last look
+	made    uint64 // bytes taken until the last look
 	percent int    // of what is in use
 	busy    bool
 }
 
-// look decides by how many collections there were in all, and how many bytes are in use, and reports a change.
-func (p *pace) look(runs, live uint64) bool {
-	sparing := int(runs-p.runs) * p.percent / half //nolint:gosec // a count
-	p.runs = runs
-	p.busy = sparing >= paceBusy || p.busy && sparing >= paceCalm
+// look decides by how many bytes were taken in all, and how many are in use, and reports a change.
+func (p *pace) look(made, live uint64) bool {
+	took := made - p.made
+	p.made = made
+	p.busy = took >= paceBusy || p.busy && took >= paceBusy/2
 	s := calmly()
 	if p.busy {
 		s = busily()
@@ -84,9 +82,9 @@ func (p *pace) look(runs, live uint64) bool {
 	return p.percent != was
 }
 
-// collected tells how often garbage was collected, and how many bytes were in use after the last time.
-func collected() (runs, live uint64) {
-	said := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}, {Name: "/gc/heap/live:bytes"}}
+// heap tells how many bytes were taken in all, and how many were in use after the last collection.
+func heap() (made, live uint64) {
+	said := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	metrics.Read(said)
 	return said[0].Value.Uint64(), said[1].Value.Uint64()
 }
