@@ -18,6 +18,7 @@ import (
 type fleet struct {
 	// enlist makes known at the broker that the connection has a lane.
 	enlist func(ctx context.Context, connection string) error
+	ended  func() // told when a lane has given its lease back because its connection is no more what it was
 	log    *slog.Logger
 
 	mu     sync.Mutex
@@ -86,7 +87,11 @@ func (f *fleet) run(ctx context.Context) error {
 			if err := f.enlist(ctx, b.connection.Name); err != nil && ctx.Err() == nil {
 				f.log.WarnContext(ctx, "lane not known at the broker until it is held", "connection", b.connection.Name, "error", err)
 			}
-			return b.run(ctx)
+			err := b.run(ctx)
+			if err == nil && ctx.Err() == nil {
+				f.ended()
+			}
+			return err
 		})
 	}
 	for _, b := range f.berths {

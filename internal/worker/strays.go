@@ -22,8 +22,16 @@ type strays struct {
 	list []stream.Stray
 }
 
-// watchStrays looks for work that nobody does, now, every minute and whenever the configuration changed, until ctx
-// ends. Each time that there is other work than before it says so.
+// ask has somebody look now.
+func (s *strays) ask() {
+	select {
+	case s.look <- struct{}{}:
+	default: // a look is due already
+	}
+}
+
+// watchStrays looks for work that nobody does, now, every minute and whenever the configuration changed or a lane ended
+// by that, until ctx ends. Each time that there is other work than before it says so.
 func (w *Worker) watchStrays(ctx context.Context) {
 	tick := time.NewTicker(strayEvery)
 	defer tick.Stop()

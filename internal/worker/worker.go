@@ -114,6 +114,7 @@ func formOf(f actions.Form) playbook.Form {
 // New makes a worker. It makes no call, neither to the broker nor to a provider.
 func New(o Options) (*Worker, error) {
 	w := &Worker{opts: o, bus: o.Bus, log: o.Log, fleet: fleet{enlist: o.Bus.Enlist, log: o.Log}, strays: strays{look: make(chan struct{}, 1)}}
+	w.fleet.ended = w.strays.ask
 	records := ledger.New(o.Bus.Log(), time.Now)
 	w.runner = actions.Runner{
 		Ledger: records, Queue: o.Bus, Morgue: o.Bus, Worker: o.Name, Process: o.Bus.ID(), NewID: uuid.NewString, Log: o.Log, Limits: o.Limits,
@@ -164,10 +165,7 @@ func (w *Worker) Prepare(connections config.Connections, set *playbook.Set) (app
 	return func() {
 		w.set.Store(set)
 		w.fleet.replace(next)
-		select {
-		case w.strays.look <- struct{}{}:
-		default: // a look is due already
-		}
+		w.strays.ask()
 	}, nil
 }
 
