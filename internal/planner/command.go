@@ -95,16 +95,12 @@ func (t *turn) obey(ctx context.Context, c events.Command) (string, error) {
 
 // onPlan does what a command asks for about the plan of a case.
 func (t *turn) onPlan(ctx context.Context, c events.Command) (string, error) {
-	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(c.Target))
+	rec, d, err := t.plan(ctx, c.Target)
 	if err != nil {
 		return "", err
 	}
 	if rec.Seq == 0 {
 		return "no case of that id is planned", nil
-	}
-	d, err := Decode(rec)
-	if err != nil {
-		return "", err
 	}
 	switch c.Verb {
 	case events.Approve:

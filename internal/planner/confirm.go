@@ -175,8 +175,11 @@ func (t *turn) confirm(ctx context.Context, d Decision) error {
 	return nil
 }
 
-// heard reports whether a plan that waits for a second source's word has it now.
+// heard reports whether a held plan waits for a second source's word, and has it now.
 func (t *turn) heard(ctx context.Context, d Decision) (bool, error) {
+	if !d.Hold.Unheard {
+		return false, nil
+	}
 	missing, err := t.unheard(ctx, d)
 	return err == nil && missing == nil, err
 }

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -29,6 +30,16 @@ func Decode(rec ledger.Record) (Decision, error) {
 		return Decision{}, fmt.Errorf("plan %s: %w", rec.Subject, err)
 	}
 	return d, nil
+}
+
+// plan reads what was decided in a case; the zero record and Decision when nothing is yet.
+func (t *turn) plan(ctx context.Context, caseID string) (ledger.Record, Decision, error) {
+	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
+	if err != nil || rec.Seq == 0 {
+		return rec, Decision{}, err
+	}
+	d, err := Decode(rec)
+	return rec, d, err
 }
 
 // encode gives the record of a decision.

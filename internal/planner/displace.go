@@ -22,18 +22,14 @@ type displaced struct {
 // what it has. Whether something was begun is decided by compare-and-swap on its own subject: either the start comes
 // first and is listed, or the cancellation does and nothing starts. ids are the person's.
 func (t *turn) displace(ctx context.Context, ids []string, old people.Entry, newer Decision) (displaced, error) {
-	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(old.Case))
+	rec, d, err := t.plan(ctx, old.Case)
 	if err != nil {
 		return displaced{}, err
 	}
-	d := Decision{Plan: blank(old.Case, old.Hash, old.Event, old.Accepted)}
-	if rec.Seq != 0 {
-		if d, err = Decode(rec); err != nil {
-			return displaced{}, err
-		}
-		if mine, err := t.owns(ctx, ids, old, d); err != nil || !mine {
-			return displaced{}, err
-		}
+	if rec.Seq == 0 {
+		d = Decision{Plan: blank(old.Case, old.Hash, old.Event, old.Accepted)}
+	} else if mine, err := t.owns(ctx, ids, old, d); err != nil || !mine {
+		return displaced{}, err
 	}
 	out := displaced{class: d.Class}
 	state, why := ledger.Superseded, "overtaken by "+newer.Event.Name()+" "+newer.Case

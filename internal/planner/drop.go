@@ -38,21 +38,17 @@ func (t *turn) dropCase(ctx context.Context, c events.Command) (string, error) {
 	if !missing && letter.Case == "" {
 		return "dropped", t.Morgue.Unbury(ctx, c.Target)
 	}
-	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(c.Target))
+	rec, d, err := t.plan(ctx, c.Target)
 	if err != nil {
 		return "", err
 	}
-	if rec.Seq == 0 && !missing && !readable(letter) {
-		return t.dropUnread(ctx, c, letter)
+	if missing && rec.State != ledger.Conflict && !d.deniedBy(c) {
+		return "no dead letter has that id", nil
 	}
-	d, err := t.given(rec, letter)
-	switch {
-	case missing && rec.Seq == 0:
-		return "no dead letter has that id", nil
-	case err != nil:
-		return "", err
-	case missing && rec.State != ledger.Conflict && !d.deniedBy(c):
-		return "no dead letter has that id", nil
+	if rec.Seq == 0 {
+		if d, err = enclosed(letter); err != nil {
+			return t.dropUnread(ctx, c, letter)
+		}
 	}
 	ends, err := t.givenUp(ctx, rec)
 	if err != nil {
@@ -92,11 +88,14 @@ func (t *turn) givenUp(ctx context.Context, rec ledger.Record) (bool, error) {
 	return false, nil
 }
 
-// readable reports whether the event of a dead letter stands in it, and can be read: one that was too large to be buried
-// does not, and another version may have written it.
-func readable(letter events.DeadLetter) bool {
-	_, err := events.Unmarshal(letter.Original)
-	return err == nil
+// enclosed is the blank plan of the event in a dead letter. An error: nobody can read it; one that was too large to be
+// buried is not there, and another version may have written it.
+func enclosed(letter events.DeadLetter) (Decision, error) {
+	e, err := events.Unmarshal(letter.Original)
+	if err != nil {
+		return Decision{}, err
+	}
+	return Decision{Plan: blank(letter.Case, e.ContentHash(), e, letter.Time)}, nil
 }
 
 // dropUnread gives up a letter whose event nobody can read. Its case has no plan, and gets none.
@@ -115,19 +114,4 @@ func (t *turn) dropUnread(ctx context.Context, c events.Command, letter events.D
 	}
 	// Dying here: given up, which is on disk before the letter goes; that goes when the command comes again.
 	return "dropped", t.Morgue.Unbury(ctx, c.Target)
-}
-
-// given is what is decided about the case of a dead letter; of one that has no plan, what its event gives.
-func (t *turn) given(rec ledger.Record, letter events.DeadLetter) (Decision, error) {
-	if rec.Seq != 0 {
-		return Decode(rec)
-	}
-	if letter.ID == "" {
-		return Decision{}, nil
-	}
-	e, err := events.Unmarshal(letter.Original)
-	if err != nil {
-		return Decision{}, err
-	}
-	return Decision{Plan: blank(letter.Case, e.ContentHash(), e, letter.Time)}, nil
 }

@@ -35,7 +35,7 @@ func (t *turn) comeBack(ctx context.Context, e events.Event, at time.Time) error
 func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error {
 	t.fired = stored
 	t.note(slog.String("case", e.Case()), slog.String("event", e.Name()), slog.String("principal", e.Subject))
-	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case()))
+	rec, d, err := t.plan(ctx, e.Case())
 	if err != nil {
 		return err
 	}
@@ -43,10 +43,6 @@ func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error 
 		// A power cut took the plan and left the schedule. The event's own message was not acknowledged and comes again;
 		// whoever is first decides.
 		return t.event(ctx, e, stored)
-	}
-	d, err := Decode(rec)
-	if err != nil {
-		return err
 	}
 	if rec.State == ledger.Planned && d.ticks(e) {
 		return t.tick(ctx, e, d)

@@ -26,16 +26,12 @@ func (t *turn) event(ctx context.Context, e events.Event, stored time.Time) erro
 	}
 	id, hash := e.Case(), e.ContentHash()
 	t.note(slog.String("case", id), slog.String("event", e.Name()), slog.String("principal", e.Subject))
-	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(id))
+	rec, d, err := t.plan(ctx, id)
 	if err != nil {
 		return err
 	}
 	if rec.Seq == 0 {
 		return t.decide(ctx, rec, Decision{Plan: blank(id, hash, e, stored)})
-	}
-	d, err := Decode(rec)
-	if err != nil {
-		return err
 	}
 	if d.Hash != hash {
 		return t.conflict(ctx, e, stored, d)
@@ -74,17 +70,15 @@ func (t *turn) conflict(ctx context.Context, e events.Event, stored time.Time, d
 	own.ID = e.ID + "~" + e.ContentHash()
 	id := own.Case()
 	t.note(slog.String("own_case", id))
-	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(id))
+	rec, d, err := t.plan(ctx, id)
 	if err != nil {
 		return err
 	}
-	d := Decision{Plan: blank(id, own.ContentHash(), own, stored), Said: ledger.Said{Against: decided.Case}}
-	if rec.Seq != 0 {
-		if d, err = Decode(rec); err != nil {
+	if rec.Seq == 0 {
+		d = Decision{Plan: blank(id, own.ContentHash(), own, stored), Said: ledger.Said{Against: decided.Case}}
+		if rec, err = t.write(ctx, rec, d, ledger.Conflict, "case "+decided.Case+" came with other content"); err != nil {
 			return err
 		}
-	} else if rec, err = t.write(ctx, rec, d, ledger.Conflict, "case "+decided.Case+" came with other content"); err != nil {
-		return err
 	}
 	t.alert = "other content came under the id of case " + decided.Case
 	t.tell(rec, d)
@@ -117,11 +111,11 @@ func (t *turn) kept(ctx context.Context, d Decision) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
-	e, err := events.Unmarshal(letter.Original)
-	if err != nil || e.ContentHash() == d.Hash {
+	kept, err := enclosed(letter)
+	if err != nil || kept.Hash == d.Hash {
 		return Decision{}, nil // its own, or one that nobody can read
 	}
-	return Decision{Plan: blank(d.Case, e.ContentHash(), e, letter.Time)}, nil
+	return kept, nil
 }
 
 // write appends a decision to the plan's subject. ledger.ErrConflict means that somebody else decided.

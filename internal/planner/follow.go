@@ -144,23 +144,17 @@ func (t *turn) await(ctx context.Context, rec ledger.Record, d Decision) error {
 
 // buryConflict hands a conflict to a person.
 func (t *turn) buryConflict(ctx context.Context, d Decision) error {
-	original, err := events.Marshal(d.Event)
-	if err != nil {
-		return err
-	}
 	if err := t.Queue.Barrier(ctx); err != nil {
 		return err
 	}
-	err = t.Morgue.Bury(ctx, events.DeadLetter{
-		ID: d.Case, Kind: events.DeadConflict, Case: d.Case, Source: d.Event.Scope, Principal: d.Event.Subject,
-		Cause: causeConflict, Error: "case " + d.Against + " came with other content under the same id",
+	err := t.bury(ctx, d, events.DeadLetter{
+		Kind: events.DeadConflict, Cause: causeConflict, Time: d.Accepted,
+		Error:      "case " + d.Against + " came with other content under the same id",
 		Suggestion: "compare it with that case; redrive it if it is meant as well, else drop it",
-		Time:       d.Accepted, Original: original,
 	})
 	if err != nil {
 		return err
 	}
-	// Dying here: buried twice is buried once.
 	return t.move(ctx, d.Case)
 }
 

@@ -165,7 +165,7 @@ func (t *turn) keep(ctx context.Context, rec ledger.Record, d Decision) error {
 	return t.lookAgain(ctx, rec, d)
 }
 
-// overcome removes the dead letter of a case that could not be decided before it came to wait for a time: nobody has to
+// overcome removes the dead letter of a case that could not be decided before, and waits for a time now: nobody has to
 // look.
 func (t *turn) overcome(ctx context.Context, rec ledger.Record, d Decision) error {
 	life, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(d.Case))
@@ -200,7 +200,7 @@ func (t *turn) lookAgain(ctx context.Context, rec ledger.Record, d Decision) err
 	case d.Hold == nil:
 	case len(d.Hold.Pauses) > 0:
 		changed, err = t.stale(ctx, d)
-	case d.Hold.Unheard:
+	default:
 		changed, err = t.heard(ctx, d)
 	}
 	if err != nil || !changed {
@@ -223,11 +223,11 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 	if d.Hold == nil || d.Hold.Until.IsZero() {
 		return t.follow(ctx, rec, d)
 	}
-	if heard, err := t.confirmed(ctx, d); err != nil || heard {
-		if err == nil {
-			err = t.again(ctx, rec, d)
-		}
+	// What is confirmed in the last moment does not end as what nobody approved.
+	if heard, err := t.heard(ctx, d); err != nil {
 		return err
+	} else if heard {
+		return t.again(ctx, rec, d)
 	}
 	switch rest := d.Hold.Until.Sub(t.now()); {
 	case rest > rescheduleAfter, rest > 0 && d.Hold.Then == ledger.LapseAgain:
@@ -237,8 +237,7 @@ func (t *turn) lapse(ctx context.Context, rec ledger.Record, d Decision) error {
 		return nil
 	case d.Hold.Then == ledger.LapseAgain:
 		return t.again(ctx, rec, d)
-	}
-	if d.Hold.Then == ledger.LapseProceed {
+	case d.Hold.Then == ledger.LapseProceed:
 		return t.lapseInto(ctx, rec, d)
 	}
 	if err := t.end(ctx, rec, d, ledger.Cancelled, "nobody approved it in time: denied"); err != nil {
@@ -256,15 +255,6 @@ func (t *turn) lapsed(ctx context.Context, rec ledger.Record, d Decision) error 
 	}
 	_, err := t.withdraw(ctx, d)
 	return err
-}
-
-// confirmed reports whether a held plan has the other source's word that it waits for: what is confirmed in the last
-// moment does not end as what nobody approved.
-func (t *turn) confirmed(ctx context.Context, d Decision) (bool, error) {
-	if !d.Hold.Unheard {
-		return false, nil
-	}
-	return t.heard(ctx, d)
 }
 
 // lapseInto lets a plan go on that nobody denied in time, if pauses and guards let it.
@@ -286,11 +276,7 @@ func (t *turn) lapseInto(ctx context.Context, rec ledger.Record, d Decision) err
 	if err != nil {
 		return err
 	}
-	if err := t.end(ctx, rec, d, state, why+more); err != nil || state != ledger.Cancelled {
-		return err
-	}
-	_, err = t.withdraw(ctx, d)
-	return err
+	return t.end(ctx, rec, d, state, why+more)
 }
 
 // end writes what became of a hold that ended by itself, and does what follows.

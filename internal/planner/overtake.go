@@ -114,11 +114,11 @@ func (t *turn) decided(ctx context.Context, e people.Entry, d Decision) (Decisio
 	if e.Case == d.Case {
 		return d, nil
 	}
-	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case))
+	rec, known, err := t.plan(ctx, e.Case)
 	if err != nil || rec.Seq == 0 {
 		return Decision{Plan: blank(e.Case, e.Hash, e.Event, e.Accepted)}, err
 	}
-	return Decode(rec)
+	return known, nil
 }
 
 // holds gives the ids under which the person's events may stand by now.

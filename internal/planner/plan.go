@@ -133,21 +133,26 @@ func (t *turn) unplannable(ctx context.Context, s ledger.State, d Decision, faul
 			return t.conflict(ctx, d.Event, d.Accepted, first)
 		}
 	}
-	original, err := events.Marshal(d.Event)
-	if err != nil {
-		return err
-	}
-	err = t.Morgue.Bury(ctx, events.DeadLetter{
-		ID: d.Case, Kind: kind, Case: d.Case, Source: d.Event.Scope, Principal: d.Event.Subject,
-		Cause: causePlanning, Error: fault.Error(), Time: d.Accepted, Original: original,
-		Suggestion: "correct the playbook, then redrive",
+	err := t.bury(ctx, d, events.DeadLetter{
+		Kind: kind, Cause: causePlanning, Error: fault.Error(), Time: d.Accepted, Suggestion: "correct the playbook, then redrive",
 	})
 	if err != nil {
 		return err
 	}
-	// Dying here: buried twice is buried once.
 	t.note(slog.String("state", "unplannable"))
 	return t.moveTo(ctx, d.Case, ledger.NeedsPerson, t.alert)
+}
+
+// bury hands the event of a case to a person. letter says why, and what to do.
+func (t *turn) bury(ctx context.Context, d Decision, letter events.DeadLetter) error {
+	original, err := events.Marshal(d.Event)
+	if err != nil {
+		return err
+	}
+	letter.ID, letter.Case, letter.Source, letter.Principal = d.Case, d.Case, d.Event.Scope, d.Event.Subject
+	letter.Original = original
+	// Dying after it: what brought us here comes again, and buries the same letter.
+	return t.Morgue.Bury(ctx, letter)
 }
 
 // The causes of dead letters that are the planner's own.

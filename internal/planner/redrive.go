@@ -105,11 +105,7 @@ func needsPerson(s ledger.State) bool {
 
 // action finds an action in the plan of its case, and the last records of both.
 func (t *turn) action(ctx context.Context, caseID, id string) (a events.Action, plan, rec ledger.Record, err error) {
-	plan, err = t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
-	if err != nil || plan.Seq == 0 {
-		return a, plan, rec, err
-	}
-	d, err := Decode(plan)
+	plan, d, err := t.plan(ctx, caseID)
 	if err != nil {
 		return a, plan, rec, err
 	}
@@ -172,7 +168,7 @@ func (t *turn) exhumeStale(ctx context.Context, id string, s ledger.State) error
 // redriveCase plans the event of a dead letter: a conflict as the case of its own that it is, one that the playbooks
 // could not be applied to once more.
 func (t *turn) redriveCase(ctx context.Context, c events.Command) (string, error) {
-	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(c.Target))
+	rec, d, err := t.plan(ctx, c.Target)
 	if err != nil {
 		return "", err
 	}
@@ -185,10 +181,12 @@ func (t *turn) redriveCase(ctx context.Context, c events.Command) (string, error
 	case err == nil && letter.Case == "":
 		return t.redriveFault(ctx, c, letter)
 	}
-	if rec.Seq == 0 && !readable(letter) {
-		return "the letter has no event that can be read: have its source send it again, then drop the letter", nil
+	if rec.Seq == 0 {
+		if d, err = enclosed(letter); err != nil {
+			return "the letter has no event that can be read: have its source send it again, then drop the letter", nil
+		}
 	}
-	own, err := t.replan(ctx, rec, letter)
+	own, err := t.replan(ctx, rec, d)
 	if err != nil {
 		return "", err
 	}
@@ -221,17 +219,9 @@ func (t *turn) redecided(ctx context.Context, caseID string) (string, error) {
 
 // replan decides a case that a person sends on, or follows what is decided meanwhile. It gives the case of its own under
 // which it did, if it is one.
-func (t *turn) replan(ctx context.Context, rec ledger.Record, letter events.DeadLetter) (own string, err error) {
+func (t *turn) replan(ctx context.Context, rec ledger.Record, d Decision) (own string, err error) {
 	if rec.Seq == 0 {
-		e, err := events.Unmarshal(letter.Original)
-		if err != nil {
-			return "", err
-		}
-		return "", t.event(ctx, e, letter.Time)
-	}
-	d, err := Decode(rec)
-	if err != nil {
-		return "", err
+		return "", t.event(ctx, d.Event, d.Accepted)
 	}
 	if d.Newer != "" && d.Denied == nil && (rec.State == ledger.Superseded || rec.State == ledger.Cancelled) {
 		if err := t.revive(ctx, rec, d); err != nil || t.unplanned != nil {

@@ -58,11 +58,7 @@ func (t *turn) restore(ctx context.Context, who person) (string, error) {
 // bring brings one termination back, if it was taken by what is void. It gives the case under which it was decided anew
 // in this turn or an earlier one of the same command, or why it could not be.
 func (t *turn) bring(ctx context.Context, who *person, e people.Entry, newest bool) (id, why string, err error) {
-	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case))
-	if err != nil || rec.Seq == 0 {
-		return "", "", err
-	}
-	d, err := Decode(rec)
+	rec, d, err := t.plan(ctx, e.Case)
 	if err != nil || d.Hash != e.Hash {
 		return "", "", err // or other content decided the case
 	}

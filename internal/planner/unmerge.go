@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"keyturn/internal/events"
-	"keyturn/internal/ledger"
 	"keyturn/internal/people"
 )
 
@@ -112,18 +111,18 @@ func (t *turn) lost(ctx context.Context, a, b person, keys []string) (string, er
 	var cases []string
 	for _, pair := range [][2]person{{a, b}, {b, a}} {
 		for _, e := range pair[0].Entries {
-			d, known, err := t.planOf(ctx, e.Case)
+			_, d, err := t.plan(ctx, e.Case)
 			if err != nil {
 				return "", err
 			}
-			if !known || d.Newer == "" {
+			if d.Newer == "" {
 				continue
 			}
-			newer, known, err := t.planOf(ctx, d.Newer)
+			rec, newer, err := t.plan(ctx, d.Newer)
 			if err != nil {
 				return "", err
 			}
-			if pair[1].Index(d.Newer) >= 0 || known && t.gives(d, keys) != t.gives(newer, keys) {
+			if pair[1].Index(d.Newer) >= 0 || rec.Seq != 0 && t.gives(d, keys) != t.gives(newer, keys) {
 				cases = append(cases, d.Case)
 			}
 		}
@@ -132,16 +131,6 @@ func (t *turn) lost(ctx context.Context, a, b person, keys []string) (string, er
 		return "taken apart; neither had lost anything to the other", nil
 	}
 	return fmt.Sprintf("taken apart; look at what one had lost to the other: %s", strings.Join(cases, ", ")), nil
-}
-
-// planOf gives what was decided in a case; known is false when nothing is yet.
-func (t *turn) planOf(ctx context.Context, caseID string) (d Decision, known bool, err error) {
-	rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(caseID))
-	if err != nil || rec.Seq == 0 {
-		return d, false, err
-	}
-	d, err = Decode(rec)
-	return d, err == nil, err
 }
 
 // gives reports whether an event gives its person one of the names of these keys.

@@ -97,15 +97,10 @@ func (t *turn) buryLost(ctx context.Context, d Decision, by string, at time.Time
 	if d.Event.Data == nil {
 		return nil // what it says was never kept: only its sender knows
 	}
-	original, err := events.Marshal(d.Event)
-	if err != nil {
-		return err
-	}
-	// Dying after it: what brought us here comes again, and buries the same letter.
-	return t.Morgue.Bury(ctx, events.DeadLetter{
-		ID: d.Case, Kind: events.DeadFault, Case: d.Case, Source: d.Event.Scope, Principal: d.Event.Subject, Cause: causeLost,
+	return t.bury(ctx, d, events.DeadLetter{
+		Kind: events.DeadFault, Cause: causeLost, Time: at,
 		Error:      "case " + by + " took its place and was ended: what this one had not begun is not done",
-		Suggestion: "redrive it if it still holds, else drop it", Time: at, Original: original,
+		Suggestion: "redrive it if it still holds, else drop it",
 	})
 }
 
