@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"keyturn/internal/bench/burst"
+	"keyturn/internal/bench/figures"
 	"keyturn/internal/bench/intake"
 	"keyturn/internal/bench/size"
 	"keyturn/internal/bench/unlimited"
@@ -91,8 +92,13 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 		if _, err := fmt.Fprintf(w, "\n== %s\n", p.name); err != nil {
 			return err
 		}
+		before := figures.MeasureDemand()
 		if err := p.run(ctx, w, s); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		if _, err := fmt.Fprintf(w, "meanwhile the host gave %.0f %% of the time that this machine's processors wanted to others\n",
+			figures.MeasureDemand().StolenSince(before)); err != nil {
+			return err
 		}
 	}
 	return nil

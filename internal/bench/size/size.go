@@ -159,35 +159,52 @@ func (b *bench) floods(ctx context.Context, w io.Writer) error {
 	if err := queue(ctx, without, 0); err != nil {
 		return err
 	}
-	rates := map[string][]float64{}
+	floods := map[string][]intake{}
 	for n := range b.count {
 		for _, store := range []string{without, with} {
-			rate, err := b.flood(ctx, store, n)
+			got, err := b.flood(ctx, store, n)
 			if err != nil {
 				return err
 			}
-			rates[store] = append(rates[store], rate)
+			floods[store] = append(floods[store], got)
 		}
 	}
-	same := func(r float64) float64 { return r }
-	ours, bare := figures.Median(rates[with], same), figures.Median(rates[without], same)
+	of := func(store string, figure func(intake) float64) float64 { return figures.Median(floods[store], figure) }
+	rate := func(i intake) float64 { return i.rate }
+	cost := func(i intake) float64 { return i.cost }
+	ours, bare := of(with, rate), of(without, rate)
 	fmt.Fprintf(w, "\nintake over %d connections, medians of %d runs of %s\n", floodOver, b.count, floodFor)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "queue\t202/s\tof that without\tbound\tholds")
-	fmt.Fprintf(t, "empty\t%.0f\t\t\t\n", bare)
-	fmt.Fprintf(t, "%d actions wait for their provider\t%.0f\t%.0f %%\t>= %.0f %%\t%s\n", pendingActions, ours, 100*ours/bare, 100*boundRatio, figures.Holds(ours/bare >= boundRatio))
+	fmt.Fprintln(t, "queue\tof a processor for each\t202/s\tof that without\tbound\tholds")
+	fmt.Fprintf(t, "empty\t%.2f ms\t%.0f\t\t\t\n", of(without, cost), bare)
+	fmt.Fprintf(t, "%d actions wait for their provider\t%.2f ms\t%.0f\t%.0f %%\t>= %.0f %%\t%s\n", pendingActions, of(with, cost), ours, 100*ours/bare, 100*boundRatio, figures.Holds(ours/bare >= boundRatio))
 	return t.Flush()
 }
 
+// intake is what one flood measured.
+type intake struct {
+	rate float64 // 202s a second
+	cost float64 // ms of a processor for each, with what is planned meanwhile
+}
+
 // flood measures the intake over a store once, when the start is worked off: what a start costs is measured by itself.
-func (b *bench) flood(ctx context.Context, store string, n int) (float64, error) {
+func (b *bench) flood(ctx context.Context, store string, n int) (got intake, err error) {
 	s, err := serve(ctx, b.bin, store, b.conf)
 	if err != nil {
-		return 0, err
+		return got, err
 	}
+	defer func() { err = errors.Join(err, s.stop()) }()
 	if err := s.calm(ctx); err != nil {
-		return 0, errors.Join(err, s.stop())
+		return got, err
 	}
-	rate, err := flood(ctx, s.URL, fmt.Sprintf("f%02d", n), floodOver, floodFor)
-	return rate, errors.Join(err, s.stop())
+	before, err := s.processor()
+	if err != nil {
+		return got, err
+	}
+	if got.rate, err = flood(ctx, s.URL, fmt.Sprintf("f%02d", n), floodOver, floodFor); err != nil {
+		return got, err
+	}
+	after, err := s.processor()
+	got.cost = float64(after-before) / float64(time.Millisecond) / (got.rate * floodFor.Seconds())
+	return got, err
 }
