@@ -1,6 +1,9 @@
 package stream
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // clockSlack is how far two clocks may be apart before anybody is told: well below the five minutes that sources tolerate
 // in a signature (Standard Webhooks), and more than machines that keep time ever show.
@@ -19,12 +22,42 @@ func (b *Bus) saw(broker, asked, now time.Time) {
 	b.clockOff.Store(int64(off))
 }
 
-// ClockOff is how far this process's clock was ahead of the broker's when Ready last asked; below zero it was behind. Up
-// to half a minute is none.
+// ClockOff is how far this process's clock was ahead of the broker's when CheckTopology last asked; below zero it was
+// behind. Up to half a minute is none.
 func (b *Bus) ClockOff() time.Duration {
 	off := time.Duration(b.clockOff.Load())
 	if off.Abs() < clockSlack {
 		return 0
 	}
 	return off
+}
+
+// local is the time by this process's own clock.
+func (b *Bus) local() time.Time {
+	if b.opts.Clock == nil {
+		return time.Now()
+	}
+	return b.opts.Clock()
+}
+
+// Now is the time by the broker's clock, the one that all processes share: whatever one of them writes down for another to
+// go by is told by it. It is this process's own time unless the two were found to differ (ClockOff).
+func (b *Bus) Now() time.Time { return b.local().Add(-b.ClockOff()) }
+
+// Come is the time that has come by the broker's clock and by this process's: the earlier of the two. Nobody knows which
+// one is wrong, and what is done for good before its day is worse than what is done late.
+func (b *Bus) Come() time.Time { return b.local().Add(-max(b.ClockOff(), 0)) }
+
+// KeepTime asks the broker for its time every so often, until ctx ends. What was heard last holds while it is away.
+func (b *Bus) KeepTime(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_ = b.CheckTopology(ctx) // what else is wrong Ready tells
+		case <-ctx.Done():
+			return
+		}
+	}
 }

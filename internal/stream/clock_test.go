@@ -19,10 +19,13 @@ func TestAClockIsOffWhenTheBrokerWasAskedBeforeOrAfterItsTime(t *testing.T) {
 		{"behind", now.Add(5 * time.Minute), -5 * time.Minute},
 		{"not told", time.Time{}, 0},
 	} {
-		var b Bus
+		b := Bus{opts: Options{Clock: func() time.Time { return now }}}
 		b.saw(c.broker, asked, now)
 		if got := b.ClockOff(); got != c.want {
 			t.Errorf("%s: off by %s, want %s", c.name, got, c.want)
+		}
+		if got, come := b.Now().Sub(now), b.Come().Sub(now); got != -c.want || come != min(-c.want, 0) {
+			t.Errorf("%s: now %s, come %s from our own", c.name, got, come)
 		}
 	}
 }

@@ -57,6 +57,7 @@ type Options struct {
 	Log     *slog.Logger          // nil = none
 	Metrics prometheus.Registerer // nil = none
 	Fault   Fault                 // tests only
+	Clock   func() time.Time      // of this machine, wrong in tests only; nil = time.Now
 	// Enter, in tests only, gives the context in which a message is handled and settled: how Fault and what a handler
 	// calls know whose write they are.
 	Enter func(ctx context.Context, m *Message) context.Context

@@ -276,3 +276,37 @@ func TestOneDeathsLetterGoes(t *testing.T) {
 	stands("unburied meanwhile", bus.Unbury(t.Context(), letter.ID), again.Time)
 	stands("the second death", bus.Exhume(t.Context(), letter.ID, again.Time), time.Time{})
 }
+
+// TestLaterIsToldByTheBrokersClock: an action that a worker puts off comes back when it said, whatever time it is there.
+func TestLaterIsToldByTheBrokersClock(t *testing.T) {
+	srv := start(t, embedded.Options{})
+	for _, off := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
+		bus := connect(t, srv, func(o *stream.Options) { o.Clock = func() time.Time { return time.Now().Add(off) } })
+		if err := bus.CheckTopology(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := bus.ClockOff(); (got - off).Abs() > time.Minute {
+			t.Errorf("off by %s, want %s", got, off)
+		}
+		a := action("case" + fmt.Sprint(off > 0))
+		if err := bus.PublishAction(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		want := time.Now().Add(2 * time.Hour)
+		take(t, bus, stream.ActionsOf(a.Connection, a.Class), 1, func(context.Context, *stream.Message) events.Outcome {
+			return events.Outcome{Delay: 2 * time.Hour}
+		})
+		s, err := client(t, "", within(srv)...).Stream(t.Context(), "ACTIONS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := s.GetLastMsgForSubject(t.Context(), "later.>")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, err := time.Parse("@at "+time.RFC3339Nano, m.Header.Get("Nats-Schedule"))
+		if err != nil || at.Sub(want).Abs() > time.Minute {
+			t.Errorf("a clock that is off by %s: comes back at %s, want %s; %v", off, at, want, err)
+		}
+	}
+}

@@ -67,7 +67,7 @@ func (b *Bus) retry(ctx context.Context, m *Message, delay time.Duration) (strin
 	if !ok {
 		return "retry", b.nak(ctx, m, laterAfter)
 	}
-	if err := b.later(ctx, prefixLater, m.Subject, m.Data, action, time.Now().Add(delay)); err != nil {
+	if err := b.later(ctx, prefixLater, m.Subject, m.Data, action, b.Now().Add(delay)); err != nil {
 		return "retry", errJoinNak(err, b.nak(ctx, m, laterAfter))
 	}
 	// Dying here: the copy fires and m is delivered again; the lane gets the action twice, and its state makes it one.

@@ -324,7 +324,7 @@ func (b *Bus) createBucket(ctx context.Context, cfg jetstream.KeyValueConfig) er
 // CheckTopology tells a process that may only publish (ingest) whether it can: ErrTopology names what is missing and
 // who makes it, ErrUnavailable is a broker that is away.
 func (b *Bus) CheckTopology(ctx context.Context) error {
-	asked := time.Now()
+	asked := b.local()
 	s, err := b.js.Stream(ctx, streamEvents)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("%w: stream %s does not exist; a worker creates it when it starts: start one on the same NATS "+
@@ -333,7 +333,7 @@ func (b *Bus) CheckTopology(ctx context.Context) error {
 	if err != nil {
 		return refusal("look for stream "+streamEvents, err)
 	}
-	b.saw(s.CachedInfo().TimeStamp, asked, time.Now())
+	b.saw(s.CachedInfo().TimeStamp, asked, b.local())
 	if !slices.Contains(s.CachedInfo().Config.Subjects, prefixEvents+".>") {
 		return fmt.Errorf("%w: stream %s does not take %s.>; a worker of this version updates it when it starts",
 			ErrTopology, streamEvents, prefixEvents)
