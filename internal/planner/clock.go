@@ -37,7 +37,13 @@ func (t *turn) wind(ctx context.Context, d Decision) error {
 		return nil
 	}
 	// Dying before or after it: the message comes again, and so does this. What was told by then is not told again.
-	return t.comeBack(ctx, d.Event, at)
+	return t.ring(ctx, d.Event, at)
+}
+
+// ring has an event come back because of its case's clock, which tells by its time that it is no effective time.
+func (t *turn) ring(ctx context.Context, e events.Event, at time.Time) error {
+	e.EffectiveAt = at
+	return t.Timetable.Schedule(ctx, e)
 }
 
 // back gives when a held plan is to come back: when its hold ends, or before that when its case is late; zero = never.
@@ -62,24 +68,34 @@ func (t *turn) back(ctx context.Context, d Decision) (time.Time, error) {
 
 // tick tells of a case whose plan goes on, and winds its clock on.
 func (t *turn) tick(ctx context.Context, e events.Event, d Decision) error {
-	if rest := e.EffectiveAt.Sub(t.now()); rest > 0 && rest <= rescheduleAfter {
+	if rest := e.EffectiveAt.Sub(t.rung()); rest > 0 && rest <= rescheduleAfter {
 		t.early = rest
 		return nil
 	} else if rest > 0 { // dying after this or the next schedule: the message comes again and makes the same one
-		return t.comeBack(ctx, e, e.EffectiveAt)
+		return t.ring(ctx, e, e.EffectiveAt)
 	}
 	rests, err := t.late(ctx, d)
-	if err != nil || rests || !t.now().Before(d.DueBy()) {
+	if err != nil || rests || !t.rung().Before(d.DueBy()) {
 		return err
 	}
-	return t.comeBack(ctx, e, d.DueBy())
+	return t.ring(ctx, e, d.DueBy())
+}
+
+// rung is the time by which a case is told of: ours, or that at which the broker gave its clock back if ours is behind it.
+// Nothing is done by it but telling, so that the broker is believed: asked for the same time again, it gives it back at
+// once, again and again.
+func (t *turn) rung() time.Time {
+	if now := t.now(); !t.fired.After(now) {
+		return now
+	}
+	return t.fired
 }
 
 // late says that a case nears, or missed, the time in which it was to be verified, unless it is. It stands in the
 // case's own record, and whoever subscribes hears of it by that. It reports whether the case is at rest.
 func (t *turn) late(ctx context.Context, d Decision) (rests bool, err error) {
-	missed := !t.now().Before(d.DueBy())
-	if d.DueBy().IsZero() || t.now().Before(d.near()) {
+	missed := !t.rung().Before(d.DueBy())
+	if d.DueBy().IsZero() || t.rung().Before(d.near()) {
 		return false, nil
 	}
 	prev, err := t.Ledger.Last(ctx, ledger.LifecycleSubject(d.Case))

@@ -184,3 +184,56 @@ func TestTheClockCountsFromTheEffectiveTimeAndAlerts(t *testing.T) {
 	w.wantLate(e.Case(), true)
 	w.want("termination", e.Case(), planned, closed)
 }
+
+// TestTheCasesClockBehindTheBrokers: what the broker gives back as due is due, also to a worker whose clock is behind it:
+// asked for the same time again, it would give it back at once.
+func TestTheCasesClockBehindTheBrokers(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.rules.sla = events.Span(time.Hour)
+	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	p := w.planner()
+	p.Now = func() time.Time { return w.clock.Add(-10 * time.Minute) }
+	if out := p.Event(t.Context(), w.overWire(e), w.clock); out.Verdict != events.Done {
+		t.Fatal(out)
+	}
+	for _, after := range []time.Duration{48 * time.Minute, time.Hour} {
+		due := w.now.scheduled[e.Case()]
+		if want := e.Time.Add(after); !due.EffectiveAt.Equal(want) {
+			t.Fatalf("comes at %s, want %s", due.EffectiveAt, want)
+		}
+		w.clock = due.EffectiveAt
+		delete(w.now.scheduled, e.Case())
+		for range 2 { // as after a lost acknowledgement
+			if out := p.Due(t.Context(), due, w.clock); out.Verdict != events.Done {
+				t.Fatal(out)
+			}
+		}
+		w.wantLate(e.Case(), after == time.Hour)
+	}
+	if len(w.now.scheduled) > 0 {
+		t.Errorf("comes again: %v", w.now.scheduled)
+	}
+}
+
+// TestTheCasesClockIsKnownByItsTime: wound when its time has passed at the broker and not here, it comes back as what it is,
+// and not as an event whose plan is to be sent once more.
+func TestTheCasesClockIsKnownByItsTime(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.rules.sla = events.Span(time.Hour)
+	at := w.clock.Add(24 * time.Hour)
+	e := w.happening("user.terminated", "1", "maria", w.clock, at)
+	w.send(e)
+	w.plan()
+	w.clock = at.Add(50 * time.Minute)
+	p := w.planner()
+	p.Come = func() time.Time { return w.clock.Add(-10 * time.Minute) }
+	if out := p.Due(t.Context(), w.now.scheduled[e.Case()], w.clock); out.Verdict != events.Done {
+		t.Fatal(out)
+	}
+	w.want("termination", e.Case(), planned, ledger.Open)
+	if got := w.now.scheduled[e.Case()].EffectiveAt; !got.Equal(at.Add(48 * time.Minute)) {
+		t.Errorf("the clock rings at %s", got)
+	}
+}

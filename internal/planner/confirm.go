@@ -39,7 +39,7 @@ func (t *turn) hear(ctx context.Context, d *Decision, rules []Confirmation) (*un
 			apart := o.Accepted.Sub(d.Accepted).Abs()
 			switch at := o.EffectiveAt; {
 			case !rule.Counts(d.Event.Scope, o.Event.Scope) || apart > rule.Within:
-			case !at.After(t.now()):
+			case !at.After(t.come()):
 				if heard = true; !slices.Contains(d.Confirmed, o.Case) {
 					d.Confirmed = append(d.Confirmed, o.Case)
 				}

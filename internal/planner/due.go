@@ -25,7 +25,7 @@ const pace = time.Minute
 
 // comeBack has an event come back at a time, and not at once if that is still to come by our clock.
 func (t *turn) comeBack(ctx context.Context, e events.Event, at time.Time) error {
-	if rest := at.Sub(t.now()); rest > 0 && !at.After(t.fired) {
+	if rest := at.Sub(t.come()); rest > 0 && !at.After(t.fired) {
 		at = t.fired.Add(min(rest, pace))
 	}
 	e.EffectiveAt = at
@@ -61,7 +61,7 @@ func (t *turn) due(ctx context.Context, e events.Event, stored time.Time) error 
 		}
 		return t.lapsed(ctx, rec, d)
 	}
-	switch rest := d.EffectiveAt.Sub(t.now()); {
+	switch rest := d.EffectiveAt.Sub(t.come()); {
 	case rest > rescheduleAfter:
 		// Far too early: the timetable cannot tell that time, or a clock stepped. Held here, it would take one of the
 		// places of its class until then.

@@ -147,35 +147,6 @@ func TestBehindTheBrokersClock(t *testing.T) {
 	}
 }
 
-// TestTheCasesClockBehindTheBrokers: so does the clock of a case that is to be verified in a time.
-func TestTheCasesClockBehindTheBrokers(t *testing.T) {
-	w := newWorld(t)
-	w.armed = false
-	w.rules.sla = events.Span(time.Hour)
-	behind := w.planner()
-	behind.Now = func() time.Time { return w.clock.Add(-10 * time.Minute) }
-	e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-	if out := behind.Event(t.Context(), w.overWire(e), w.clock); out.Verdict != events.Done {
-		t.Fatal(out)
-	}
-	began, came := w.clock.Add(48*time.Minute), 0
-	for w.clock = began; w.clock.Before(began.Add(25*time.Minute)) && came < 60; came++ {
-		if at := w.now.scheduled[e.Case()].EffectiveAt; at.After(w.clock) {
-			w.clock = at
-		}
-		if out := behind.Due(t.Context(), w.now.scheduled[e.Case()], w.clock); out.Verdict != events.Done {
-			w.clock = w.clock.Add(out.Delay)
-		}
-		if life, err := w.last(ledger.LifecycleSubject(e.Case())).Life(); err != nil || life.Late != nil && life.Late.Missed {
-			break
-		}
-	}
-	w.wantLate(e.Case(), true)
-	if took := w.clock.Sub(began); came > 40 || took < 22*time.Minute || took > 23*time.Minute {
-		t.Errorf("came %d times within %s", came, took)
-	}
-}
-
 // Many leave at the same second, from a broker that keeps schedules by the second: none begins early, and all begin
 // within the 15 seconds that thousands may take (BenchmarkDue).
 func TestDueInTheSameSecond(t *testing.T) {
@@ -205,4 +176,37 @@ func BenchmarkDue(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestByEitherClock: what has a date waits for the later one of two clocks that differ; what only workers count, like the
+// end of a hold, goes by the one that they share.
+func TestByEitherClock(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.rules.expires = time.Hour
+	p := w.planner()
+	p.Come = func() time.Time { return w.clock.Add(-10 * time.Minute) }
+	work := func(e events.Event, fired bool, want ledger.State) {
+		t.Helper()
+		out := events.Outcome{}
+		if fired {
+			out = p.Due(t.Context(), w.now.scheduled[e.Case()], w.clock)
+		} else {
+			out = p.Event(t.Context(), w.overWire(e), w.clock)
+		}
+		if got := w.state(ledger.PlanSubject(e.Case())); out.Verdict != events.Done || got != want {
+			t.Fatalf("%+v, %s, want %s", out, got, want)
+		}
+	}
+	w.rules.hold(1)
+	held := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+	work(held, false, ledger.Held)
+	w.rules.hold(0)
+	gone := w.happening("user.terminated", "2", "peter", w.clock, w.clock.Add(-5*time.Minute))
+	work(gone, false, ledger.Scheduled)
+	work(gone, true, ledger.Scheduled)
+	w.clock = w.clock.Add(5 * time.Minute)
+	work(gone, true, planned)
+	w.clock = w.clock.Add(55 * time.Minute)
+	work(held, true, cancelled)
 }

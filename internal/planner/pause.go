@@ -118,7 +118,7 @@ func loadPauses(ctx context.Context, l *ledger.Ledger) (ledger.Record, pauses, e
 
 // pausedBy lists the pauses that hold a plan now.
 func (t *turn) pausedBy(ctx context.Context, d Decision) ([]Pause, error) {
-	if now := t.now(); t.pausesAsked.IsZero() || now.Sub(t.pausesAsked) >= PausesHold {
+	if now := t.come(); t.pausesAsked.IsZero() || now.Sub(t.pausesAsked) >= PausesHold {
 		list, err := Pauses(ctx, t.Ledger, now)
 		if err != nil {
 			return nil, err

@@ -100,8 +100,9 @@ func idle(d Decision) string {
 	return "no playbook asks for anything"
 }
 
-// future reports whether the event takes effect later than now.
-func (t *turn) future(d Decision) bool { return d.EffectiveAt.After(t.now()) }
+// future reports whether the event takes effect later than now, by any clock. A machine whose clock is ahead must not end
+// anybody's access before the day: the broker's schedule tells when it is.
+func (t *turn) future(d Decision) bool { return d.EffectiveAt.After(t.come()) }
 
 // until says what a scheduled plan waits for.
 func (t *turn) until(d Decision) string {

@@ -106,7 +106,9 @@ type Planner struct {
 	Worker  string        // who writes the records
 	NewID   func() string // unique for ever
 	Log     *slog.Logger  // nil = none
-	Now     func() time.Time
+	// Now is the clock that all workers share; nil = time.Now. Come is the time that has come by every clock there is, this
+	// machine's and the broker's, which is never later; nil = Now.
+	Now, Come func() time.Time
 
 	// counting lets one turn at a time ask the brakes. It decides nothing, the compare-and-swap does: many that are due
 	// in the same second would only take each other's place at the same record, again and again. tallies are what this
@@ -210,6 +212,14 @@ func (p *Planner) now() time.Time {
 		return time.Now().UTC().Round(0)
 	}
 	return p.Now().UTC().Round(0)
+}
+
+// come is the time that has come by every clock: what has a date is not done before it.
+func (p *Planner) come() time.Time {
+	if p.Come == nil {
+		return p.now()
+	}
+	return p.Come().UTC().Round(0)
 }
 
 // append writes the turn's next record behind prev.

@@ -48,6 +48,7 @@ func (p *Planner) Run(ctx context.Context, bus Bus) error {
 		if err := json.Unmarshal(m.Data, &c); err != nil {
 			return p.unreadable(ctx, m, err)
 		}
+		c.Time = m.Stored // of two about the same the later one counts, whatever the clocks of operators' machines say
 		return p.Command(ctx, c)
 	})
 	consume(stream.Faults(), concurrentFaults, func(ctx context.Context, m *stream.Message) events.Outcome {

@@ -25,6 +25,7 @@ const (
 // bulk and pass the lane's gate, as all others.
 type census struct {
 	ledger *ledger.Ledger
+	now    func() time.Time
 	wanted func() []playbook.Count // by the configuration in force, at any connection
 }
 
@@ -58,14 +59,14 @@ func (c census) run(ctx context.Context, d *desk, holder string) {
 // keep reads one count, unless it was read lately.
 func (c census) keep(ctx context.Context, d *desk, holder string, of playbook.Count) error {
 	rec, last, err := planner.LoadCount(ctx, c.ledger, of)
-	if err != nil || time.Since(last.Read) < countEvery {
+	if err != nil || c.now().Sub(last.Read) < countEvery {
 		return err
 	}
 	if err := d.lane.Err(); err != nil {
 		return err // the credential is refused: each call would count against it
 	}
 	made := gated(d.made, d.gate(events.Bulk))
-	now := planner.Count{Connection: of.Connection, What: of.What, Read: time.Now().UTC()}
+	now := planner.Count{Connection: of.Connection, What: of.What, Read: c.now().UTC()}
 	switch {
 	case made.Okta != nil:
 		now.N, err = made.Okta.CountActiveUsers(ctx)

@@ -217,7 +217,7 @@ func (g *gauges) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pauses, err := planner.Pauses(ctx, g.worker.runner.Ledger, time.Now())
+	pauses, err := planner.Pauses(ctx, g.worker.runner.Ledger, g.worker.bus.Come())
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type pauses struct {
 const pausesFresh = 25 * time.Millisecond
 
 // read gives the pauses that hold, as they stood less than planner.PausesHold ago. An answer that took longer is none.
-func (p *pauses) read(ctx context.Context, l *ledger.Ledger) ([]planner.Pause, error) {
+func (p *pauses) read(ctx context.Context, l *ledger.Ledger, come func() time.Time) ([]planner.Pause, error) {
 	now := time.Now()
 	p.mu.Lock()
 	list, asked := p.list, p.asked
@@ -36,7 +36,7 @@ func (p *pauses) read(ctx context.Context, l *ledger.Ledger) ([]planner.Pause, e
 	if now.Sub(asked) < pausesFresh {
 		return list, nil
 	}
-	list, err := planner.Pauses(ctx, l, now)
+	list, err := planner.Pauses(ctx, l, come())
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (p *pauses) read(ctx context.Context, l *ledger.Ledger) ([]planner.Pause, e
 // paused says whether an operator lets the lane of an action's connection begin nothing, or lets this action not begin.
 // An action carries its playbook; the source stands in its plan, which is read while a source is paused.
 func (w *Worker) paused(ctx context.Context, a events.Action) (lane.Pause, error) {
-	list, err := w.pauses.read(ctx, w.runner.Ledger)
+	list, err := w.pauses.read(ctx, w.runner.Ledger, w.bus.Come)
 	if err != nil {
 		return lane.Pause{}, err
 	}

@@ -126,7 +126,7 @@ func TestAnAnswerThatComesLateIsNone(t *testing.T) {
 		} {
 			log.takes = step.takes
 			time.Sleep(step.after)
-			if _, err := p.read(t.Context(), book); (err != nil) != step.late || log.reads != step.reads {
+			if _, err := p.read(t.Context(), book, time.Now); (err != nil) != step.late || log.reads != step.reads {
 				t.Errorf("%+v: %v after %d reads", step, err, log.reads)
 			}
 		}

@@ -26,7 +26,8 @@ type site struct {
 	broker *embedded.Server
 	sb     *sandbox.Server
 	tool   *stream.Bus
-	log    *text // what all workers log, debug and all
+	log    *text         // what all workers log, debug and all
+	off    time.Duration // how far the clocks of those who connect from now on are ahead
 }
 
 // text is a buffer for many writers.
@@ -66,7 +67,9 @@ func newSite(t *testing.T, o sandbox.Options) *site {
 
 func (s *site) bus() *stream.Bus {
 	s.t.Helper()
-	bus, err := stream.Connect(s.t.Context(), s.broker.Options())
+	o, off := s.broker.Options(), s.off
+	o.Clock = func() time.Time { return time.Now().Add(off) }
+	bus, err := stream.Connect(s.t.Context(), o)
 	if err != nil {
 		s.t.Fatal(err)
 	}

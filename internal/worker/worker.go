@@ -32,6 +32,10 @@ import (
 // sweepEvery is how often actions that are done are purged from the broker.
 const sweepEvery = time.Minute
 
+// clockEvery is how often the broker is asked for its time: for so long at most a worker goes by a clock that was put wrong
+// while it ran.
+const clockEvery = 5 * time.Second
+
 // streamsWait is how long a starting worker goes on trying to create the streams. One request that was lost with the
 // broker takes ten seconds of it.
 const streamsWait = time.Minute
@@ -115,9 +119,10 @@ func formOf(f actions.Form) playbook.Form {
 func New(o Options) (*Worker, error) {
 	w := &Worker{opts: o, bus: o.Bus, log: o.Log, fleet: fleet{enlist: o.Bus.Enlist, log: o.Log}, strays: strays{look: make(chan struct{}, 1)}}
 	w.fleet.ended = w.strays.ask
-	records := ledger.New(o.Bus.Log(), time.Now)
+	records := ledger.New(o.Bus.Log(), o.Bus.Now)
 	w.runner = actions.Runner{
 		Ledger: records, Queue: o.Bus, Morgue: o.Bus, Worker: o.Name, Process: o.Bus.ID(), NewID: uuid.NewString, Log: o.Log, Limits: o.Limits,
+		Now: o.Bus.Now,
 	}
 	w.planner = &planner.Planner{
 		Ledger: records, Queue: o.Bus, Timetable: o.Bus, Morgue: o.Bus, Keyer: o.Keyer,
@@ -125,9 +130,10 @@ func New(o Options) (*Worker, error) {
 		Remap:  o.Remap, Intake: o.Bus,
 		Pausable: w.pausable,
 		Follow:   w.runner.Follow, Worker: o.Name, Process: o.Bus.ID(), NewID: uuid.NewString, Log: o.Log,
+		Now: o.Bus.Now, Come: o.Bus.Come,
 	}
 	if o.Metrics != nil {
-		if err := w.holds.register(o.Metrics, time.Now); err != nil {
+		if err := w.holds.register(o.Metrics, o.Bus.Now); err != nil {
 			return nil, err
 		}
 	}
@@ -173,6 +179,7 @@ func (w *Worker) Prepare(connections config.Connections, set *playbook.Set) (app
 func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 	fresh := func() (actions.Clients, error) {
 		made, err := clients(c, apiclient.Wiring{Transport: w.opts.Transport, Version: w.opts.Version})
+		made.Now = w.bus.Now // the ends of access that are written down
 		made.Protected = func(ids []events.Identifier) string { return w.set.Load().Protects(ids) }
 		made.LastAdmin = func() bool { return w.set.Load().SparesLastAdmin(c.Name) }
 		return made, err
@@ -182,7 +189,7 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 		return nil, err
 	}
 	d := &desk{Bus: w.bus, connection: c, made: made, fresh: fresh, patience: readPatience, log: w.log,
-		census: census{ledger: w.runner.Ledger, wanted: func() []playbook.Count { return w.set.Load().Counts() }}}
+		census: census{ledger: w.runner.Ledger, now: w.bus.Now, wanted: func() []playbook.Count { return w.set.Load().Counts() }}}
 	d.lane = &lane.Lane{
 		Connection: c.Name, Holder: w.opts.Name, Concurrency: c.Concurrency, Budget: budgetOf(c.Budget), Bus: d, Probe: probe(made), Log: w.log,
 		Paused: w.paused, TokenHeld: tokenHeld(made),
@@ -229,6 +236,7 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) beside() map[string]func(context.Context) {
 	all := map[string]func(context.Context){
 		"the janitor":                       func(ctx context.Context) { w.bus.Janitor(ctx, sweepEvery) },
+		"the watch of the clock":            func(ctx context.Context) { w.bus.KeepTime(ctx, clockEvery) },
 		"the watch of actions without lane": w.watchStrays,
 		"the watch of held plans":           w.watchHolds,
 		"the answer which playbooks hold":   w.serveActive,
@@ -252,6 +260,9 @@ func (w *Worker) working(context.Context) error {
 func (w *Worker) createStreams(ctx context.Context) error {
 	once := func() error {
 		err := w.bus.CreateTopology(ctx)
+		if err == nil {
+			err = w.bus.CheckTopology(ctx) // nothing is decided before the broker's time is known
+		}
 		if err == nil {
 			err = planner.ClaimKey(ctx, w.runner.Ledger, w.opts.Keyer, w.opts.Name, w.opts.LostKey)
 		}
