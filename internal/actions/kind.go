@@ -45,3 +45,14 @@ type Change struct {
 	// Apply makes the call and returns the provider's id of it. It is called at most once per observation.
 	Apply func(ctx context.Context) (requestID string, err error)
 }
+
+// lookTwice looks at what a user has, and once more from reading the user on where one who was known is not found: they may
+// have gone since, which is read, not concluded, and no fault of the action.
+func lookTwice(ctx context.Context, known bool, forget func(), look func(context.Context) (Observation, error)) (Observation, error) {
+	obs, err := look(ctx)
+	if known && missing(err) {
+		forget()
+		return look(ctx)
+	}
+	return obs, err
+}

@@ -87,16 +87,9 @@ func defineOktaRevokeUserTokens() definition {
 	}
 }
 
-// Observe implements Kind. A user who was there at an earlier look and whose listings are not may have gone since: that is
-// read, not concluded, and no fault of the action.
+// Observe implements Kind.
 func (k *oktaRevokeUserTokens) Observe(ctx context.Context) (Observation, error) {
-	known := k.user.found != nil
-	obs, err := k.look(ctx)
-	if known && missing(err) {
-		k.user.forget()
-		return k.look(ctx)
-	}
-	return obs, err
+	return lookTwice(ctx, k.user.found != nil, k.user.forget, k.look)
 }
 
 // look reads everything once, but for a user who was read before.

@@ -40,7 +40,7 @@ guards:
 // How many persons the brakes of that configuration let pass, and under how many names at most.
 const (
 	hourly, hourlyNames = 8, 10
-	daily, dailyNames   = 20, 25
+	daily               = 20
 )
 
 // poisoned begins a world with that configuration.
