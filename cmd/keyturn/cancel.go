@@ -84,7 +84,7 @@ func (p *picks) unplace(ctx context.Context, a *app, s *session, may func(view.C
 	if len(list) == 0 {
 		return nil
 	}
-	a.note("%s of the same choice had been overtaken, and will not come back", plural(len(list), "case"))
+	a.note("%s of the same choice had been overtaken or cancelled before, and will not come back", plural(len(list), "case"))
 	outcomes, err := a.tell(ctx, s, p.word, list)
 	if err != nil {
 		return err
