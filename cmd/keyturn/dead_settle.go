@@ -157,6 +157,29 @@ func look(ctx context.Context, s *session, outcomes []outcome, list []events.Dea
 			return err
 		}
 		o.State = last.State
+		if d.Kind == events.DeadAction && overruled(o.Verb, last.State) {
+			if o.Done, err = s.wrote(ctx, subject, o.Command); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// overruled reports whether another word upon the same letter seems to have come first: what was to be given up goes on, or
+// what was to be sent again is given up. That the letter has left is that word's effect then.
+func overruled(verb events.Verb, now ledger.State) bool {
+	if verb == events.Drop {
+		return now != ledger.Cancelled && !now.Achieved()
+	}
+	return now == ledger.Cancelled
+}
+
+// wrote reports whether a command has a record under a subject.
+func (s *session) wrote(ctx context.Context, subject, command string) (found bool, err error) {
+	err = s.ledger.Range(ctx, subject, time.Time{}, func(rec ledger.Record) error {
+		found = found || rec.Attempt == command
+		return nil
+	})
+	return found, err
 }
