@@ -58,8 +58,8 @@ func (t *turn) hear(ctx context.Context, d *Decision, rules []Confirmation) (*un
 	return nil, nil
 }
 
-// standing is a decision and where it stands.
-type standing struct {
+// word is what was decided about another event of the same type and about the same, and where that stands.
+type word struct {
 	Decision
 	state ledger.State
 }
@@ -67,7 +67,7 @@ type standing struct {
 // alike gives the decisions about other events of the same type and about the same: the same person, by whichever names
 // it came, or else the same subject. One that a person denied, that was rescinded, that waits for a pause, or that
 // concerns somebody protected says nothing, nor does content that came under another event's id.
-func (t *turn) alike(ctx context.Context, d Decision) ([]standing, error) {
+func (t *turn) alike(ctx context.Context, d Decision) ([]word, error) {
 	own, err := t.identity(ctx, d.Event)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (t *turn) alike(ctx context.Context, d Decision) ([]standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	var list []standing
+	var list []word
 	for _, id := range cases {
 		rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(id))
 		if err != nil {
@@ -98,7 +98,7 @@ func (t *turn) alike(ctx context.Context, d Decision) ([]standing, error) {
 			return nil, err
 		}
 		if same {
-			list = append(list, standing{o, rec.State})
+			list = append(list, word{o, rec.State})
 		}
 	}
 	return list, nil

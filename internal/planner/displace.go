@@ -59,7 +59,7 @@ func (t *turn) displace(ctx context.Context, ids []string, old people.Entry, new
 		}
 	case ledger.Refused: // by a lane, which ends the rest; what was done before stands
 		if back != old.Returns() {
-			out.begun, err = t.begunOf(ctx, d)
+			out.begun, err = t.begunOf(ctx, d, nil)
 		}
 	}
 	// Two terminations at once want the same end; nothing is gained by stopping the first.
@@ -98,47 +98,40 @@ func (t *turn) owns(ctx context.Context, ids []string, old people.Entry, d Decis
 // recall cancels the actions of a plan that nothing has come of yet, and lists the others. The message of a cancelled
 // action stays where it is: whoever gets it finds the state. newer is the case that calls them back; empty = a person does.
 func (t *turn) recall(ctx context.Context, d Decision, why, newer string) ([]Begun, error) {
-	var begun []Begun
 	if len(d.Actions) > 0 {
 		if err := t.unwatch(ctx, d.Case, why); err != nil {
 			return nil, err
 		}
 	}
-	for _, a := range d.Actions {
-		rec, err := t.Ledger.Last(ctx, ledger.ActionSubject(d.Case, a.ID))
-		if err != nil {
-			return nil, err
+	begun, err := t.begunOf(ctx, d, func(id string, rec ledger.Record) error {
+		if !pending(rec.State) && rec.State != ledger.Cancelled {
+			return nil
 		}
-		if pending(rec.State) || rec.State == ledger.Cancelled {
-			if err := t.cancelAction(ctx, d.Case, a.ID, rec, why, newer); err != nil {
-				return nil, err
-			}
-		}
-		if begunIn(rec) {
-			begun = append(begun, beginning(a, rec))
-		}
+		return t.cancelAction(ctx, d.Case, id, rec, why, newer)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return begun, t.Follow(ctx, d.Case)
 }
 
-// begunOf lists the actions of a plan that cannot be called back, and changes nothing.
-func (t *turn) begunOf(ctx context.Context, d Decision) ([]Begun, error) {
+// begunOf lists the actions of a plan that cannot be called back. end is given each action as it stood; nil = nothing is
+// changed.
+func (t *turn) begunOf(ctx context.Context, d Decision, end func(id string, rec ledger.Record) error) ([]Begun, error) {
 	var begun []Begun
 	for _, a := range d.Actions {
 		rec, err := t.Ledger.Last(ctx, ledger.ActionSubject(d.Case, a.ID))
+		if err == nil && end != nil {
+			err = end(a.ID, rec)
+		}
 		if err != nil {
 			return nil, err
 		}
 		if begunIn(rec) {
-			begun = append(begun, beginning(a, rec))
+			begun = append(begun, Begun{Case: a.Case, Action: a.ID, Do: a.Do, State: rec.State, Made: made(rec)})
 		}
 	}
 	return begun, nil
-}
-
-// beginning tells of an action that cannot be called back.
-func beginning(a events.Action, rec ledger.Record) Begun {
-	return Begun{Case: a.Case, Action: a.ID, Do: a.Do, State: rec.State, Made: made(rec)}
 }
 
 // pending reports whether nobody works on an action in this state.

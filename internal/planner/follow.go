@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -296,12 +297,8 @@ func (t *turn) unwatch(ctx context.Context, caseID, why string) error {
 		return err
 	}
 	life.Unwatched = why
-	state := prev.State
-	if state == "" {
-		state = ledger.Open
-	}
-	// Dying here: nothing is looked at again; what had not begun is cancelled when the message comes again.
-	_, err = t.writeLife(ctx, prev, caseID, state, prev.Reason, life)
+	// Dying after it: nothing is looked at again; what had not begun is cancelled when the message comes again.
+	_, err = t.writeLife(ctx, prev, caseID, cmp.Or(prev.State, ledger.Open), prev.Reason, life)
 	return err
 }
 

@@ -51,11 +51,11 @@ func (t *turn) handOver(ctx context.Context, who person, d Decision) (string, er
 		if e.Returns() {
 			continue
 		}
-		rec, err := t.Ledger.Last(ctx, ledger.PlanSubject(e.Case))
+		rec, was, err := t.plan(ctx, e.Case)
 		if err != nil {
 			return "", err
 		}
-		was, by, err := t.lostTo(ctx, who, e, rec)
+		by, err := t.lostTo(ctx, who, e, rec.State, was)
 		if err != nil {
 			return "", err
 		}
@@ -74,22 +74,15 @@ func (t *turn) handOver(ctx context.Context, who person, d Decision) (string, er
 	return "; it had taken the place of " + strings.Join(lost, ", ") + ": redrive what still holds of that (keyturn dead redrive --cause " + causeLost + ")", nil
 }
 
-// lostTo gives what was decided about a termination and the case for whose sake it is not done, or not to its end; empty =
-// none.
-func (t *turn) lostTo(ctx context.Context, who person, e people.Entry, rec ledger.Record) (d Decision, by string, err error) {
-	switch rec.State {
-	case ledger.Superseded, ledger.Cancelled:
-		d, err = Decode(rec)
-		return d, d.Newer, err
-	case ledger.Planned:
-		if e.Void {
-			return d, "", nil
-		}
-		if d, err = Decode(rec); err == nil {
-			by, err = t.recaller(ctx, who, d)
-		}
+// lostTo gives the case for whose sake a termination is not done, or not to its end; empty = none.
+func (t *turn) lostTo(ctx context.Context, who person, e people.Entry, s ledger.State, d Decision) (string, error) {
+	switch {
+	case s == ledger.Superseded, s == ledger.Cancelled:
+		return d.Newer, nil
+	case s == ledger.Planned && !e.Void:
+		return t.recaller(ctx, who, d)
 	}
-	return d, by, err
+	return "", nil
 }
 
 // buryLost hands a termination that lost its place, or its actions, to a case that was ended, to a person.
