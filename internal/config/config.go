@@ -39,13 +39,6 @@ func ReadSources(dir string, refs Resolver) (Sources, error) {
 	return sources, r.err()
 }
 
-// ReadConnections reads connections.yaml in dir. The error is Faults.
-func ReadConnections(dir string, refs Resolver) (Connections, error) {
-	r := reader{refs: refs.in(dir)}
-	connections := r.connections(dir)
-	return connections, r.err()
-}
-
 // Read reads connections.yaml and playbooks.yaml in dir and checks them against each other. The error is Faults with
 // the faults of both; the Config holds what could be read in spite of them, so that a caller can look for more.
 func Read(dir string, refs Resolver) (Config, error) {

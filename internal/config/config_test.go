@@ -124,8 +124,9 @@ func reveal() cmp.Option {
 
 func TestConnections(t *testing.T) {
 	files := map[string]string{"c/connections.yaml": goodConnections, "/run/okta.pem": "PEM\r\n"}
-	got, err := ReadConnections("c", memory(files, testEnv()))
-	if err != nil {
+	r := reader{refs: memory(files, testEnv()).in("c")}
+	got := r.connections("c")
+	if err := r.err(); err != nil {
 		t.Fatal(err)
 	}
 	plain := secret.New(testEnv()["PLAIN"])

@@ -199,8 +199,9 @@ func (c faultCase) err() error {
 		return err
 	}
 	if c.playbooks == "" && c.name != "no playbooks file" {
-		_, err := ReadConnections("etc", memory(files, testEnv()))
-		return err
+		r := reader{refs: memory(files, testEnv()).in("etc")}
+		r.connections("etc")
+		return r.err()
 	}
 	_, err := Read("etc", memory(files, testEnv()))
 	return err
@@ -264,7 +265,7 @@ func TestNoScalarIsRepeated(t *testing.T) {
 			}
 			refs := memory(map[string]string{"c/sources.yaml": string(b), "c/connections.yaml": string(b), "/run/okta.pem": "PEM"}, testEnv())
 			_, serr := ReadSources("c", refs)
-			_, cerr := ReadConnections("c", refs)
+			_, cerr := Read("c", refs)
 			if all := fmt.Sprint(serr, cerr); strings.Contains(all, canary) {
 				t.Errorf("in the place of %q:\n%s", was, all)
 			}

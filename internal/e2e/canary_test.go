@@ -272,7 +272,7 @@ func (w *world) errors(t *testing.T) {
 		}
 	}
 	w.provider.refuse.Store(false)
-	_, err := config.ReadConnections(w.path("config"), config.Resolver{ReadFile: func(name string) ([]byte, error) {
+	_, err := config.Read(w.path("config"), config.Resolver{ReadFile: func(name string) ([]byte, error) {
 		data, err := os.ReadFile(name)
 		return append(data, " \x00"...), err
 	}})
