@@ -25,3 +25,19 @@ func TestMisnamedDaysAreThoseOfTheHRIS(t *testing.T) {
 		t.Errorf("generic-hris has\n%s\nhere is\n%s", theirs.String(), misnamedDay)
 	}
 }
+
+// TestALookAtTheNamesLosesNone: however a member is written, the quick look sends it to the reading.
+func TestALookAtTheNamesLosesNone(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"user":{"email":"maria@acme.example"},"reason":"last day: today, end_date: none"}`: false,
+		`{"user":{"email":"maria@acme.example","department":"Sales: end","hire":":"}}`:       false,
+		`{"user":{"email":"maria@acme.example"},"effective_date":"2026-12-31"}`:              true,
+		"{\"user\":{\"lastDay\" \n:\"2026-12-31\"}}":                                         true,
+		`{"user":{"last\u005fday":"2026-12-31"}}`:                                            true,
+		`{"EffectiveAt":"2026-12-31T17:00:00Z"}`:                                             true,
+	} {
+		if got := mayNameDay(nil, []byte(text)); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
