@@ -45,7 +45,9 @@ func TestSilentConnectionsMakeRoom(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- admin.Serve(ctx, l, admin.Handler(admin.NewRegistry(), func() []admin.Check { return nil })) }()
+	go func() {
+		served <- admin.Serve(ctx, l, admin.Handler(admin.NewRegistry(), func() []admin.Check { return nil }))
+	}()
 	var silent []net.Conn
 	for range most + 1 {
 		c, err := net.Dial("tcp", l.Addr().String())
