@@ -335,7 +335,7 @@ func (w *world) forms(seen map[string]string) {
 	c, _ := w.files.Connections.Find("mosaic")
 	for name, v := range map[string]any{
 		"settings": w.settings, "sources": w.sources, "connections": w.files.Connections, "connection": c, "keyer": w.keyer,
-		"options": w.options, "broker": w.broker.Options(),
+		"broker":        w.broker.Options(),
 		"client secret": transmit.AppClient{ClientID: "1", ClientSecret: secret.New(w.provider.created[c.Auth.ClientCredentials.ClientID])},
 	} {
 		seen["form of "+name] = printed(v)

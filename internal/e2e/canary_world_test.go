@@ -55,7 +55,7 @@ type world struct {
 	broken   atomic.Value // what a failing readiness check says; nothing when there is none
 	stop     func()
 
-	idle map[string]string // the worker and the handler as they print before they work: then nothing moves in them
+	idle map[string]string // the worker, its options and the handler as they print before they work: then nothing moves in them
 
 	answers []string // what senders were told
 	cases   []string
@@ -143,7 +143,9 @@ func (w *world) wire(t *testing.T, log *slog.Logger, transport func(*world) http
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.idle = map[string]string{"form of worker": printed(w.worker), "form of handler": printed(handler)}
+	w.idle = map[string]string{
+		"form of options": printed(w.options), "form of worker": printed(w.worker), "form of handler": printed(handler),
+	}
 	server := ingest.NewServer(ingest.ServerOptions{Handler: handler, Log: log})
 	w.run(t, server, admin.Handler(w.reg, func() []admin.Check {
 		own := []admin.Check{{Name: "listener", Run: server.Ready}, process.BrokerCheck(w.bus), {Name: "extra", Run: w.extra}}
