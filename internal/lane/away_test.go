@@ -21,6 +21,7 @@ func TestAnOutageStopsTheLane(t *testing.T) {
 	if err := w.Err(); err == nil || w.Refused() != nil {
 		t.Errorf("it stands still because of %v, refused %v", err, w.Refused())
 	}
+	r.until("the end of its attempt", func() bool { return r.last(found).State == ledger.Waiting })
 	charged := r.last(found).Attempts
 	waiting := r.several(20, events.Normal)
 	r.until("messages in hand", func() bool { return r.inHand(events.Normal) > 10 })
