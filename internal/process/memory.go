@@ -33,7 +33,7 @@ func (s share) of(live uint64) int {
 
 // SpareMemory has garbage collected at half of what Go allows by itself, and earlier where much is in use, until ctx ends:
 // that is mostly the embedded broker's blocks and index of subjects, which hold little that must be looked at. A process that
-// has so much to do that this would cost a sixth of its processors takes the room that Go allows, or more, for as long. It is
+// is busy takes the room that Go allows, or more, for as long: collecting would cost it a good part of its processors. It is
 // for processes that hold the embedded broker, once at their start. GOGC, where it is set, says otherwise.
 func SpareMemory(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {

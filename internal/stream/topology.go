@@ -322,7 +322,7 @@ func (b *Bus) createBucket(ctx context.Context, cfg jetstream.KeyValueConfig) er
 }
 
 // CheckTopology tells a process that may only publish (ingest) whether it can: ErrTopology names what is missing and
-// who makes it, ErrUnavailable is a broker that is away.
+// who makes it, ErrUnavailable is a broker that is away. The broker tells its time with the answer (ClockOff).
 func (b *Bus) CheckTopology(ctx context.Context) error {
 	asked := b.local()
 	s, err := b.js.Stream(ctx, streamEvents)
