@@ -3,6 +3,7 @@ package ingest
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"math"
@@ -75,7 +76,11 @@ func refuse(status int, detail string) answer {
 
 // invalid is 400 with every fault. Nothing of the delivery was stored.
 func invalid(faults Invalid) answer {
-	p := problem{Title: http.StatusText(http.StatusBadRequest), Status: http.StatusBadRequest, Detail: "nothing was stored: " + strconv.Itoa(len(faults)) + " faults", Errors: faults}
+	detail := "nothing was stored: 1 fault"
+	if len(faults) != 1 {
+		detail = fmt.Sprintf("nothing was stored: %d faults", len(faults))
+	}
+	p := problem{Title: http.StatusText(http.StatusBadRequest), Status: http.StatusBadRequest, Detail: detail, Errors: faults}
 	if len(faults) > maxProblems {
 		p.Errors = faults[:maxProblems]
 	}
