@@ -123,7 +123,9 @@ func (c Clients) Build(a events.Action, pins map[string]string) (Kind, error) {
 		return nil, permanent(a.Do, errors.New("no such kind of action"))
 	}
 	if !c.serves(d.Provider) {
-		return nil, permanent(a.Do, fmt.Errorf("connection %s is none of %s", c.Connection, d.Provider))
+		return nil, permanent(a.Do, advised{error: fmt.Errorf("connection %s is none of %s", c.Connection, d.Provider),
+			advice: fmt.Sprintf("in connections.yaml write provider: %s, and that tenant, under %s again, and give the other tenant "+
+				"a name of its own; then redrive or drop", d.Provider, c.Connection)})
 	}
 	p, err := readParameters(d.KindInfo, a.With)
 	if err != nil {

@@ -89,3 +89,12 @@ func TestParametersAreAsDescribed(t *testing.T) {
 		}
 	}
 }
+
+// TestAConnectionOfAnotherProviderSaysWhatToWrite: a plan names its connection for good, and only connections.yaml can
+// give that name its provider back.
+func TestAConnectionOfAnotherProviderSaysWhatToWrite(t *testing.T) {
+	_, err := actions.Clients{Connection: "prod", ASA: &asa.Client{}}.Build(events.Action{Do: "okta.suspend_user"}, nil)
+	if got := actions.Suggestion(err); !strings.Contains(got, "in connections.yaml write provider: okta") || !strings.Contains(got, "under prod again") {
+		t.Errorf("%v: %s", err, got)
+	}
+}
