@@ -9,7 +9,8 @@ import (
 // in a signature (Standard Webhooks), and more than machines that keep time ever show.
 const clockSlack = 30 * time.Second
 
-// saw compares this process's clock with the time that the broker told between asked and now.
+// saw compares this process's clock with the time that the broker told between asked and now. The log says once that they
+// differ, and once that they agree again.
 func (b *Bus) saw(broker, asked, now time.Time) {
 	off := time.Duration(0)
 	switch {
@@ -19,18 +20,29 @@ func (b *Bus) saw(broker, asked, now time.Time) {
 	case broker.After(now):
 		off = now.Sub(broker)
 	}
-	b.clockOff.Store(int64(off))
+	before := apart(time.Duration(b.clockOff.Swap(int64(off))))
+	switch after := apart(off); {
+	case (before > 0) == (after > 0) && (before < 0) == (after < 0):
+	case after > 0:
+		b.log.Warn("this clock is ahead of the broker's: set one of the two right", "by", after.Round(time.Second).String())
+	case after < 0:
+		b.log.Warn("this clock is behind the broker's: set one of the two right", "by", (-after).Round(time.Second).String())
+	default:
+		b.log.Warn("this clock and the broker's agree again")
+	}
 }
 
-// ClockOff is how far this process's clock was ahead of the broker's when CheckTopology last asked; below zero it was
-// behind. Up to half a minute is none.
-func (b *Bus) ClockOff() time.Duration {
-	off := time.Duration(b.clockOff.Load())
+// apart is a difference of two clocks as it is told: up to half a minute is none.
+func apart(off time.Duration) time.Duration {
 	if off.Abs() < clockSlack {
 		return 0
 	}
 	return off
 }
+
+// ClockOff is how far this process's clock was ahead of the broker's when CheckTopology last asked; below zero it was
+// behind. Up to half a minute is none.
+func (b *Bus) ClockOff() time.Duration { return apart(time.Duration(b.clockOff.Load())) }
 
 // local is the time by this process's own clock.
 func (b *Bus) local() time.Time {
