@@ -16,6 +16,10 @@ const (
 	fineAge    = time.Second
 )
 
+// askWithin bounds a probe. Half of it may go by before the gate: the call that is judged may have been the last of its
+// window, and a probe that is given up before the next one (Okta: a minute) would be so each time the call comes again.
+const askWithin = 3 * time.Minute
+
 // Verdicts remembers what a connection's probes said. Make it with NewVerdicts; share it by pointer.
 type Verdicts struct {
 	now func() time.Time
@@ -73,7 +77,7 @@ func (v *Verdicts) ask(ctx context.Context, c *Client, probe Request, anew bool)
 	if err != nil && age < refusedAge || err == nil && age < fineAge && !anew {
 		return err
 	}
-	_, err = known.flight.do(ctx, DefaultTimeout+OnceTimeout, func(ctx context.Context) (struct{}, error) {
+	_, err = known.flight.do(ctx, askWithin, func(ctx context.Context) (struct{}, error) {
 		_, err := c.Do(ctx, probe)
 		v.mu.Lock()
 		defer v.mu.Unlock()

@@ -141,3 +141,30 @@ func TestManyAtOnceAtOkta(t *testing.T) {
 		}
 	})
 }
+
+// TestAWindowOfOneCallAtOkta: a call that is forbidden, and the probe that tells whose fault that is, do not fit into one
+// window; its action must come to its end all the same.
+func TestAWindowOfOneCallAtOkta(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newOrg(t, 0, 8, sandbox.Options{Limits: perMinute(1000, 1, 600)})
+		app := s.sb.Credentials().OktaApp
+		reads, err := okta.New(okta.Options{BaseURL: sandbox.OktaURL(sandbox.InProcessURL), ServiceApp: &okta.ServiceApp{ClientID: app.ClientID,
+			KeyID: app.KeyID, PrivateKey: secret.New(app.PrivateKey), Scopes: []string{"okta.users.read"}},
+			Wiring: apiclient.Wiring{Transport: s.sb.Transport()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := reads.WithGate(s.gate.pass(events.Normal))
+		for began := time.Now(); ; {
+			_, err := c.SuspendUser(t.Context(), s.acme.Staff[0].OktaID)
+			e, ok := errors.AsType[*apiclient.Error](err)
+			if ok && e.Cause == apiclient.Permanent {
+				return
+			}
+			if !ok || e.Cause != apiclient.Later || time.Since(began) > time.Hour {
+				t.Fatalf("after %s: %v", time.Since(began), err)
+			}
+			time.Sleep(e.RetryAfter)
+		}
+	})
+}
