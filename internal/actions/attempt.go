@@ -234,8 +234,22 @@ func (at *attempt) applyAll(ctx context.Context, changes []Change) error {
 	return kept
 }
 
-// apply makes one change and notes it.
+// apply makes one change and notes it. One that was not sent because its time was too short to wait for the budget waits
+// without a limit, and is made when there is room for it: an action that came again would begin with the look that spent it.
 func (at *attempt) apply(ctx context.Context, c Change) error {
+	err := at.applyNow(ctx, c)
+	if !c.Once || at.Room == nil || !errors.Is(err, apiclient.ErrNoRoom) {
+		return err
+	}
+	// Dying here: `started` names a change that was not sent; the next attempt waits a call time-out and looks twice.
+	if err := at.Room(ctx); err != nil {
+		return err
+	}
+	return at.applyNow(ctx, c)
+}
+
+// applyNow is apply without waiting.
+func (at *attempt) applyNow(ctx context.Context, c Change) error {
 	call := ctx
 	if c.Once {
 		// The limit is set before the record: whoever reads the record knows when the call is over at the latest.

@@ -81,9 +81,12 @@ type Runner struct {
 	Log     *slog.Logger  // gets one line a run; nil = none
 	Limits  Limits
 
-	Now    func() time.Time                                 // nil = time.Now
-	Pause  func(ctx context.Context, d time.Duration) error // waits in place; nil = by the real clock
-	Denied func(error)                                      // told when the credential was refused; nil = nobody
+	Now   func() time.Time                                 // nil = time.Now
+	Pause func(ctx context.Context, d time.Duration) error // waits in place; nil = by the real clock
+	// Room waits for the budget of a call that was not sent because its time was too short for that (apiclient.ErrNoRoom); nil =
+	// the action comes again.
+	Room   func(context.Context) error
+	Denied func(error) // told when the credential was refused; nil = nobody
 	// ReadFirst says that nothing may be looked at that was called back, because others go by who is looked at; nil = it may.
 	ReadFirst func() bool
 	Away      func() bool // whether the provider as a whole cannot be reached; nil = never

@@ -2,6 +2,7 @@ package apiclient
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -18,11 +19,14 @@ type Budget struct {
 	Failed bool
 }
 
+// ErrNoRoom lies beneath the error of a call that was not sent because its own time was too short to wait for the budget.
+var ErrNoRoom = errors.New("no room for the call in its time")
+
 // Gate spends the budget of a connection. The lane implements it, and it may block there: a client asks before each
 // call and tells afterwards what the reply said. The zero client has no gate and is never held back.
 type Gate interface {
 	// Admit returns when a call in the bucket may be sent, or with an *Error of cause Later when the wait is longer
-	// than is worth holding the action for, or with the context's error.
+	// than is worth holding the action for, or than the context's time (ErrNoRoom), or with the context's error.
 	Admit(ctx context.Context, bucket string) error
 	// Learn is called once for each call that was admitted: with what its reply said, or with nothing (-1, -1, zeros,
 	// and whether it failed) when there was none.

@@ -58,10 +58,11 @@ type gate struct {
 
 // waiter is one call before the gate.
 type waiter struct {
-	pass   *pass
-	bucket string
-	answer chan error
-	rests  bool // holds no slot of its class meanwhile
+	pass    *pass
+	bucket  string
+	patient bool // waits, however long the provider wants to be left alone
+	answer  chan error
+	rests   bool // holds no slot of its class meanwhile
 }
 
 // rest lets go of the action's slot, if it has one, or takes it again.
@@ -98,6 +99,9 @@ type pass struct {
 	kind   string // of the action
 	asked  bool   // a person asks: goes even while the gate is shut
 	inWay  bool   // one of a more urgent class waits for its end
+
+	short string // the bucket of the last call that had too little time to wait for; empty = none
+	room  string // the bucket in which the next call is admitted already; empty = none
 }
 
 func (g *gate) pass(c events.Class) *pass {
@@ -127,7 +131,19 @@ func (p *pass) Admit(ctx context.Context, bucket string) error {
 	if err := ctx.Err(); err != nil {
 		return overdue(err)
 	}
-	w := &waiter{pass: p, bucket: bucket, answer: make(chan error, 1)}
+	if p.admitted(bucket) {
+		return nil
+	}
+	err := p.wait(ctx, &waiter{pass: p, bucket: bucket})
+	if errors.Is(err, apiclient.ErrNoRoom) {
+		p.gate.change(func() { p.short = bucket })
+	}
+	return err
+}
+
+// wait waits until the call may go, or for the end of ctx.
+func (p *pass) wait(ctx context.Context, w *waiter) error {
+	w.answer = make(chan error, 1)
 	p.gate.change(func() { p.gate.queue(w) })
 	select {
 	case err := <-w.answer:
@@ -135,6 +151,47 @@ func (p *pass) Admit(ctx context.Context, bucket string) error {
 	case <-ctx.Done():
 		return p.gate.leave(w, overdue(ctx.Err()))
 	}
+}
+
+// admitted reports whether the call was admitted before it was asked for.
+func (p *pass) admitted(bucket string) bool {
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	if p.room != bucket || bucket == "" {
+		return false
+	}
+	p.room = ""
+	return true
+}
+
+// makeRoom waits for as long as it takes until the call that had too little time for it may go, and keeps that for the
+// next call of its bucket. Without it an action whose look spends a window would never make its change.
+func (p *pass) makeRoom(ctx context.Context) error {
+	p.gate.mu.Lock()
+	w := &waiter{pass: p, bucket: p.short, patient: true}
+	p.gate.mu.Unlock()
+	if w.bucket == "" { // it was not this action's call
+		return overdue(context.DeadlineExceeded)
+	}
+	if err := p.wait(ctx, w); err != nil {
+		return err
+	}
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	p.room, p.short = w.bucket, ""
+	return nil
+}
+
+// end gives back what was admitted and not used. It counts as a call that may have been made.
+func (p *pass) end() {
+	p.gate.change(func() {
+		if p.room == "" {
+			return
+		}
+		p.gate.inFlight--
+		p.gate.bucket(p.room).learn(apiclient.Budget{Limit: -1, Remaining: -1}, time.Now())
+		p.room = ""
+	})
 }
 
 // Learn implements apiclient.Gate.
@@ -187,7 +244,7 @@ func (g *gate) serve(now time.Time) {
 			w.end(later(againSoon, "the lane changes hands"))
 		case ok:
 			w.end(nil)
-		case wait > holdAtMost:
+		case wait > holdAtMost && !w.patient:
 			w.end(later(wait, "the provider wants to be left alone"))
 		default:
 			w.rest(wait > 0) // for time to pass, not for a place
@@ -339,7 +396,7 @@ func (g *gate) bucket(name string) *bucket {
 // that is no failure of it.
 func overdue(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return later(againSoon, "no room for the call in its time")
+		return &apiclient.Error{Cause: apiclient.Later, RetryAfter: againSoon, Err: apiclient.ErrNoRoom}
 	}
 	return err
 }

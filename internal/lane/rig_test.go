@@ -33,6 +33,11 @@ type rig struct {
 	// bucket is which rate limit the calls of an action spend; nil = all the same one.
 	bucket func(a events.Action) string
 
+	// once says which actions' changes must not be made twice; nil = none.
+	once func(a events.Action) bool
+	// budget is the lane's.
+	budget lane.Budget
+
 	// deaf says which actions take their change and do not show it; nil = none.
 	deaf   func(a events.Action) bool
 	limits actions.Limits
@@ -94,7 +99,7 @@ func (k kind) Observe(ctx context.Context) (actions.Observation, error) {
 	k.rig.mu.Unlock()
 	obs := actions.Observation{Seen: []ledger.Fact{{What: "done", Value: fmt.Sprint(done)}}}
 	if !done {
-		obs.Needed = []actions.Change{{Call: "do", Target: k.a.Step, Apply: func(ctx context.Context) (string, error) {
+		obs.Needed = []actions.Change{{Call: "do", Target: k.a.Step, Once: k.rig.once != nil && k.rig.once(k.a), Apply: func(ctx context.Context) (string, error) {
 			return "req-1", k.make(ctx, "do")
 		}}}
 	}
@@ -203,7 +208,7 @@ type worker struct {
 func (r *rig) worker(holder string, bus lane.Bus, concurrency int) *worker {
 	w := &worker{rig: r}
 	w.Lane = &lane.Lane{
-		Connection: "sample", Holder: holder, Concurrency: concurrency, Bus: bus,
+		Connection: "sample", Holder: holder, Concurrency: concurrency, Budget: r.budget, Bus: bus,
 		Probe: r.probe,
 		Paused: func(_ context.Context, a events.Action) (lane.Pause, error) {
 			switch why := r.paused.Load(); {
@@ -225,7 +230,7 @@ func (r *rig) worker(holder string, bus lane.Bus, concurrency int) *worker {
 			}
 			return &actions.Runner{
 				Ledger: ledger.New(queue.Log(), nil), Queue: queue, Morgue: queue, Worker: holder, Epoch: t.Epoch, Denied: t.Denied, Away: t.Away,
-				Pause: t.Pause, Limits: r.limits,
+				Pause: t.Pause, Room: t.Room, Limits: r.limits,
 				NewID: func() string { return fmt.Sprintf("%s-%d", holder, r.ids.Add(1)) },
 				Build: func(a events.Action, _ map[string]string) (actions.Kind, error) { return kind{r, a, t.Gate(a)}, nil },
 			}

@@ -196,7 +196,9 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 		return events.Outcome{Delay: min(busyAgain<<min(max(m.Deliveries-1, 0), 10), busyCap)}
 	}
 	defer t.release(target(a))
-	hand = context.WithValue(hand, handKey{}, t.passOf(a))
+	mine := t.passOf(a)
+	defer mine.end()
+	hand = context.WithValue(hand, handKey{}, mine)
 	run := t.runner.Run
 	if fresh(m, time.Now()) {
 		run = t.runner.Begin
@@ -237,6 +239,16 @@ func (t *Tenure) Pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Room waits for the budget of the call that an action in hand could not make because its time was too short to wait for
+// it (apiclient.ErrNoRoom); the next call of the action in that bucket goes at once.
+func (t *Tenure) Room(ctx context.Context) error {
+	p, ok := ctx.Value(handKey{}).(*pass)
+	if !ok {
+		return overdue(context.DeadlineExceeded)
+	}
+	return p.makeRoom(ctx)
 }
 
 // fresh reports whether a message is of an action that was just sent.
