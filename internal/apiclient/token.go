@@ -17,6 +17,10 @@ const TokenTimeout = 15 * time.Second
 // earlyRetry is how long a failed early refresh is left alone: the token in hand is still good.
 const earlyRetry = 5 * time.Second
 
+// heldAtMost is how long a token endpoint that asks to be left alone is obeyed: nothing of its connection goes meanwhile, the
+// urgent neither, and a wrong time must not last for an hour.
+const heldAtMost = 5 * time.Minute
+
 // Token is an access token.
 type Token struct {
 	Scheme  string // "Bearer" or "DPoP": what stands before it in Authorization
@@ -129,7 +133,9 @@ func (t *Tokens) fetch(ctx context.Context) (Token, error) {
 	defer t.mu.Unlock()
 	if err != nil {
 		if e, ok := errors.AsType[*Error](err); ok && e.Cause == Later && e.RetryAfter > 0 {
-			t.held, t.heldTo = e, t.Now().Add(e.RetryAfter)
+			held := *e
+			held.RetryAfter = min(e.RetryAfter, heldAtMost)
+			t.held, t.heldTo, err = &held, t.Now().Add(held.RetryAfter), &held
 		}
 		return Token{}, err
 	}

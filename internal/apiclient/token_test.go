@@ -263,3 +263,27 @@ func TestRefusedCallIsSentOnceMore(t *testing.T) {
 		t.Errorf("%v, %v", err, got)
 	}
 }
+
+// TestATokenEndpointIsNotBelievedForEver: one wrong Retry-After must not stop a connection for an hour.
+func TestATokenEndpointIsNotBelievedForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSource(time.Hour, time.Minute)
+		s.fail = func(n int) error {
+			if n == 1 {
+				return &apiclient.Error{Cause: apiclient.Later, RetryAfter: time.Hour}
+			}
+			return nil
+		}
+		for range 2 { // the one who asked, and one who is told of it
+			_, _, err := s.used(t.Context())
+			e, _ := errors.AsType[*apiclient.Error](err)
+			if mustCause(t, err, apiclient.Later); e.RetryAfter != 5*time.Minute {
+				t.Errorf("told to come in %s", e.RetryAfter)
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		if got, _, err := s.used(t.Context()); err != nil || got != "t2" {
+			t.Errorf("got %s, %v", got, err)
+		}
+	})
+}

@@ -14,6 +14,9 @@ const (
 	// lastLeaves is what is left to the classes above even then, in per cent of a window, unless less is left to them at
 	// any time: a stolen laptop or two. Without it one that is reported in a window's last seconds waits for the next.
 	lastLeaves = 4
+	// urgentLook is how long an urgent call believes a provider that wants to be left alone for longer than holdAtMost: a
+	// wrong time must not keep a stolen laptop waiting, and one call a minute harms nobody.
+	urgentLook = time.Minute
 	// sameWindow is how far the ends of one window may lie apart in two replies: servers count in whole seconds.
 	sameWindow = time.Second
 )
@@ -25,6 +28,8 @@ type bucket struct {
 	known    *known    // a limit that holds beside it; nil = none
 	inFlight int       // calls admitted and not yet learned of
 	paused   time.Time // told to wait until then
+	heard    time.Time // when a call last came back
+	look     bool      // the call in flight went before its time, to see whether that is right
 	refused  int       // replies in a row that refused a call without a word on when the next one may come
 
 	limit  int       // calls a window
@@ -42,11 +47,25 @@ type bucket struct {
 	blind  int  // while none is open: how many more than one may be out. The first of a window goes alone, or with one urgent
 }
 
-// free says whether a call of the rank may go, or how long it may certainly not; 0 = until another one returns.
+// free says whether a call of the rank may go, or how long it may certainly not; 0 = until another one returns. A long
+// time that the provider told holds for the urgent until urgentLook: then one of them goes alone and sees. What is known from
+// elsewhere, and the share of others, is obeyed by all.
 func (b *bucket) free(rank int, now time.Time) (wait time.Duration, ok bool) {
 	if wait, ok := b.known.free(rank, now); !ok {
 		return wait, false
 	}
+	wait, ok = b.told(rank, now)
+	if ok || wait == 0 || rank > 0 || now.Add(wait).Sub(b.heard) <= holdAtMost || b.budget.shared() && b.mine >= b.budget.allowed(b.limit) {
+		return wait, ok
+	}
+	if until := b.heard.Add(urgentLook).Sub(now); until > 0 {
+		return min(wait, until), false
+	}
+	return 0, b.inFlight == 0
+}
+
+// told is free by what replies told.
+func (b *bucket) told(rank int, now time.Time) (wait time.Duration, ok bool) {
 	b.turn(now)
 	rest := b.ends.Sub(now)
 	free, allowed := b.rest(), b.budget.allowed(b.limit)
@@ -70,8 +89,9 @@ func (b *bucket) free(rank int, now time.Time) (wait time.Duration, ok bool) {
 }
 
 // take counts a call that goes.
-func (b *bucket) take() {
-	b.known.take()
+func (b *bucket) take(now time.Time) {
+	b.known.take(now)
+	b.look = now.Before(b.paused) || b.open && b.rest() <= 0
 	b.inFlight++
 	b.calls++
 	b.mine++
@@ -102,6 +122,10 @@ func (b *bucket) learn(said apiclient.Budget, now time.Time) {
 	straggler := b.before > 0
 	b.inFlight--
 	b.before = max(b.before-1, 0)
+	if b.heard = now; b.look && said.Wait == 0 && !said.Failed { // what was told before was wrong
+		b.paused, b.open = time.Time{}, b.open && said.Ends.Sub(b.window) >= -sameWindow
+	}
+	b.look = false
 	if until := now.Add(b.patience(said)); said.Wait > 0 && until.After(b.paused) {
 		b.paused = until
 	}

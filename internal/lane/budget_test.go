@@ -101,11 +101,11 @@ func TestWhatAClassLeavesByDefault(t *testing.T) {
 	for _, class := range events.Classes() {
 		synctest.Test(t, func(t *testing.T) {
 			b := &bucket{}
-			b.take()
+			b.take(time.Now())
 			b.learn(told(100, 99, 1, time.Minute), time.Now())
 			n := 1
 			for _, ok := b.free(rank(class), time.Now()); ok; _, ok = b.free(rank(class), time.Now()) {
-				b.take()
+				b.take(time.Now())
 				n++
 			}
 			if n != want[class] {

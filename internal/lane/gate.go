@@ -282,7 +282,7 @@ func (g *gate) take(w *waiter, now time.Time) (wait time.Duration, ok bool) {
 	if g.shut && !w.pass.asked || g.inFlight >= g.places(w.pass.rank) {
 		return 0, false
 	}
-	b.take()
+	b.take(now)
 	g.inFlight++
 	g.calls.add(now)
 	return 0, true

@@ -32,12 +32,12 @@ func (k *known) free(rank int, now time.Time) (wait time.Duration, ok bool) {
 	if k == nil {
 		return 0, true
 	}
-	return k.bucket.free(rank, now)
+	return k.bucket.told(rank, now)
 }
 
-func (k *known) take() {
+func (k *known) take(now time.Time) {
 	if k != nil {
-		k.bucket.take()
+		k.bucket.take(now)
 	}
 }
 

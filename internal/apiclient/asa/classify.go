@@ -93,7 +93,7 @@ func probeRequest() apiclient.Request {
 }
 
 // Waits of the vendor's own client: after Retry-At 0.1..3 s more, for many callers are given the same instant; 5..10 s
-// when the reply names none.
+// when the reply names none. How long a window is nobody publishes; none is believed to be longer than maxWait.
 const (
 	minWait = time.Second
 	maxWait = 90 * time.Second
@@ -111,6 +111,7 @@ func budget(rand func() float64) func(apiclient.Response) apiclient.Budget {
 			Remaining: apiclient.Count(r.Header, "X-RateLimit-Remaining"),
 		}
 		if until, ok := apiclient.Until(r.Header, "X-RateLimit-Reset"); ok {
+			until = min(until, maxWait) // a reset that is further away is wrong, and would be obeyed to its end
 			date, _ := apiclient.Date(r.Header)
 			b.Reset, b.Ends = max(until, 0), date.Add(until)
 		}

@@ -201,6 +201,7 @@ func budget(rand func() float64) func(apiclient.Response) apiclient.Budget {
 		}
 		until, known := apiclient.Until(r.Header, "X-Rate-Limit-Reset")
 		if known {
+			until = min(until, maxWait) // a reset that is further away is wrong, and would be obeyed to its end
 			date, _ := apiclient.Date(r.Header)
 			b.Reset, b.Ends = max(until, 0), date.Add(until)
 		}
