@@ -305,7 +305,7 @@ func (g *gate) adapt(said apiclient.Budget, now time.Time) {
 		}
 		g.ceiling = max(min(g.ceiling, g.inFlight+1)/2, 1)
 		g.echoes, g.good = g.inFlight, 0
-	case said.Wait > 0:
+	case said.Wait > 0, said.Failed:
 	default:
 		if now.Sub(g.walled) >= wallFor {
 			g.wall = 0 // also where the ceiling is as high as it may be: the urgent have places beyond it
@@ -343,8 +343,16 @@ func before(v, w *waiter) int {
 	return cmp.Or(cmp.Compare(v.pass.rank, w.pass.rank), cmp.Compare(v.pass.number, w.pass.number))
 }
 
-// stop holds every call back, without an end; with false they go on.
-func (g *gate) stop(shut bool) { g.change(func() { g.shut = shut }) }
+// stop holds every call back, without an end; with false they go on, one at a time at first: a provider that has just come
+// back, and may be half dead, must not meet all that waits at once.
+func (g *gate) stop(shut bool) {
+	g.change(func() {
+		if g.shut && !shut {
+			g.ceiling, g.good = 1, 0
+		}
+		g.shut = shut
+	})
+}
 
 // finish sends away whoever waits, and whoever comes: calls that are out come to their end, and none begins.
 func (g *gate) finish() {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"keyturn/internal/apiclient"
+	"keyturn/internal/events"
 )
 
 var errAway = &apiclient.Error{Op: "okta.probeUsers", Err: errors.New("connect: connection refused")}
@@ -170,6 +171,71 @@ func TestADoubtedProviderThatRefuses(t *testing.T) {
 		}
 		if err := b.wait(t.Context()); err != nil || b.why() != nil {
 			t.Errorf("renewed: %v, %v", err, b.why())
+		}
+	})
+}
+
+// TestAProviderThatIsHalfDead: its probe is answered, and under load all that is asked fails. It meets one call at a time, each
+// time it is thought to be back, and longer pauses, not shorter ones; when calls go well again as many go as before.
+func TestAProviderThatIsHalfDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		dead, flying, most := true, 0, 0
+		var last time.Time // when a call ended
+		g := newGate(8)
+		b := newBreaker(func(context.Context) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if dead && (flying > 0 || time.Since(last) < 2*time.Second) {
+				return errAway
+			}
+			return nil
+		}, g.stop, silent)
+		g.outage = b.outage
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		defer wg.Wait()
+		defer stop()
+		wg.Go(func() { b.run(ctx) })
+		calls := 0
+		for range 20 { // actions, each of which has calls to make without an end
+			p := g.pass(events.Normal)
+			wg.Go(func() {
+				for p.Admit(ctx, "b") == nil {
+					mu.Lock()
+					flying++
+					calls++
+					most = max(most, flying)
+					said := told(1<<30, 1<<29, 0, 24*time.Hour)
+					if dead {
+						said = apiclient.Budget{Limit: -1, Remaining: -1, Failed: true}
+					}
+					mu.Unlock()
+					_ = sleep(ctx, 5*time.Second)
+					mu.Lock()
+					flying--
+					last = time.Now()
+					mu.Unlock()
+					p.Learn("b", said)
+				}
+			})
+		}
+		time.Sleep(time.Hour)
+		mu.Lock()
+		calls, most = 0, 0
+		mu.Unlock()
+		time.Sleep(time.Hour)
+		mu.Lock()
+		if calls > 500 || calls < 100 || most > 1 {
+			t.Errorf("%d calls in an hour, %d at once", calls, most)
+		}
+		dead = false
+		mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		if most != 8 {
+			t.Errorf("%d at once, well again", most)
 		}
 	})
 }
