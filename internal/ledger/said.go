@@ -32,7 +32,7 @@ type Hold struct {
 	Pauses []string `json:"pauses,omitempty"`
 	// Apart says that the event has no place among those of its person yet: it takes it when it goes on.
 	Apart bool      `json:"apart,omitempty"`
-	Doubt bool      `json:"doubt,omitempty"` // it asks for nothing, and took the place of one that did
+	Doubt bool      `json:"doubt,omitempty"` // it asks for nothing, and it did before, or one whose place it took
 	Until time.Time `json:"until,omitzero"`  // when it ends without anybody's word; zero = never
 	Then  Lapse     `json:"then,omitempty"`  // what becomes of the plan then
 }

@@ -184,6 +184,40 @@ func TestTerminationThatReplacesAndDoesNothing(t *testing.T) {
 	}
 }
 
+// TestWhatWasToBeDoneAndIsNot: a playbook that was renamed, or taken out, while an event waited for its time or for the end
+// of a pause must not let it close without anybody's word. What takes terminations back has its effect without actions.
+func TestWhatWasToBeDoneAndIsNot(t *testing.T) {
+	w := newWorld(t)
+	w.armed = false
+	w.rules.steps["user.rehired"] = []string{"restore"}
+	dated := w.happening("user.terminated", "1", "maria", w.clock, w.clock.Add(time.Hour))
+	idle := w.happening("user.compromised", "2", "paul", w.clock, w.clock.Add(time.Hour))
+	back := w.happening("user.rehired", "3", "nina", w.clock, w.clock.Add(time.Hour))
+	w.send(dated, idle, back, w.pausing("p1", events.Pause, "source:hr-relay", time.Hour))
+	w.settle()
+	paused := w.happening("user.terminated", "4", "peter", w.clock, time.Time{})
+	w.send(paused)
+	w.settle()
+	w.want("dated", dated.Case(), ledger.Scheduled, ledger.Open)
+	w.want("paused", paused.Case(), ledger.Held, ledger.Open)
+	clear(w.rules.steps)
+	w.advance(2 * time.Hour)
+	w.settle()
+	for _, e := range []events.Event{dated, paused} {
+		w.want("has nothing to do any more", e.Case(), ledger.Held, needs)
+		if why := w.decision(e.Case()).Hold.Why; !strings.Contains(why, "it was to do suspend, tokens") {
+			t.Errorf("held because %q", why)
+		}
+	}
+	w.want("never had", idle.Case(), planned, closed)
+	w.want("takes back", back.Case(), planned, closed)
+	w.send(w.command("a", events.Approve, dated.Case(), "ann"), w.command("d", events.Deny, paused.Case(), "ann"))
+	w.settle()
+	w.want("approved", dated.Case(), planned, closed)
+	w.want("denied", paused.Case(), ledger.Cancelled, closed)
+	w.wantDone()
+}
+
 // TestApprovalOfWhatWasShown: a plan that was judged again, and would do something else, is not let go by the word of
 // somebody who saw the one before.
 func TestApprovalOfWhatWasShown(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
+	"keyturn/internal/playbook"
 	"keyturn/internal/stream"
 )
 
@@ -66,6 +67,7 @@ func (t *turn) tell(rec ledger.Record, d Decision) {
 
 // judge fills in the plan and says what becomes of it by the guards, the time and the brakes of this moment.
 func (t *turn) judge(ctx context.Context, d *Decision, plan events.Plan) (ledger.State, string, error) {
+	before := *d
 	d.Actions, d.Playbooks, d.Config, d.DryRuns, d.SLA = plan.Actions, plan.Playbooks, plan.Config, plan.DryRuns, plan.SLA
 	if plan.Class.Valid() {
 		d.Class = plan.Class
@@ -75,21 +77,32 @@ func (t *turn) judge(ctx context.Context, d *Decision, plan events.Plan) (ledger
 		if t.future(*d) {
 			return ledger.Scheduled, t.until(*d), nil // the playbooks of that day may know what to do
 		}
-		if len(t.replaced) > 0 {
-			return ledger.Held, t.doubt(d, why), nil
+		switch {
+		case len(t.replaced) > 0:
+			return ledger.Held, t.doubt(d, why+idle(*d)+", and it took the place of "+strings.Join(t.replaced, ", ")), nil
+		case len(before.Actions) > 0 && !playbook.TakesBack(d.Event):
+			return ledger.Held, t.doubt(d, why+idle(*d)+", and by playbooks.yaml "+before.Config+" it was to do "+steps(before.Actions)), nil
 		}
 		return ledger.Planned, why + idle(*d), nil
 	}
 	return t.guard(ctx, d, why)
 }
 
-// doubt holds a termination that no playbook asks anything for, and that took the place of one with actions: closed as it
-// stands, the person's access would stay and nobody would look.
+// doubt holds what no playbook asks anything for, and that took the place of a termination with actions, or had some itself
+// while it waited for its time or a pause: closed as it stands, the person's access would stay and nobody would look.
 func (t *turn) doubt(d *Decision, why string) string {
-	why += idle(*d) + ", and it took the place of " + strings.Join(t.replaced, ", ")
 	d.Hold = &Hold{Why: why, Need: 1, Asked: t.askers(*d), Doubt: true}
 	t.warn("waits for a person: " + why)
 	return why
+}
+
+// steps names the steps of actions.
+func steps(list []events.Action) string {
+	var names []string
+	for _, a := range list {
+		names = append(names, a.Step)
+	}
+	return strings.Join(names, ", ")
 }
 
 // idle says why a plan has no actions.

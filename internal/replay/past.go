@@ -32,7 +32,7 @@ type planBody struct {
 		Unheard bool              `json:"unheard"` // it waits for a second source
 		Pauses  []string          `json:"pauses"`  // an operator has stopped it
 		Given   []json.RawMessage `json:"given"`   // what people said to it
-		Doubt   bool              `json:"doubt"`   // it asks for nothing, and took the place of one that did
+		Doubt   bool              `json:"doubt"`   // it asks for nothing, and it did before, or one whose place it took
 	} `json:"hold"`
 }
 
