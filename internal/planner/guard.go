@@ -42,6 +42,9 @@ func (t *turn) guard(ctx context.Context, d *Decision, why string) (ledger.State
 	if len(d.Confirmed) > 0 {
 		why += "confirmed by case " + strings.Join(d.Confirmed, ", ") + "; "
 	}
+	if len(d.Actions) == 1 {
+		return ledger.Planned, why + "1 action", nil
+	}
 	return ledger.Planned, why + fmt.Sprintf("%d actions", len(d.Actions)), nil
 }
 

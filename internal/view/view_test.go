@@ -363,7 +363,7 @@ func TestPins(t *testing.T) {
 func TestExplainSaysNothingTwice(t *testing.T) {
 	b := newBook(t)
 	p := b.plan("user.terminated", "evt-7", "user:noor@acme.example", "okta-prod/okta.suspend_user")
-	b.planned(1, p, ledger.Planned, "1 actions")
+	b.planned(1, p, ledger.Planned, "1 action")
 	subject := ledger.ActionSubject(p.Case, p.Actions[0].ID)
 	b.write(1, ledger.Record{Subject: subject, State: ledger.Started, Evidence: &ledger.Evidence{Pins: map[string]string{"user": "00u1"}}})
 	b.write(1, ledger.Record{Subject: subject, State: ledger.Dead, Reason: "okta: no such user",

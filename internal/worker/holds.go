@@ -136,7 +136,7 @@ func (w *Worker) holdCheck() admin.Check {
 	return admin.Check{Name: "holds", Run: func(context.Context) error { return nil }, Notes: func() string {
 		n, oldest := w.holds.count()
 		if n == 0 {
-			return "nothing is held"
+			return "nothing was held when they were counted, which is done every minute"
 		}
 		return fmt.Sprintf("%d plans are HELD, the oldest since %s: see keyturn holds", n, oldest.UTC().Format(time.RFC3339))
 	}}
