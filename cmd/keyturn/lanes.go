@@ -139,6 +139,10 @@ func (s *screen) lane(l reads.Lane) {
 		s.line("lane", "no worker holds it, %s to do: start one that has %s in connections.yaml; is one starting, look again in 15 s",
 			plural(l.ToDo(), "action"), l.Connection)
 	}
+	for _, r := range l.Lacks {
+		s.line("lacks", "%s", s.paint(red, fmt.Sprintf("%s since %s, for which %s must wait: grant it, and a role that may do it: %s",
+			r.Right, s.moment(r.Since), plural(r.Actions, "action"), r.Why)))
+	}
 	if p := l.Places; p != nil {
 		s.line("calls", "%d in flight, %d at a time, at most %d", p.Flying, p.AtOnce, p.Most)
 	}

@@ -100,7 +100,7 @@ func (at *attempt) fail(ctx context.Context, err error) (ledger.Record, events.O
 		return at.rec, at.lookAgain(err)
 	}
 	if d.denied && at.Denied != nil {
-		at.Denied(err)
+		at.Denied(at.action, err)
 	}
 	if d.state == ledger.Dead {
 		out := at.finish(ctx, at.action, at.rec)
@@ -190,10 +190,14 @@ func Suggestion(err error) string {
 	}
 	e, _ := errors.AsType[*apiclient.Error](err)
 	switch {
+	case apiclient.CauseOf(err) == apiclient.Denied && e != nil && e.Needs != "":
+		return "the credential lacks " + e.Needs + ": grant it, and a role that may do it; what needs it waits and goes on by itself"
 	case apiclient.CauseOf(err) == apiclient.Denied:
 		return "the provider refuses the connection's credential: renew it or its rights; the work waits and goes on by itself"
 	case apiclient.CauseOf(err) != apiclient.Permanent:
 		return ""
+	case e.Status == 403 && e.Needs != "":
+		return "the credential works but may not do this to this target: give it the right, by a role that may use " + e.Needs + ", then redrive"
 	case e.Status == 401, e.Status == 403:
 		return "the credential works but may not do this to this target: give it the right, then redrive"
 	case e.Status == 404:

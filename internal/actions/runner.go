@@ -85,8 +85,9 @@ type Runner struct {
 	Pause func(ctx context.Context, d time.Duration) error // waits in place; nil = by the real clock
 	// Room waits for the budget of a call that was not sent because its time was too short for that (apiclient.ErrNoRoom); nil =
 	// the action comes again.
-	Room   func(context.Context) error
-	Denied func(error) // told when the credential was refused; nil = nobody
+	Room func(context.Context) error
+	// Denied is told when the credential was refused, to an action; nil = nobody is.
+	Denied func(events.Action, error)
 	// ReadFirst says that nothing may be looked at that was called back, because others go by who is looked at; nil = it may.
 	ReadFirst func() bool
 	Away      func() bool // whether the provider as a whole cannot be reached; nil = never

@@ -247,7 +247,7 @@ func (at *attempt) occasion() string {
 func (at *attempt) visitLater(ctx context.Context, err error) events.Outcome {
 	d, f := at.lookFailed(err)
 	if d.denied && at.Denied != nil {
-		at.Denied(err)
+		at.Denied(at.action, err)
 	}
 	if d.charged {
 		if f.Since.IsZero() {

@@ -198,7 +198,7 @@ func (w *world) runner() *actions.Runner {
 		NewID:  func() string { w.ids++; return fmt.Sprint("attempt-", w.ids) },
 		Now:    func() time.Time { return w.now },
 		Pause:  func(ctx context.Context, d time.Duration) error { w.now = w.now.Add(d); return ctx.Err() },
-		Denied: func(err error) { w.denied = append(w.denied, err) },
+		Denied: func(_ events.Action, err error) { w.denied = append(w.denied, err) },
 		Away:   func() bool { return w.away },
 	}
 }

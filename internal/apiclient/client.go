@@ -52,6 +52,12 @@ type Client struct {
 	// Probe gives the harmless read that tells a refused credential from a forbidden target of q, under the same
 	// scope; false when q is such a read itself.
 	Probe func(q Request) (Request, bool)
+	// Probes are all that Probe gives, one for each part of the rights; nil = there is but one.
+	Probes []Request
+	// Needs names the right that a call needs, as the vendor does; empty = nobody knows. nil = nobody ever does.
+	Needs func(q Request) string
+	// Lacks reports whether the credential surely has not got a right; nil = nobody knows.
+	Lacks func(right string) bool
 	// Verdicts remembers what probes said; shared by all copies. nil = no probing.
 	Verdicts *Verdicts
 }
@@ -78,6 +84,25 @@ func (c *Client) Do(ctx context.Context, q Request) (Response, error) {
 		return again, judged
 	}
 	return again, err
+}
+
+// Check makes harmless reads, to see whether the credential works: it does if one of Probes is answered. It gives Denied when
+// the credential is refused, or what kept it from knowing.
+func (c *Client) Check(ctx context.Context) error {
+	var first error
+	for _, q := range c.Probes {
+		_, err := c.Do(ctx, q)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+		if CauseOf(err) != Denied || !IsStatus(err, http.StatusForbidden) {
+			return err
+		}
+	}
+	return first
 }
 
 // TokenHeld gives until when no call goes because the token endpoint of the credential asked to be left alone (Tokens.Held);

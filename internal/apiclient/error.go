@@ -53,10 +53,13 @@ type Error struct {
 	Cause      Cause         // what it means
 	RetryAfter time.Duration // for Later: how long the provider wants to be left alone; 0 when it did not say
 	RequestID  string        // the provider's id of the call, for its support
-	Err        error         // what lies beneath: a transport error, or a short safe text
+	// Needs is the right that a forbidden call needs, as the vendor names it; empty = nobody knows. Beside Denied it says that
+	// the credential lacks this right alone: calls that need another one work.
+	Needs string
+	Err   error // what lies beneath: a transport error, or a short safe text
 }
 
-// Error prints `op: status code: cause (request id)`.
+// Error prints `op: status code: cause: what lies beneath, it needs a right (request id)`.
 func (e *Error) Error() string {
 	s := e.Op
 	if e.Status != 0 {
@@ -68,6 +71,9 @@ func (e *Error) Error() string {
 	s += ": " + e.Cause.String()
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
+	}
+	if e.Needs != "" {
+		s += ", it needs " + e.Needs
 	}
 	if e.RequestID != "" {
 		s += " (request " + e.RequestID + ")"

@@ -48,6 +48,12 @@ func (c *Client) judge(ctx context.Context, q Request, e *Error) error {
 		return e
 	}
 	judged := *e
+	if e.Status == http.StatusForbidden && c.Needs != nil {
+		judged.Needs = c.Needs(q)
+	}
+	if judged.Needs != "" && c.Lacks != nil && c.Lacks(judged.Needs) {
+		return &judged
+	}
 	err := c.Verdicts.ask(ctx, c, probe, e.Status == http.StatusUnauthorized)
 	switch cause := CauseOf(err); {
 	case err == nil:
@@ -58,10 +64,36 @@ func (c *Client) judge(ctx context.Context, q Request, e *Error) error {
 		if p, ok := errors.AsType[*Error](err); ok {
 			judged.RetryAfter = p.RetryAfter
 		}
+	case judged.Needs != "":
+		return c.narrow(ctx, probe, &judged)
 	default:
 		judged.Cause = Denied
 	}
 	return &judged
+}
+
+// narrow tells a credential that lacks one right from one that is refused: another right's probe is answered. judged is the
+// error of a call whose own probe was refused too.
+func (c *Client) narrow(ctx context.Context, refused Request, judged *Error) error {
+	for _, other := range c.Probes {
+		if other.Op == refused.Op {
+			continue
+		}
+		switch err := c.Verdicts.ask(ctx, c, other, false); CauseOf(err) {
+		case Denied, Permanent:
+		default:
+			if err == nil {
+				return judged
+			}
+			judged.Cause = CauseOf(err) // nobody knows yet
+			if p, ok := errors.AsType[*Error](err); ok {
+				judged.RetryAfter = p.RetryAfter
+			}
+			return judged
+		}
+	}
+	judged.Needs = ""
+	return judged
 }
 
 // ask gives the probe's answer, a recent one if there is one that will do. Callers at the same time share one call.

@@ -118,9 +118,11 @@ func (l *Lane) Err() error {
 }
 
 // Hasten has a lane that stands still ask its provider at once whether it may go on, and waits a moment for the answer:
-// a person who renewed a credential must not wait minutes for the next probe, with a stolen laptop in the queue.
+// a person who renewed a credential must not wait minutes for the next probe, with a stolen laptop in the queue. What waits
+// for a right is tried again when it comes next.
 func (l *Lane) Hasten(ctx context.Context) {
 	if t := l.tenure(); t != nil {
+		t.lacks.hasten()
 		t.breaker.hasten(ctx)
 	}
 }
@@ -145,7 +147,7 @@ func (l *Lane) Halted() string {
 // Denied stops the lane because the credential was refused, as err says, while this worker holds it.
 func (l *Lane) Denied(err error) {
 	if t := l.tenure(); t != nil {
-		t.Denied(err)
+		t.breaker.open(Refused, err)
 	}
 }
 

@@ -1,9 +1,13 @@
 package lane
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -142,15 +146,31 @@ func TestManyAtOnceAtOkta(t *testing.T) {
 	})
 }
 
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // TestAWindowOfOneCallAtOkta: a call that is forbidden, and the probe that tells whose fault that is, do not fit into one
 // window; its action must come to its end all the same.
 func TestAWindowOfOneCallAtOkta(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newOrg(t, 0, 8, sandbox.Options{Limits: perMinute(1000, 1, 600)})
 		app := s.sb.Credentials().OktaApp
+		// The token has one scope less than was asked for, as the role of an app may.
+		less := roundTrip(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/token") {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					return nil, err
+				}
+				body = bytes.Replace(body, []byte("+okta.users.manage"), nil, 1)
+				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			}
+			return s.sb.Transport().RoundTrip(r)
+		})
 		reads, err := okta.New(okta.Options{BaseURL: sandbox.OktaURL(sandbox.InProcessURL), ServiceApp: &okta.ServiceApp{ClientID: app.ClientID,
-			KeyID: app.KeyID, PrivateKey: secret.New(app.PrivateKey), Scopes: []string{"okta.users.read"}},
-			Wiring: apiclient.Wiring{Transport: s.sb.Transport()}})
+			KeyID: app.KeyID, PrivateKey: secret.New(app.PrivateKey), Scopes: []string{"okta.users.read", "okta.users.manage"}},
+			Wiring: apiclient.Wiring{Transport: less}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ type State struct {
 	Broken error     // why the breaker is open; nil = it is closed
 	Fault  Fault     // of which kind that is; empty = it is closed
 	Opened time.Time // since when; zero = it is closed
+	Lacks  []Lack    // rights that the credential lacks; what needs one of them waits
 	Halted string    // why an operator lets the lane begin nothing; empty = it may
 
 	Ceiling  int // calls that may be in flight at present; two more of the urgent
@@ -44,6 +45,7 @@ func (l *Lane) State() (State, bool) {
 func (t *Tenure) state(now time.Time) State {
 	s := State{Epoch: t.Epoch, Since: t.since, Halted: t.halt.why(), InHand: map[events.Class]int{}}
 	s.Fault, s.Opened, s.Broken = t.breaker.standing()
+	s.Lacks = t.lacks.tell()
 	t.gate.tell(&s, now)
 	if t.lane.TokenHeld != nil {
 		s.TokenHeld = t.lane.TokenHeld()

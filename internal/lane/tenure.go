@@ -49,6 +49,7 @@ type Tenure struct {
 	lane    *Lane
 	gate    *gate
 	breaker *breaker
+	lacks   *lacks
 	halt    *halt
 	runner  *actions.Runner
 	hands   sync.WaitGroup // actions in hand
@@ -70,13 +71,21 @@ func newTenure(l *Lane, epoch uint64) *Tenure {
 	t.gate.budget = l.Budget
 	t.breaker = newBreaker(l.Probe, t.gate.stop, l.Log.With("connection", l.Connection))
 	t.gate.outage = t.breaker.outage
+	t.lacks = newLacks(l.Log.With("connection", l.Connection))
 	t.halt = &halt{ask: l.Paused, log: l.Log.With("connection", l.Connection)}
 	t.runner = l.Runner(t)
 	return t
 }
 
-// Denied stops the lane because the credential was refused, as err says. It goes on by itself.
-func (t *Tenure) Denied(err error) { t.breaker.open(Refused, err) }
+// Denied stops the lane because the credential was refused to an action, as err says; or the action alone, and those that
+// fare alike, where the credential lacks one right. It goes on by itself.
+func (t *Tenure) Denied(a events.Action, err error) {
+	if right := needs(err); right != "" {
+		t.lacks.refused(a.ID, right, err, time.Now())
+		return
+	}
+	t.breaker.open(Refused, err)
+}
 
 // Away reports whether the lane stands still because the provider cannot be reached: what fails meanwhile is no fault of
 // an action.
@@ -199,11 +208,16 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 	mine := t.passOf(a)
 	defer mine.end()
 	hand = context.WithValue(hand, handKey{}, mine)
+	if t.lacks.hold(a.ID, time.Now()) {
+		return events.Outcome{Delay: t.slots[class].giveBack(a.Do, lacksAgain, time.Now())}
+	}
+	out := events.Outcome{Verdict: events.Abandon} // unless the runner says otherwise
+	defer func() { t.lacks.ended(a.ID, out, time.Now()) }()
 	run := t.runner.Run
 	if fresh(m, time.Now()) {
 		run = t.runner.Begin
 	}
-	out := run(hand, a)
+	out = run(hand, a)
 	if out.Verdict == events.Retry && pulling.Err() == nil { // else the next holder begins with what comes again
 		out.Delay = t.slots[class].giveBack(a.Do, out.Delay, time.Now())
 	}

@@ -12,6 +12,7 @@ type Lane struct {
 	Why        string    `json:"why,omitempty"`     // why it does not work
 	Stopped    time.Time `json:"stopped,omitzero"`  // since when the breaker is open
 	Fault      string    `json:"fault,omitempty"`   // why the breaker is open, in a word: refused (the credential) or unreachable
+	Lacks      []Lack    `json:"lacks,omitempty"`   // rights that the credential lacks: what needs one waits, the rest goes on
 	Places     *Places   `json:"calls,omitempty"`   // nil = nobody holds it
 	Buckets    []Window  `json:"buckets,omitempty"` // that were used since it is held
 	Queues     []Queue   `json:"queue"`             // by class, the most urgent first; empty = no worker ever had the connection
@@ -36,6 +37,14 @@ func Standings() []Standing { return []Standing{NotHeld, Open, Halted, Working} 
 // TokenEndpoint stands among the buckets while no call goes because the token endpoint of the credential wants to be left alone.
 // No bucket of a provider's or of the configuration has a space in its name.
 const TokenEndpoint = "token endpoint"
+
+// Lack is a right that a credential lacks.
+type Lack struct {
+	Right   string    `json:"right"` // as the vendor names it
+	Since   time.Time `json:"since"`
+	Actions int       `json:"actions"` // that wait for it
+	Why     string    `json:"why"`     // what was refused last
+}
 
 // Places are how many calls may be under way at a time.
 type Places struct {

@@ -42,6 +42,8 @@ var (
 	descBreaker = prometheus.NewDesc("keyturn_lane_breaker_open",
 		"1 while the breaker of a lane that this worker holds is open for that fault: refused (the credential), unreachable (the provider).",
 		[]string{"connection", "fault"}, nil)
+	descLacks = prometheus.NewDesc("keyturn_lane_rights_missing",
+		"Rights that the credential lacks; the actions that need one wait, the others go on.", []string{"connection"}, nil)
 	descFlying = prometheus.NewDesc("keyturn_lane_calls_in_flight",
 		"Calls under way to the provider.", []string{"connection"}, nil)
 	descCeiling = prometheus.NewDesc("keyturn_lane_calls_ceiling",
@@ -74,7 +76,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descState, descBreaker, descFlying, descCeiling, descCalls, descActions, descHand, descGate, descLimit,
+	for _, d := range []*prometheus.Desc{descState, descBreaker, descLacks, descFlying, descCeiling, descCalls, descActions, descHand, descGate, descLimit,
 		descLeft, descPaused, descQueue, descOldest, descLag, descDead} {
 		to <- d
 	}
@@ -120,6 +122,7 @@ func collectLane(to chan<- prometheus.Metric, connection string, state lane.Stat
 		}
 		gauge(to, descBreaker, open, connection, string(fault))
 	}
+	gauge(to, descLacks, len(state.Lacks), connection)
 	gauge(to, descFlying, state.InFlight, connection)
 	gauge(to, descCeiling, state.Ceiling, connection)
 	to <- prometheus.MustNewConstMetric(descActions, prometheus.CounterValue, float64(state.Done), connection)

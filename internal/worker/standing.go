@@ -42,6 +42,9 @@ func standing(l *lane.Lane, holder string, queues []stream.Queue, now time.Time)
 	case state.Halted != "":
 		told.Standing, told.Why = reads.Halted, state.Halted
 	}
+	for _, l := range state.Lacks {
+		told.Lacks = append(told.Lacks, reads.Lack{Right: l.Right, Since: l.Since.UTC(), Actions: l.Actions, Why: l.Err.Error()})
+	}
 	told.Places = &reads.Places{AtOnce: state.Ceiling, Most: state.Most, Flying: state.InFlight}
 	for _, b := range state.Buckets {
 		told.Buckets = append(told.Buckets, windowOf(b, now))

@@ -290,8 +290,12 @@ func (w *Worker) Checks() []admin.Check {
 				if why := l.Halted(); why != "" {
 					return why
 				}
-				if epoch := l.Epoch(); epoch > 0 {
-					return fmt.Sprintf("held, epoch %d", epoch)
+				if state, held := l.State(); held {
+					note := fmt.Sprintf("held, epoch %d", state.Epoch)
+					for _, lack := range state.Lacks {
+						note += fmt.Sprintf("; the credential lacks %s, for which %d actions wait", lack.Right, lack.Actions)
+					}
+					return note
 				}
 				return "held by another worker, or by none yet"
 			},

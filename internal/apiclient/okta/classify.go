@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,9 +160,7 @@ func probe(q apiclient.Request) (apiclient.Request, bool) {
 	case strings.HasPrefix(q.Op, probeOp):
 		return apiclient.Request{}, false
 	case authServerPath(q):
-		return apiclient.Request{
-			Op: probeOp + "AuthServers", Path: path("authorizationServers"), Query: map[string][]string{"limit": {"1"}},
-		}, true
+		return authServersProbe(), true
 	default:
 		return usersProbe(), true
 	}
@@ -169,6 +168,34 @@ func probe(q apiclient.Request) (apiclient.Request, bool) {
 
 func usersProbe() apiclient.Request {
 	return apiclient.Request{Op: probeOp + "Users", Path: path("users"), Query: map[string][]string{"limit": {"1"}}}
+}
+
+func authServersProbe() apiclient.Request {
+	return apiclient.Request{Op: probeOp + "AuthServers", Path: path("authorizationServers"), Query: map[string][]string{"limit": {"1"}}}
+}
+
+// needs names the scope of a call; a role that may do the same is needed beside it (vendor page
+// implement-oauth-for-okta-serviceapp).
+func needs(q apiclient.Request) string {
+	verb := ".read"
+	if q.Mutates() {
+		verb = ".manage"
+	}
+	switch {
+	case len(q.Path) < 3:
+		return ""
+	case q.Path[2] == "iam", len(q.Path) > 4 && q.Path[2] == "users" && q.Path[4] == "roles":
+		return "okta.roles" + verb
+	case q.Path[2] == "users", q.Path[2] == "authorizationServers":
+		return "okta." + q.Path[2] + verb
+	}
+	return ""
+}
+
+// grants reports whether one of the scopes holds a right: to manage is to read as well.
+func grants(scopes []string, right string) bool {
+	manage := strings.TrimSuffix(right, ".read") + ".manage"
+	return slices.Contains(scopes, right) || slices.Contains(scopes, manage)
 }
 
 // bucket names the rate bucket of a call: sub-resources of a user count into one, a user read by id or login into

@@ -61,11 +61,16 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("okta: %w", err)
 	}
+	var lacks func(string) bool
+	if o.ServiceApp != nil {
+		lacks = func(right string) bool { return !grants(o.ServiceApp.Scopes, right) }
+	}
 	return &Client{owner: &owner{none: o.SSWS.IsZero()}, api: apiclient.Client{
 		Base: base, Transport: w.Transport, Auth: auth, Gate: w.Gate, UserAgent: w.UserAgent(),
 		RequestID: []string{"X-Okta-Request-Id"},
 		Bucket:    w.Routes.Or(bucket), Budget: budget(w.Rand), Classify: classify, Stale: stale,
-		Probe: probe, Verdicts: apiclient.NewVerdicts(w.Now),
+		Probe: probe, Probes: []apiclient.Request{usersProbe(), authServersProbe()}, Needs: needs, Lacks: lacks,
+		Verdicts: apiclient.NewVerdicts(w.Now),
 	}}, nil
 }
 
@@ -79,12 +84,9 @@ func (c *Client) WithGate(g apiclient.Gate) *Client {
 // TokenHeld gives until when no call goes because the token endpoint asked to be left alone; the zero time while calls go.
 func (c *Client) TokenHeld() time.Time { return c.api.TokenHeld() }
 
-// Probe makes a harmless read, to see whether the credential works: listUsers with a limit of one. It is nil, or
-// Denied when the credential is refused, or what kept it from knowing.
-func (c *Client) Probe(ctx context.Context) error {
-	_, err := c.api.Do(ctx, usersProbe())
-	return err
-}
+// Probe makes a harmless read, to see whether the credential works: listUsers with a limit of one, or, where it may not
+// do that, listAuthorizationServers. It is nil, or Denied when the credential is refused, or what kept it from knowing.
+func (c *Client) Probe(ctx context.Context) error { return c.api.Check(ctx) }
 
 func authorizer(o Options, base *url.URL, w apiclient.Wiring) (apiclient.Authorizer, error) {
 	switch {

@@ -1,0 +1,62 @@
+package lane
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"keyturn/internal/apiclient"
+	"keyturn/internal/events"
+)
+
+// TestOneOfThoseThatWaitForARightIsTried at a time, less and less; and when it comes to its end all go on.
+func TestOneOfThoseThatWaitForARightIsTried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLacks(silent)
+		lacking := &apiclient.Error{Cause: apiclient.Denied, Status: 403, Needs: "okta.users.manage"}
+		id := func(i int) string { return fmt.Sprint("a", i) }
+		for i := range 100 {
+			l.refused(id(i), needs(lacking), lacking, time.Now())
+			l.ended(id(i), events.Outcome{}, time.Now())
+		}
+		if l.hold("new", time.Now()) || !l.hold(id(7), time.Now()) {
+			t.Error("a new one is held, or one that was refused is not")
+		}
+		tried := 0
+		for began := time.Now(); time.Since(began) < time.Hour; time.Sleep(time.Second) {
+			free := 0
+			for i := range 100 {
+				if l.hold(id(i), time.Now()) {
+					continue
+				}
+				free++
+				l.refused(id(i), needs(lacking), lacking, time.Now())
+				l.ended(id(i), events.Outcome{}, time.Now())
+			}
+			if free > 1 {
+				t.Fatalf("%d were tried at once", free)
+			}
+			tried += free
+		}
+		if tried < 12 || tried > 30 {
+			t.Errorf("%d were tried in an hour", tried)
+		}
+		if told := l.tell(); len(told) != 1 || told[0].Right != "okta.users.manage" || told[0].Actions != 100 {
+			t.Errorf("it says %+v", told)
+		}
+		l.hasten()
+		if l.hold(id(3), time.Now()) || !l.hold(id(4), time.Now()) {
+			t.Error("not one is tried when that is wanted")
+		}
+		l.ended(id(3), events.Outcome{Verdict: events.Retry}, time.Now()) // it met something else before
+		time.Sleep(probeFirst)
+		if l.hold(id(4), time.Now()) {
+			t.Error("nobody is tried after one that came to nothing")
+		}
+		l.ended(id(4), events.Outcome{Verdict: events.Done}, time.Now())
+		if l.hold(id(5), time.Now()) || l.hold(id(6), time.Now()) || len(l.tell()) > 0 || len(l.waits) > 0 {
+			t.Errorf("it waits on: %+v, %d", l.tell(), len(l.waits))
+		}
+	})
+}
