@@ -170,7 +170,8 @@ func Close(ctx context.Context, bus *stream.Bus, log *slog.Logger) {
 }
 
 // BrokerCheck is the readiness of the broker: connected, with room, streams there, disk trusted. A clock that differs from the
-// broker's is shown and keeps nobody from being ready: nobody knows which of the two is wrong.
+// broker's is shown and keeps nobody from being ready: nobody knows which of the two is wrong. So is that accepted events have
+// nearly filled their room.
 func BrokerCheck(bus *stream.Bus) admin.Check {
 	return admin.Check{Name: "broker", Run: bus.Ready, Notes: func() string {
 		said := "durability " + string(bus.Durability())
@@ -178,6 +179,9 @@ func BrokerCheck(bus *stream.Bus) admin.Check {
 			said += fmt.Sprintf("; this clock is %s ahead of the broker's: set one of the two right", off)
 		} else if off < 0 {
 			said += fmt.Sprintf("; this clock is %s behind the broker's: set one of the two right", -off)
+		}
+		if filling := bus.Filling(); filling != "" {
+			said += "; " + filling
 		}
 		return said
 	}}

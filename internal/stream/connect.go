@@ -37,6 +37,7 @@ type Bus struct {
 	newest  newest
 
 	clockOff atomic.Int64 // nanoseconds (clock.go)
+	filling  atomic.Int64 // hundredths of the bound of EVENTS; 0 = it has room (fill.go)
 
 	mu      sync.Mutex
 	streams map[string]jetstream.Stream

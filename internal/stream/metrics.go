@@ -15,6 +15,7 @@ type metrics struct {
 	settled  *prometheus.CounterVec
 	panics   *prometheus.CounterVec
 	barriers *prometheus.HistogramVec
+	filled   prometheus.Gauge
 }
 
 // newMetrics registers the metrics. Two buses of one process share them.
@@ -29,6 +30,8 @@ func newMetrics(reg prometheus.Registerer, barrier *Barrier) (*metrics, error) {
 		barriers: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "keyturn_stream_barrier_seconds",
 			Help: "Waits for the durability barrier, by result.", Buckets: prometheus.ExponentialBuckets(.0001, 4, 9)},
 			[]string{"result"}),
+		filled: prometheus.NewGauge(prometheus.GaugeOpts{Name: "keyturn_stream_events_filled_ratio",
+			Help: "How much of the room of accepted events is taken, of 1."}),
 	}
 	if reg == nil {
 		return m, nil
@@ -44,6 +47,9 @@ func newMetrics(reg prometheus.Registerer, barrier *Barrier) (*metrics, error) {
 		return nil, err
 	}
 	if m.barriers, err = register(reg, m.barriers); err != nil {
+		return nil, err
+	}
+	if m.filled, err = register(reg, m.filled); err != nil {
 		return nil, err
 	}
 	if barrier != nil {

@@ -1,10 +1,12 @@
 package stream_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"keyturn/internal/events"
 	"keyturn/internal/stream"
@@ -42,6 +45,48 @@ func TestAFullStoreRefusesAndLosesNothing(t *testing.T) {
 	}
 	if err := bus.Ready(t.Context()); err != nil {
 		t.Errorf("with room again: %v", err)
+	}
+}
+
+// TestEventsThatFillTheirRoomAreToldOfBeforeTheyHave: once, while there is time to give them more, and no more after that.
+func TestEventsThatFillTheirRoomAreToldOfBeforeTheyHave(t *testing.T) {
+	srv := start(t, embedded.Options{})
+	var log bytes.Buffer
+	gauges := prometheus.NewRegistry()
+	bus := connect(t, srv, func(o *stream.Options) {
+		o.EventBytes, o.Metrics, o.Log = 64<<10, gauges, slog.New(slog.NewTextHandler(&log, nil))
+	})
+	look := func(bus *stream.Bus) string {
+		t.Helper()
+		if err := bus.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return bus.Filling()
+	}
+	stored := 0
+	for said := look(bus); said == ""; said = look(bus) {
+		if err := bus.PublishEvents(t.Context(), []events.Event{event(fmt.Sprint(stored))}); err != nil {
+			t.Fatalf("full after %d events, and never told: %v", stored, err)
+		}
+		stored++
+	}
+	if said := look(bus); !strings.Contains(said, "fill 80 % of their room") || strings.Count(log.String(), "KEYTURN_STORE_MAX_BYTES") != 1 {
+		t.Errorf("after %d events %q, and the log %s", stored, said, &log)
+	}
+	families, err := gauges.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if got := f.GetMetric()[0].GetGauge().GetValue(); f.GetName() == "keyturn_stream_events_filled_ratio" && (got < .8 || got > .9) {
+			t.Errorf("metric %v", got)
+		}
+	}
+	more := connect(t, srv, func(o *stream.Options) { o.EventBytes = 128 << 10 })
+	for _, b := range []*stream.Bus{bus, more} {
+		if said := look(b); said != "" {
+			t.Errorf("with room again: %s", said)
+		}
 	}
 }
 

@@ -322,7 +322,8 @@ func (b *Bus) createBucket(ctx context.Context, cfg jetstream.KeyValueConfig) er
 }
 
 // CheckTopology tells a process that may only publish (ingest) whether it can: ErrTopology names what is missing and
-// who makes it, ErrUnavailable is a broker that is away. The broker tells its time with the answer (ClockOff).
+// who makes it, ErrUnavailable is a broker that is away. The broker tells its time with the answer (ClockOff), and how full EVENTS is
+// (Filling).
 func (b *Bus) CheckTopology(ctx context.Context) error {
 	asked := b.local()
 	s, err := b.js.Stream(ctx, streamEvents)
@@ -334,6 +335,7 @@ func (b *Bus) CheckTopology(ctx context.Context) error {
 		return refusal("look for stream "+streamEvents, err)
 	}
 	b.saw(s.CachedInfo().TimeStamp, asked, b.local())
+	b.fill(s.CachedInfo())
 	if !slices.Contains(s.CachedInfo().Config.Subjects, prefixEvents+".>") {
 		return fmt.Errorf("%w: stream %s does not take %s.>; a worker of this version updates it when it starts",
 			ErrTopology, streamEvents, prefixEvents)
