@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,8 @@ type ClientCredentials struct {
 	Budget   func(Response) Budget // how the provider's waits are read
 	Wiring   Wiring                // filled
 
-	ahead atomic.Int64 // how far the server's clock is ahead of ours, in nanoseconds
+	granted atomic.Pointer[[]string] // of Scopes, those that the server gives; nil = all of them, as far as is known
+	ahead   atomic.Int64             // how far the server's clock is ahead of ours, in nanoseconds
 }
 
 // clockSlack is how far the server's clock may seem to be off before it is followed: a Date has whole seconds, and a reply
@@ -74,6 +76,7 @@ type grant struct {
 	AccessToken secret.Value `json:"access_token"`
 	TokenType   string       `json:"token_type"`
 	ExpiresIn   float64      `json:"expires_in"`
+	Scope       string       `json:"scope"` // what it was granted for; need not be said where that is what was asked for
 }
 
 // Fetch gets one token. A server that demands DPoP says so in two steps, and each of them is a new call with a new
@@ -81,12 +84,12 @@ type grant struct {
 // what was dated by another clock than its own is asked once more, by its own.
 func (cc *ClientCredentials) Fetch(ctx context.Context) (Token, error) {
 	asked := cc.Wiring.Now()
-	r, err := cc.call(ctx)
-	if cc.learn(r) && CauseOf(err) == Denied && cc.Key != nil {
-		r, err = cc.call(ctx)
-	}
-	for step := 0; step < 2 && err != nil && cc.DPoP != nil && cc.DPoP.wanted(r, err); step++ {
-		r, err = cc.call(ctx)
+	r, err := cc.ask(ctx, cc.Scopes)
+	part := scopeRefused(err) && len(cc.Scopes) > 1
+	if part {
+		r, err = cc.askPart(ctx, err)
+	} else {
+		cc.granted.Store(nil)
 	}
 	if err != nil {
 		return Token{}, err
@@ -95,6 +98,7 @@ func (cc *ClientCredentials) Fetch(ctx context.Context) (Token, error) {
 	if err := r.Decode(&g); err != nil {
 		return Token{}, r.Unreadable(cc.Op, err)
 	}
+	part = cc.partOnly(g) || part
 	scheme := "Bearer"
 	if strings.EqualFold(g.TokenType, "DPoP") {
 		scheme = "DPoP"
@@ -107,16 +111,79 @@ func (cc *ClientCredentials) Fetch(ctx context.Context) (Token, error) {
 	token := Token{Scheme: scheme, Value: g.AccessToken, Early: cc.Early}
 	if g.ExpiresIn > 0 {
 		life := time.Duration(min(g.ExpiresIn, 86400) * float64(time.Second))
+		if part {
+			life = min(life, partLife)
+		}
 		token.Expires = asked.Add(life)
 	}
 	return token, nil
 }
 
+// partLife is how long a token is used that lacks a scope: then all are asked for again, as somebody may have granted it.
+const partLife = 5 * time.Minute
+
+// scopeRefused reports whether the credential was taken, and a scope was not (RFC 6749 section 5.2).
+func scopeRefused(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Cause == Denied && e.Code == "invalid_scope"
+}
+
+// partOnly reports whether a token has less than what was asked for, as its reply says, and remembers what it has.
+func (cc *ClientCredentials) partOnly(g grant) bool {
+	granted := strings.Fields(g.Scope)
+	if len(granted) == 0 || !slices.ContainsFunc(cc.Scopes, func(s string) bool { return !slices.Contains(granted, s) }) {
+		return false
+	}
+	cc.granted.Store(&granted)
+	return true
+}
+
+// Lacks reports whether the tokens surely hold neither of two scopes.
+func (cc *ClientCredentials) Lacks(scope, wider string) bool {
+	scopes := cc.Scopes
+	if granted := cc.granted.Load(); granted != nil {
+		scopes = *granted
+	}
+	return !slices.Contains(scopes, scope) && !slices.Contains(scopes, wider)
+}
+
+// askPart gets a token with those of the scopes that are granted: one that is not must not take the others along. all is what
+// was said of all of them, and no reply says which one it was.
+func (cc *ClientCredentials) askPart(ctx context.Context, all error) (Response, error) {
+	var granted []string
+	for _, scope := range cc.Scopes {
+		r, err := cc.ask(ctx, []string{scope})
+		switch {
+		case err == nil:
+			granted = append(granted, scope)
+		case !scopeRefused(err):
+			return r, err
+		}
+	}
+	if len(granted) == 0 {
+		return Response{}, all
+	}
+	cc.granted.Store(&granted)
+	return cc.ask(ctx, granted)
+}
+
+// ask gets a token with some scopes, in as many steps as it takes.
+func (cc *ClientCredentials) ask(ctx context.Context, scopes []string) (Response, error) {
+	r, err := cc.call(ctx, scopes)
+	if cc.learn(r) && CauseOf(err) == Denied && cc.Key != nil {
+		r, err = cc.call(ctx, scopes)
+	}
+	for step := 0; step < 2 && err != nil && cc.DPoP != nil && cc.DPoP.wanted(r, err); step++ {
+		r, err = cc.call(ctx, scopes)
+	}
+	return r, err
+}
+
 // call asks the token endpoint once.
-func (cc *ClientCredentials) call(ctx context.Context) (Response, error) {
+func (cc *ClientCredentials) call(ctx context.Context, scopes []string) (Response, error) {
 	form := url.Values{"grant_type": {"client_credentials"}}
-	if len(cc.Scopes) > 0 {
-		form.Set("scope", strings.Join(cc.Scopes, " "))
+	if len(scopes) > 0 {
+		form.Set("scope", strings.Join(scopes, " "))
 	}
 	if cc.Key != nil {
 		assertion, err := cc.Key.Assert(cc.ClientID, cc.TokenURL.String(), cc.now())

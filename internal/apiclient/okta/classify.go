@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -190,12 +189,6 @@ func needs(q apiclient.Request) string {
 		return "okta." + q.Path[2] + verb
 	}
 	return ""
-}
-
-// grants reports whether one of the scopes holds a right: to manage is to read as well.
-func grants(scopes []string, right string) bool {
-	manage := strings.TrimSuffix(right, ".read") + ".manage"
-	return slices.Contains(scopes, right) || slices.Contains(scopes, manage)
 }
 
 // bucket names the rate bucket of a call: sub-resources of a user count into one, a user read by id or login into

@@ -57,13 +57,9 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("okta: %w", err)
 	}
 	w := o.Filled()
-	auth, err := authorizer(o, base, w)
+	auth, lacks, err := authorizer(o, base, w)
 	if err != nil {
 		return nil, fmt.Errorf("okta: %w", err)
-	}
-	var lacks func(string) bool
-	if o.ServiceApp != nil {
-		lacks = func(right string) bool { return !grants(o.ServiceApp.Scopes, right) }
 	}
 	return &Client{owner: &owner{none: o.SSWS.IsZero()}, api: apiclient.Client{
 		Base: base, Transport: w.Transport, Auth: auth, Gate: w.Gate, UserAgent: w.UserAgent(),
@@ -88,30 +84,32 @@ func (c *Client) TokenHeld() time.Time { return c.api.TokenHeld() }
 // do that, listAuthorizationServers. It is nil, or Denied when the credential is refused, or what kept it from knowing.
 func (c *Client) Probe(ctx context.Context) error { return c.api.Check(ctx) }
 
-func authorizer(o Options, base *url.URL, w apiclient.Wiring) (apiclient.Authorizer, error) {
+// authorizer makes what signs the calls, and says which scopes it surely has not got; to manage is to read as well.
+func authorizer(o Options, base *url.URL, w apiclient.Wiring) (auth apiclient.Authorizer, lacks func(string) bool, err error) {
 	switch {
 	case o.SSWS.IsZero() == (o.ServiceApp == nil):
-		return nil, errors.New("one credential is needed: either an API token or a service app")
+		return nil, nil, errors.New("one credential is needed: either an API token or a service app")
 	case o.ServiceApp == nil:
-		return apiclient.FixedKey{Scheme: "SSWS", Value: o.SSWS}, nil
+		return apiclient.FixedKey{Scheme: "SSWS", Value: o.SSWS}, nil, nil
 	}
 	app := o.ServiceApp
 	if app.ClientID == "" || len(app.Scopes) == 0 {
-		return nil, errors.New("service app: client id and scopes are needed")
+		return nil, nil, errors.New("service app: client id and scopes are needed")
 	}
 	key, err := apiclient.ParseSigningKey(app.PrivateKey, app.KeyID, app.Algorithm)
 	if err != nil {
-		return nil, fmt.Errorf("service app: %w", err)
+		return nil, nil, fmt.Errorf("service app: %w", err)
 	}
 	dpop, err := apiclient.NewDPoP(w.Now)
 	if err != nil {
-		return nil, fmt.Errorf("service app: %w", err)
+		return nil, nil, fmt.Errorf("service app: %w", err)
 	}
 	cc := &apiclient.ClientCredentials{
 		Op: "okta.token", TokenURL: base.JoinPath("oauth2", "v1", "token"), ClientID: app.ClientID, Key: key,
 		Scopes: app.Scopes, Early: tokenEarly, DPoP: dpop, Budget: budget(w.Rand), Wiring: w,
 	}
-	return cc.Tokens(), nil
+	lacks = func(right string) bool { return cc.Lacks(right, strings.TrimSuffix(right, ".read")+".manage") }
+	return cc.Tokens(), lacks, nil
 }
 
 // path gives elements below /api/v1.
