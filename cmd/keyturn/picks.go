@@ -123,7 +123,7 @@ func (p *picks) rows(ctx context.Context, a *app, s *session) ([]view.CaseRow, e
 	chosen := []view.CaseRow{}
 	for i := range all {
 		row := all[len(all)-1-i]
-		if len(wanted) == 0 || wanted[row.ID] {
+		if len(p.ids) == 0 || wanted[row.ID] { // wanted is empty again when the last of them was found
 			chosen = append(chosen, row)
 			delete(wanted, row.ID)
 		}
