@@ -22,6 +22,8 @@ func TestALaneIsDrawn(t *testing.T) {
 		{reads.Lane{Standing: reads.Open, Why: "E0000011", Stopped: now.Add(-time.Hour)}, []string{"the breaker is open: E0000011", "since 2026-03-01 08:00:00"}},
 		{reads.Lane{Standing: reads.Open, Fault: "refused", Why: "401"}, []string{"the breaker is open, the credential is refused: 401"}},
 		{reads.Lane{Standing: reads.Open, Fault: "unreachable", Why: "no route"}, []string{"the breaker is open, the provider cannot be reached: no route"}},
+		{reads.Lane{Standing: reads.Working, Lacks: []reads.Lack{{Right: "okta.users.manage", Since: now.Add(-time.Hour), Actions: 3, Why: "403 E0000006"}}},
+			[]string{"working, breaker closed", "okta.users.manage since 2026-03-01 08:00:00", "for which 3 actions must wait", "403 E0000006"}},
 		{reads.Lane{Standing: reads.Halted, Why: "by ada"}, []string{"paused: by ada"}},
 		{reads.Lane{Standing: reads.Working, Worker: "w1", Epoch: 7, Queues: queue, Places: &reads.Places{AtOnce: 3, Most: 4, Flying: 2},
 			Rate: &reads.Rate{Calls: 300, Actions: 1}, Forecast: &reads.Forecast{Actions: 5040, Seconds: 720, Bucket: "/api/v1/users"},
