@@ -2,6 +2,7 @@ package lane_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -71,4 +72,22 @@ func TestAPausedActionLeavesTheLaneToOthers(t *testing.T) {
 	}
 	over.Store(true)
 	r.reach(ledger.Verified, waiting...)
+}
+
+// TestALaneThatCannotKnowSaysSo: while nobody can say whether it may begin it is not shown as one that works.
+func TestALaneThatCannotKnowSaysSo(t *testing.T) {
+	r := newRig(t)
+	unknown := "?"
+	r.paused.Store(&unknown)
+	w := r.worker("w1", r.bus, 4)
+	a := r.publish(events.Urgent, "first", "user:first")
+	r.until("a word of it", func() bool {
+		state, held := w.State()
+		return held && strings.Contains(state.Halted, "nobody can say") && w.Halted() == state.Halted
+	})
+	r.paused.Store(nil)
+	r.reach(ledger.Verified, a)
+	if w.Halted() != "" {
+		t.Errorf("halted: %s", w.Halted())
+	}
 }
