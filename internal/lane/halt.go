@@ -110,13 +110,16 @@ func (h *halt) told(ctx context.Context, p Pause, err error) (Pause, bool) {
 	return p, p.Lane == ""
 }
 
+// notRead is why a lane begins nothing that cannot know whether it may.
+const notRead = "nobody can say whether it is paused: the broker does not give the pauses"
+
 // why says why the lane begins nothing; empty = it does. Not to know is a reason too: else a lane that stands still would be
 // shown as one that works.
 func (h *halt) why() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.halted == "" && h.unread {
-		return "nobody can say whether it is paused: the broker does not give the pauses"
+		return notRead
 	}
 	return h.halted
 }
