@@ -52,7 +52,6 @@ func (a *app) serve(ctx context.Context) (err error) {
 	}
 	log := process.Logger(settings.Log, a.err)
 	defer process.Deadline(ctx, settings.Shutdown, log)()
-	process.SpareForSync()
 	process.SpareMemory(ctx)
 	m, err := newMachine(ctx, a.localOptions(settings, machineOptions{
 		ConfigDir: settings.ConfigDir, Log: log, Hangup: process.Hangup(ctx),
@@ -61,6 +60,7 @@ func (a *app) serve(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
+	process.SpareForSync(ctx, m.broker.Options().Barrier)
 	log.InfoContext(ctx, "keyturn serves", "version", version, "public", m.URL(), "admin", m.AdminURL(),
 		"store", settings.Store, "durability", m.bus.Durability(), "pid", os.Getpid())
 	return m.run(ctx)

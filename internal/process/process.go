@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -77,16 +76,6 @@ func Logger(c config.Log, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewTextHandler(w, opts))
 	}
 	return slog.New(slog.NewJSONHandler(w, opts))
-}
-
-// SpareForSync makes room for the thread that waits for the disk in a durability barrier. The scheduler takes up to
-// milliseconds to notice that a system call blocks, and meanwhile one of the processors that it counts is lost: on two
-// cores that was a third of the intake. It is for processes that hold the embedded broker, once at their start.
-// GOMAXPROCS, where it is set, says otherwise.
-func SpareForSync() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
-	}
 }
 
 // spelled writes a span of time as people do, 1.5s: JSON would have it as a bare number of nanoseconds.

@@ -58,8 +58,7 @@ func slow(delay time.Duration) error {
 // Serve is the child: the intake over an embedded broker in dir, with delay added to every sync, until stdin ends. What
 // its parent must know it writes to stdout.
 func Serve(ctx context.Context, mode stream.Durability, dir string, delay time.Duration, stdin io.Reader, stdout io.Writer) (err error) {
-	process.SpareForSync() // as keyturn serve does
-	process.SpareMemory(ctx)
+	process.SpareMemory(ctx) // as keyturn serve does
 	if err := slow(delay); err != nil {
 		return json.NewEncoder(stdout).Encode(hello{NoDelay: err.Error()})
 	}
@@ -72,6 +71,7 @@ func Serve(ctx context.Context, mode stream.Durability, dir string, delay time.D
 		return err
 	}
 	defer func() { err = errors.Join(err, broker.Close()) }()
+	process.SpareForSync(ctx, broker.Options().Barrier)
 	bus, err := stream.Connect(ctx, broker.Options())
 	if err != nil {
 		return err

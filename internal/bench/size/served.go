@@ -34,7 +34,8 @@ const (
 // build makes the tool as it is shipped, from the repository's root.
 func build(ctx context.Context, dir string) (string, error) {
 	bin := filepath.Join(dir, "keyturn")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin, "./cmd/keyturn")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin, "./cmd/keyturn")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build ./cmd/keyturn from the repository's root: %w: %s", err, bytes.TrimSpace(out))
 	}

@@ -37,7 +37,7 @@ const (
 // lanes has a worker bring the actions about: they stand in the queue with their plans, as a planner left them, and the
 // time runs from the first call to the last acknowledgement, which stands behind the outcome on disk.
 func (b *bench) lanes(ctx context.Context, j jobs) (got spent, err error) {
-	// Garbage is collected as keyturn serve does; the calls alone keep to what Go does by itself.
+	// Garbage is collected, and a processor to spare, as keyturn serve does; the calls alone keep to what Go does by itself.
 	gc := debug.SetGCPercent(100)
 	debug.SetGCPercent(gc)
 	defer debug.SetGCPercent(gc)
@@ -54,6 +54,7 @@ func (b *bench) lanes(ctx context.Context, j jobs) (got spent, err error) {
 		return spent{}, err
 	}
 	defer func() { err = errors.Join(err, broker.Close()) }()
+	process.SpareForSync(sparing, broker.Options().Barrier)
 	bus, err := stream.Connect(ctx, broker.Options())
 	if err != nil {
 		return spent{}, err

@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"keyturn/internal/bench/figures"
-	"keyturn/internal/process"
 )
 
 // The bounds.
@@ -80,9 +79,6 @@ const (
 
 // Run measures count times and prints the medians. Where PostgreSQL is not installed it says so.
 func Run(ctx context.Context, w io.Writer, count int) (err error) {
-	before := runtime.GOMAXPROCS(0)
-	process.SpareForSync() // as keyturn serve does
-	defer runtime.GOMAXPROCS(before)
 	b := &bench{}
 	if b.dir, err = os.MkdirTemp("", "keyturn-bench-"); err != nil {
 		return err
