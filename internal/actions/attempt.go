@@ -56,6 +56,11 @@ func (at *attempt) achieve(ctx context.Context) error {
 		if round == at.limits.Rounds {
 			return at.contested(ctx, todo)
 		}
+		if round == 0 && at.May != nil {
+			if err := at.May(ctx, at.action); err != nil {
+				return interrupted{err}
+			}
+		}
 		if err := at.intend(ctx, obs); err != nil {
 			return err
 		}

@@ -86,6 +86,9 @@ type Runner struct {
 	// Room waits for the budget of a call that was not sent because its time was too short for that (apiclient.ErrNoRoom); nil =
 	// the action comes again.
 	Room func(context.Context) error
+	// May says whether an action may still be begun that has looked, and not changed anything yet: it may have waited for its
+	// first look while somebody paused it. An error gives it back; nil = it may.
+	May func(context.Context, events.Action) error
 	// Denied is told when the credential was refused, to an action; nil = nobody is.
 	Denied func(events.Action, error)
 	// ReadFirst says that nothing may be looked at that was called back, because others go by who is looked at; nil = it may.

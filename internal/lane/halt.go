@@ -1,7 +1,9 @@
 package lane
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -73,6 +75,19 @@ func (h *halt) clear(ctx context.Context, a events.Action) (Pause, bool) {
 		h.asking = false
 	}
 	return h.told(ctx, p, err)
+}
+
+// still asks once more, without waiting, for an action that the lane let begin. An answer that cannot be had, or that
+// somebody else is asking for, is a no: nothing is changed without it.
+func (h *halt) still(ctx context.Context, a events.Action) error {
+	if h.ask == nil {
+		return nil
+	}
+	p, clear := h.clear(ctx, a)
+	if why := cmp.Or(p.Action, h.why()); !clear || p.Action != "" {
+		return fmt.Errorf("not begun: %s", cmp.Or(why, "pauses not read"))
+	}
+	return nil
 }
 
 // turn says whether the caller may ask now, and whether it is the one who asks for all.

@@ -12,24 +12,29 @@ import (
 	"keyturn/internal/ledger"
 )
 
-// TestAPausedLaneBeginsNothing: what has begun comes to its end, the urgent waits with the others, and nothing is begun
-// while nobody can say whether it may. A stop does not wait for the end of a pause.
+// TestAPausedLaneBeginsNothing: what has begun comes to its end, what has only looked changes nothing, the urgent waits with
+// the others, and nothing is begun while nobody can say whether it may. A stop does not wait for the end of a pause.
 func TestAPausedLaneBeginsNothing(t *testing.T) {
 	r := newRig(t)
-	began, release := make(chan struct{}), make(chan struct{})
+	began, looks, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	hold := sync.OnceFunc(func() { close(began); <-release })
-	r.call = func(_ context.Context, _ string, a events.Action) error {
-		if a.Step == "first" {
+	wait := sync.OnceFunc(func() { close(looks); <-release })
+	r.call = func(_ context.Context, call string, a events.Action) error {
+		switch {
+		case a.Step == "first" && call == "do":
 			hold()
+		case a.Step == "looks":
+			wait()
 		}
 		return nil
 	}
-	first := r.publish(events.Normal, "first", "user:first")
+	first, looking := r.publish(events.Normal, "first", "user:first"), r.publish(events.Normal, "looks", "user:looks")
 	w := r.worker("w1", r.bus, 4)
 	<-began
+	<-looks
 	why, unknown := "paused by ann", "?"
 	r.paused.Store(&why)
-	waiting := append(r.several(3, events.Urgent), r.several(3, events.Bulk)...)
+	waiting := append(append(r.several(3, events.Urgent), r.several(3, events.Bulk)...), looking)
 	r.until("halt", func() bool { return w.Halted() == why })
 	close(release)
 	r.reach(ledger.Verified, first)

@@ -230,7 +230,7 @@ func (r *rig) worker(holder string, bus lane.Bus, concurrency int) *worker {
 			}
 			return &actions.Runner{
 				Ledger: ledger.New(queue.Log(), nil), Queue: queue, Morgue: queue, Worker: holder, Epoch: t.Epoch, Denied: t.Denied, Away: t.Away,
-				Pause: t.Pause, Room: t.Room, Limits: r.limits,
+				Pause: t.Pause, Room: t.Room, May: t.May, Limits: r.limits,
 				NewID: func() string { return fmt.Sprintf("%s-%d", holder, r.ids.Add(1)) },
 				Build: func(a events.Action, _ map[string]string) (actions.Kind, error) { return kind{r, a, t.Gate(a)}, nil },
 			}

@@ -195,7 +195,7 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 		Paused: w.paused, TokenHeld: tokenHeld(made),
 		Runner: func(t *lane.Tenure) *actions.Runner {
 			r := w.runner
-			r.Epoch, r.Denied, r.Away, r.Pause, r.Room = t.Epoch, t.Denied, t.Away, t.Pause, t.Room
+			r.Epoch, r.Denied, r.Away, r.Pause, r.Room, r.May = t.Epoch, t.Denied, t.Away, t.Pause, t.Room, t.May
 			r.ReadFirst = made.LastAdmin // a search for another administrator goes by who is about to end
 			r.Build = func(a events.Action, pins map[string]string) (actions.Kind, error) {
 				g := t.Gate(a)
