@@ -150,6 +150,7 @@ type Past struct {
 	doubt  bool // it asked for nothing, and took the place of one that did
 	off    bool // it was taken back, ended, or is paused: if it goes on, the rules decide anew
 	let    bool // people, or the end of its hold, let it go on
+	given  bool // people, or the end of its hold, let it go on, and a newer event took its place at that
 
 	moments []moment // what became of it that no rules say, oldest first
 }

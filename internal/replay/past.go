@@ -32,6 +32,8 @@ type planBody struct {
 		Unheard bool              `json:"unheard"` // it waits for a second source
 		Pauses  []string          `json:"pauses"`  // an operator has stopped it
 		Given   []json.RawMessage `json:"given"`   // what people said to it
+		Until   time.Time         `json:"until"`   // when it ends by itself
+		Then    string            `json:"then"`    // what becomes of it then
 		Doubt   bool              `json:"doubt"`   // it asks for nothing, and it did before, or one whose place it took
 	} `json:"hold"`
 }
@@ -42,6 +44,12 @@ func (b planBody) open(s State) bool {
 	return s == Scheduled || s == Held && b.Hold != nil && (b.Hold.Unheard || len(b.Hold.Pauses) > 0)
 }
 
+// given reports whether people said yes to it, or none no in time where that is enough.
+func (b planBody) given(at time.Time) bool {
+	h := b.Hold
+	return h != nil && (len(h.Given) > 0 || h.Then == "proceed" && !h.Until.IsZero() && !at.Before(h.Until))
+}
+
 // Add takes the next record of a case's plan: when it was written, its state, its reason and its body. A plan that was
 // held and let go by people was held by the rules; one that waits for its day, or for a second source, is what it is shown
 // as until then.
@@ -49,7 +57,7 @@ func (p *Plans) Add(caseID string, at time.Time, state, why string, body []byte)
 	p.mu.Lock()
 	before, known := p.past[caseID]
 	p.mu.Unlock()
-	now, err := before.next(State(state), why, body, known)
+	now, err := before.next(at, State(state), why, body, known)
 	if err != nil {
 		return fmt.Errorf("plan of case %s: %w", caseID, err)
 	}
@@ -92,9 +100,9 @@ func (p *Plans) Anew() []Message {
 }
 
 // next is what is known of a case after one more record of its plan.
-func (p Past) next(s State, why string, body []byte, known bool) (Past, error) {
+func (p Past) next(at time.Time, s State, why string, body []byte, known bool) (Past, error) {
 	now := p
-	now.State, now.off, now.let = string(s), p.off, false
+	now.State, now.off, now.let, now.given = string(s), p.off, false, false
 	var b planBody
 	switch s {
 	case Planned, Held, Refused, Scheduled:
@@ -110,7 +118,7 @@ func (p Past) next(s State, why string, body []byte, known bool) (Past, error) {
 		if decided {
 			return now, nil
 		}
-		if (s == Planned || s == Scheduled) && b.Hold != nil && len(b.Hold.Given) > 0 && p.Outcome != nil && p.Outcome.State == Held {
+		if (s == Planned || s == Scheduled) && (b.given(at) || p.given) && p.Outcome != nil && p.Outcome.State == Held {
 			now.open, now.let = false, true // people let it go
 			return now, nil
 		}
@@ -118,6 +126,12 @@ func (p Past) next(s State, why string, body []byte, known bool) (Past, error) {
 		now.open, now.paused, now.doubt = b.open(s), now.off, b.Hold != nil && b.Hold.Doubt
 	case superseded, cancelled:
 		now.off = true
+		if len(body) > 0 {
+			if err := json.Unmarshal(body, &b); err != nil {
+				return now, err
+			}
+			now.given = b.given(at)
+		}
 	}
 	return now, nil
 }
