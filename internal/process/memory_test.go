@@ -13,10 +13,10 @@ func TestPaceOfGarbage(t *testing.T) {
 		live uint64
 		want int
 	}{
-		{0, 20 * mib, 50}, {25, 40 * mib, 50}, {70, 44 * mib, 45}, {100, 64 * mib, 40}, {139, 160 * mib, 40}, // a few hundred events a second
+		{0, 20 * mib, 50}, {25, 22 * mib, 50}, {70, 44 * mib, 25}, {100, 64 * mib, 20}, {139, 160 * mib, 20}, // a few hundred events a second
 		{140, 160 * mib, 100}, {300, 32 * mib, 200}, {70, 32 * mib, 200}, // busy
 		{70, 64 * mib, 100}, {90, 128 * mib, 100}, {100, 1024 * mib, 100},
-		{70, 30 * mib, 200}, {69, 50 * mib, 40}, {100, 24 * mib, 50}, // over
+		{70, 30 * mib, 200}, {69, 50 * mib, 22}, {100, 20 * mib, 50}, // over
 	} {
 		made += look.took * mib
 		was := p.percent
