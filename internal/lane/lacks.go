@@ -54,6 +54,9 @@ func needs(err error) string {
 func (l *lacks) refused(id, right string, err error, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if of := l.waits[id]; of != right {
+		l.moved(id, of, now)
+	}
 	k := l.rights[right]
 	if k == nil {
 		k = &lack{since: now, pause: probeDelays(probeLast)}
@@ -67,6 +70,25 @@ func (l *lacks) refused(id, right string, err error, now time.Time) {
 	if k.trial == id {
 		k.trial, k.next = "", now.Add(k.pause.NextBackOff())
 	}
+}
+
+// moved ends an action's wait for one right because it came to another that is lacking. Without it nobody else who waits for
+// the first would be tried again. l.mu is held.
+func (l *lacks) moved(id, of string, now time.Time) {
+	delete(l.waits, id)
+	k := l.rights[of]
+	if k == nil {
+		return
+	}
+	if k.trial == id {
+		k.trial, k.next = "", now.Add(probeFirst)
+	}
+	for _, other := range l.waits {
+		if other == of {
+			return
+		}
+	}
+	delete(l.rights, of) // nobody waits for it
 }
 
 // hold reports whether an action is to wait on; if not it is begun, and ended is told of its end.

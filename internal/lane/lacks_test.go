@@ -60,3 +60,31 @@ func TestOneOfThoseThatWaitForARightIsTried(t *testing.T) {
 		}
 	})
 }
+
+// TestOneThatComesToAnotherRightEndsItsTrial lets the next one try the right that it had waited for; and a right that nobody
+// waits for any more is not told as missing.
+func TestOneThatComesToAnotherRightEndsItsTrial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLacks(silent)
+		refuse := func(id, right string) {
+			lacking := &apiclient.Error{Cause: apiclient.Denied, Status: 403, Needs: right}
+			l.refused(id, needs(lacking), lacking, time.Now())
+			l.ended(id, events.Outcome{}, time.Now())
+		}
+		refuse("leaver", "okta.users.read")
+		refuse("laptop", "okta.users.read")
+		l.hasten()
+		if l.hold("leaver", time.Now()) {
+			t.Fatal("the first is not tried")
+		}
+		refuse("leaver", "okta.users.manage") // to read was granted meanwhile, to manage was not
+		time.Sleep(probeFirst)
+		if l.hold("laptop", time.Now()) {
+			t.Fatal("the one that waits to read is never tried again")
+		}
+		refuse("laptop", "okta.users.manage")
+		if told := l.tell(); len(told) != 1 || told[0].Right != "okta.users.manage" || told[0].Actions != 2 {
+			t.Errorf("it says %+v", told)
+		}
+	})
+}
