@@ -33,6 +33,7 @@ type lack struct {
 	err   error // of the call that was refused last
 	since time.Time
 	trial string    // the action that is tried; empty = none
+	rank  int       // of the trial's class, 0 = the most urgent
 	next  time.Time // when the next one may be tried
 	pause *backoff.ExponentialBackOff
 }
@@ -91,18 +92,19 @@ func (l *lacks) moved(id, of string, now time.Time) {
 	delete(l.rights, of) // nobody waits for it
 }
 
-// hold reports whether an action is to wait on; if not it is begun, and ended is told of its end.
-func (l *lacks) hold(id string, now time.Time) bool {
+// hold reports whether an action is to wait on; if not it is begun, and ended is told of its end. One of a more urgent class
+// does not wait for the end of a trial, which may stand before the gate for long: it is the trial from then on.
+func (l *lacks) hold(id string, rank int, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k := l.rights[l.waits[id]]
 	if k == nil {
 		return false
 	}
-	if k.trial != "" || now.Before(k.next) {
+	if k.trial != "" && rank >= k.rank || now.Before(k.next) {
 		return true
 	}
-	k.trial = id
+	k.trial, k.rank = id, rank
 	return false
 }
 

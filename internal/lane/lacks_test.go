@@ -20,14 +20,14 @@ func TestOneOfThoseThatWaitForARightIsTried(t *testing.T) {
 			l.refused(id(i), needs(lacking), lacking, time.Now())
 			l.ended(id(i), events.Outcome{}, time.Now())
 		}
-		if l.hold("new", time.Now()) || !l.hold(id(7), time.Now()) {
+		if l.hold("new", 1, time.Now()) || !l.hold(id(7), 1, time.Now()) {
 			t.Error("a new one is held, or one that was refused is not")
 		}
 		tried := 0
 		for began := time.Now(); time.Since(began) < time.Hour; time.Sleep(time.Second) {
 			free := 0
 			for i := range 100 {
-				if l.hold(id(i), time.Now()) {
+				if l.hold(id(i), 1, time.Now()) {
 					continue
 				}
 				free++
@@ -46,16 +46,16 @@ func TestOneOfThoseThatWaitForARightIsTried(t *testing.T) {
 			t.Errorf("it says %+v", told)
 		}
 		l.hasten()
-		if l.hold(id(3), time.Now()) || !l.hold(id(4), time.Now()) {
+		if l.hold(id(3), 1, time.Now()) || !l.hold(id(4), 1, time.Now()) {
 			t.Error("not one is tried when that is wanted")
 		}
 		l.ended(id(3), events.Outcome{Verdict: events.Retry}, time.Now()) // it met something else before
 		time.Sleep(probeFirst)
-		if l.hold(id(4), time.Now()) {
+		if l.hold(id(4), 1, time.Now()) {
 			t.Error("nobody is tried after one that came to nothing")
 		}
 		l.ended(id(4), events.Outcome{Verdict: events.Done}, time.Now())
-		if l.hold(id(5), time.Now()) || l.hold(id(6), time.Now()) || len(l.tell()) > 0 || len(l.waits) > 0 {
+		if l.hold(id(5), 1, time.Now()) || l.hold(id(6), 1, time.Now()) || len(l.tell()) > 0 || len(l.waits) > 0 {
 			t.Errorf("it waits on: %+v, %d", l.tell(), len(l.waits))
 		}
 	})
@@ -74,17 +74,43 @@ func TestOneThatComesToAnotherRightEndsItsTrial(t *testing.T) {
 		refuse("leaver", "okta.users.read")
 		refuse("laptop", "okta.users.read")
 		l.hasten()
-		if l.hold("leaver", time.Now()) {
+		if l.hold("leaver", 1, time.Now()) {
 			t.Fatal("the first is not tried")
 		}
 		refuse("leaver", "okta.users.manage") // to read was granted meanwhile, to manage was not
 		time.Sleep(probeFirst)
-		if l.hold("laptop", time.Now()) {
+		if l.hold("laptop", 1, time.Now()) {
 			t.Fatal("the one that waits to read is never tried again")
 		}
 		refuse("laptop", "okta.users.manage")
 		if told := l.tell(); len(told) != 1 || told[0].Right != "okta.users.manage" || told[0].Actions != 2 {
 			t.Errorf("it says %+v", told)
+		}
+	})
+}
+
+// TestTheUrgentDoesNotWaitForATrial that stands before the gate: it is tried in its place, and is the only one.
+func TestTheUrgentDoesNotWaitForATrial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLacks(silent)
+		lacking := &apiclient.Error{Cause: apiclient.Denied, Status: 403, Needs: "okta.users.manage"}
+		for _, id := range []string{"leaver", "other", "laptop", "leak"} {
+			l.refused(id, needs(lacking), lacking, time.Now())
+		}
+		if !l.hold("laptop", 0, time.Now()) {
+			t.Fatal("the urgent is tried before it is time to")
+		}
+		l.hasten()
+		if l.hold("leaver", 2, time.Now()) || l.hold("laptop", 0, time.Now()) || !l.hold("other", 2, time.Now()) || !l.hold("leak", 0, time.Now()) {
+			t.Fatal("not the first, and the urgent in its place, are tried")
+		}
+		l.ended("leaver", events.Outcome{Verdict: events.Retry}, time.Now())
+		if !l.hold("leak", 0, time.Now()) {
+			t.Error("two urgent ones are tried at once")
+		}
+		l.ended("laptop", events.Outcome{Verdict: events.Done}, time.Now())
+		if l.hold("leak", 0, time.Now()) || l.hold("other", 2, time.Now()) || len(l.tell()) > 0 {
+			t.Errorf("they wait on for %+v", l.tell())
 		}
 	})
 }

@@ -208,7 +208,7 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 	mine := t.passOf(a)
 	defer mine.end()
 	hand = context.WithValue(hand, handKey{}, mine)
-	if t.lacks.hold(a.ID, time.Now()) {
+	if t.lacks.hold(a.ID, rank(class), time.Now()) {
 		return events.Outcome{Delay: t.slots[class].giveBack(a.Do, lacksAgain, time.Now())}
 	}
 	out := events.Outcome{Verdict: events.Abandon} // unless the runner says otherwise

@@ -293,7 +293,7 @@ func (w *Worker) Checks() []admin.Check {
 				if state, held := l.State(); held {
 					note := fmt.Sprintf("held, epoch %d", state.Epoch)
 					for _, lack := range state.Lacks {
-						note += fmt.Sprintf("; the credential lacks %s, for which %d actions wait", lack.Right, lack.Actions)
+						note += fmt.Sprintf("; the credential lacks %s, actions that wait for it: %d", lack.Right, lack.Actions)
 					}
 					return note
 				}
