@@ -30,7 +30,7 @@ const (
 	pendingActions = 100_000
 	floodFor       = 2 * time.Second
 	floodOver      = 64 // connections
-	floodPairs     = 2  // of floods, for each run: a pair differs by a tenth from the next
+	floodPairs     = 2  // of floods, for each run: one may differ by half from the next
 	// settleFor is how long after the start the memory is looked at: the worker reads what it has not counted meanwhile.
 	settleFor = 10 * time.Second
 )
