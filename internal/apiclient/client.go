@@ -114,6 +114,13 @@ func (c *Client) TokenHeld() time.Time {
 	return time.Time{}
 }
 
+// Renew fetches another token where the one in hand lacks a scope, unless one was asked for less than age ago (Tokens.Renew).
+func (c *Client) Renew(ctx context.Context, age time.Duration) {
+	if t, ok := c.Auth.(*Tokens); ok {
+		t.Renew(ctx, age)
+	}
+}
+
 // once sends the call once. refused says that the token was refused and that another one can be had.
 func (c *Client) once(ctx context.Context, q Request) (r Response, refused bool, err error) {
 	req, err := c.build(q)

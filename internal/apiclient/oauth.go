@@ -88,11 +88,12 @@ func (cc *ClientCredentials) Fetch(ctx context.Context) (Token, error) {
 	part := scopeRefused(err) && len(cc.Scopes) > 1
 	if part {
 		r, err = cc.askPart(ctx, err)
-	} else {
-		cc.granted.Store(nil)
 	}
 	if err != nil {
-		return Token{}, err
+		return Token{}, err // the token in hand has what it had
+	}
+	if !part {
+		cc.granted.Store(nil)
 	}
 	var g grant
 	if err := r.Decode(&g); err != nil {
@@ -108,7 +109,7 @@ func (cc *ClientCredentials) Fetch(ctx context.Context) (Token, error) {
 	if !HeaderSafe(g.AccessToken.Reveal()) {
 		return Token{}, r.Unreadable(cc.Op, errors.New("no access token"))
 	}
-	token := Token{Scheme: scheme, Value: g.AccessToken, Early: cc.Early}
+	token := Token{Scheme: scheme, Value: g.AccessToken, Early: cc.Early, Part: part}
 	if g.ExpiresIn > 0 {
 		life := time.Duration(min(g.ExpiresIn, 86400) * float64(time.Second))
 		if part {
@@ -119,7 +120,8 @@ func (cc *ClientCredentials) Fetch(ctx context.Context) (Token, error) {
 	return token, nil
 }
 
-// partLife is how long a token is used that lacks a scope: then all are asked for again, as somebody may have granted it.
+// partLife is how long a token is used that lacks a scope, unless Tokens.Renew comes first: then all are asked for again, as
+// somebody may have granted it.
 const partLife = 5 * time.Minute
 
 // scopeRefused reports whether the credential was taken, and a scope was not (RFC 6749 section 5.2).
@@ -163,8 +165,11 @@ func (cc *ClientCredentials) askPart(ctx context.Context, all error) (Response, 
 	if len(granted) == 0 {
 		return Response{}, all
 	}
-	cc.granted.Store(&granted)
-	return cc.ask(ctx, granted)
+	r, err := cc.ask(ctx, granted)
+	if err == nil {
+		cc.granted.Store(&granted)
+	}
+	return r, err
 }
 
 // ask gets a token with some scopes, in as many steps as it takes.

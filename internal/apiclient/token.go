@@ -27,6 +27,7 @@ type Token struct {
 	Value   secret.Value
 	Expires time.Time     // by the local clock; zero = nobody said
 	Early   time.Duration // how long before Expires another one is fetched
+	Part    bool          // it lacks a scope that was asked for
 }
 
 // Tokens is the Authorizer of a connection whose token is fetched: one token for all its calls, fetched once at a
@@ -42,6 +43,7 @@ type Tokens struct {
 
 	mu      sync.Mutex
 	token   Token
+	asked   time.Time // when the last fetch began
 	renewAt time.Time // when the next early refresh may begin; zero = never
 	held    *Error    // what the token endpoint said when it asked to be left alone
 	heldTo  time.Time
@@ -80,6 +82,18 @@ func (t *Tokens) Discard() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.token = Token{}
+}
+
+// Renew fetches another token where the one in hand lacks a scope, which somebody may have granted since, unless one was
+// asked for less than age ago. The one in hand is kept when none comes: what it may do it does.
+func (t *Tokens) Renew(ctx context.Context, age time.Duration) {
+	t.mu.Lock()
+	now := t.Now()
+	due := t.token.Part && t.good(now) && now.Sub(t.asked) >= age && !now.Before(t.heldTo)
+	t.mu.Unlock()
+	if due {
+		_, _ = t.flight.do(ctx, TokenTimeout, t.fetch) // nobody's call failed: the next that needs a token says what is wrong
+	}
 }
 
 // get gives the token in hand while it is good. In its last minutes another one is fetched beside it, and nobody
@@ -128,6 +142,9 @@ func (t *Tokens) Held() time.Time {
 
 // fetch gets a token and keeps it.
 func (t *Tokens) fetch(ctx context.Context) (Token, error) {
+	t.mu.Lock()
+	t.asked = t.Now()
+	t.mu.Unlock()
 	token, err := t.Fetch(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()

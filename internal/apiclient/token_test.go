@@ -157,6 +157,43 @@ func TestRefusedTokenIsDroppedOnce(t *testing.T) {
 	}
 }
 
+// TestAPartialTokenIsRenewedWhenThatIsWanted, once in a while, and is kept when none comes.
+func TestAPartialTokenIsRenewedWhenThatIsWanted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, part := newSource(time.Hour, 0), true
+		whole := s.Fetch
+		s.Fetch = func(ctx context.Context) (apiclient.Token, error) {
+			token, err := whole(ctx)
+			token.Part = part
+			return token, err
+		}
+		used := func(want string) {
+			t.Helper()
+			if got, _, err := s.used(t.Context()); err != nil || got != want {
+				t.Errorf("got %s, %v, want %s", got, err, want)
+			}
+		}
+		s.Renew(t.Context(), 0)
+		used("t1") // there was none
+		for range 3 {
+			s.Renew(t.Context(), time.Minute)
+		}
+		used("t1")
+		time.Sleep(time.Minute)
+		s.fail = func(int) error { return &apiclient.Error{Cause: apiclient.Transient} }
+		for range 3 {
+			s.Renew(t.Context(), time.Minute)
+		}
+		used("t1")
+		s.fail, part = nil, false
+		s.Renew(t.Context(), 0)
+		used("t3")
+		time.Sleep(time.Minute)
+		s.Renew(t.Context(), 0)
+		used("t3") // it has all
+	})
+}
+
 func TestTokenEndpointIsLeftAloneWhenItAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSource(time.Hour, time.Minute)

@@ -17,6 +17,10 @@ import (
 // lacksAgain is how soon an action comes again that waits for a right; many of a kind are put off for longer.
 const lacksAgain = 30 * time.Second
 
+// renewAfter is how old a token is at least that a trial has fetched anew: with many that wait, and end for other reasons, there
+// is a trial every few seconds.
+const renewAfter = time.Minute
+
 // lacks holds back the actions that were refused because the credential lacks one right, while all others go on: what comes
 // new does what it can, and waits where it is refused. Of those that wait one at a time is tried again, less and less, and
 // when it comes to its end all go on.
@@ -106,6 +110,17 @@ func (l *lacks) hold(id string, rank int, now time.Time) bool {
 	}
 	k.trial, k.rank = id, rank
 	return false
+}
+
+// tried is the right for which an action is tried now; empty = it is not.
+func (l *lacks) tried(id string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	right := l.waits[id]
+	if k := l.rights[right]; k == nil || k.trial != id {
+		return ""
+	}
+	return right
 }
 
 // ended notes what became of an action that was begun.

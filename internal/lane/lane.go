@@ -44,6 +44,9 @@ type Lane struct {
 	// TokenHeld gives until when no call goes because the credential's token endpoint asked to be left alone; the zero time
 	// while calls go. nil = the credential has none.
 	TokenHeld func() time.Time
+	// Renew fetches another token where the one in hand lacks a scope, which may have been granted since, unless one was asked
+	// for less than age ago; nil = the credential has none that could.
+	Renew func(ctx context.Context, age time.Duration)
 	// Runner makes the runner of one tenure: with its Epoch in every record, its Denied told of a refused credential,
 	// and every call of an action through the action's Gate.
 	Runner func(*Tenure) *actions.Runner
@@ -119,9 +122,12 @@ func (l *Lane) Err() error {
 
 // Hasten has a lane that stands still ask its provider at once whether it may go on, and waits a moment for the answer:
 // a person who renewed a credential must not wait minutes for the next probe, with a stolen laptop in the queue. What waits
-// for a right is tried again when it comes next.
+// for a right is tried again when it comes next, with a token that has what was granted.
 func (l *Lane) Hasten(ctx context.Context) {
 	if t := l.tenure(); t != nil {
+		if l.Renew != nil {
+			l.Renew(ctx, 0)
+		}
 		t.lacks.hasten()
 		t.breaker.hasten(ctx)
 	}

@@ -211,6 +211,7 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 	if t.lacks.hold(a.ID, rank(class), time.Now()) {
 		return events.Outcome{Delay: t.slots[class].giveBack(a.Do, lacksAgain, time.Now())}
 	}
+	hand = t.trial(hand, a.ID)
 	out := events.Outcome{Verdict: events.Abandon} // unless the runner says otherwise
 	defer func() { t.lacks.ended(a.ID, out, time.Now()) }()
 	run := t.runner.Run
@@ -222,6 +223,18 @@ func (t *Tenure) handle(pulling, hand context.Context, m *stream.Message, class 
 		out.Delay = t.slots[class].giveBack(a.Do, out.Delay, time.Now())
 	}
 	return out
+}
+
+// trial makes ready for an action that is tried for a right that was lacking, if it is.
+func (t *Tenure) trial(hand context.Context, id string) context.Context {
+	right := t.lacks.tried(id)
+	if right == "" {
+		return hand
+	}
+	if t.lane.Renew != nil {
+		t.lane.Renew(hand, renewAfter) // the one in hand may be from before the right was granted
+	}
+	return hand
 }
 
 // handKey is where the context of an action in hand keeps its pass.

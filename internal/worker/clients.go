@@ -100,6 +100,14 @@ func tokenHeld(c actions.Clients) func() time.Time {
 	}
 }
 
+// renew fetches a token anew that lacks a scope; nil = the provider's tokens have no parts.
+func renew(c actions.Clients) func(context.Context, time.Duration) {
+	if c.Okta == nil {
+		return nil
+	}
+	return c.Okta.Renew
+}
+
 // probe is the connection's harmless read.
 func probe(c actions.Clients) func(context.Context) error {
 	switch {

@@ -1,7 +1,11 @@
 package worker
 
 import (
+	"crypto"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +86,32 @@ func TestAScopeThatIsNotAskedFor(t *testing.T) {
 	}
 	stop()
 	s.work("worker-2", s.connections()[:1], nil)
+	s.patiently("it to be done", func() bool { return s.record(stuck).State == ledger.Verified })
+}
+
+// TestAScopeThatIsGrantedLater is asked for anew by a check: the token in hand, which is good for minutes, has not got it.
+func TestAScopeThatIsGrantedLater(t *testing.T) {
+	t.Parallel() // as above
+	s := newSite(t, sandbox.Options{})
+	acme, app := s.sb.SeedAcme(1), s.sb.Credentials().OktaApp
+	block, _ := pem.Decode([]byte(app.PrivateKey))
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant := func(scopes ...string) {
+		s.sb.AddServiceApp(sandbox.ServiceAppSpec{ClientID: app.ClientID, KeyID: app.KeyID, Scopes: scopes,
+			PublicKey: key.(interface{ Public() crypto.PublicKey }).Public()})
+	}
+	okta := s.connections()[:1]
+	all := okta[0].Auth.ServiceApp.Scopes
+	grant(slices.DeleteFunc(slices.Clone(all), func(scope string) bool { return scope == "okta.users.manage" })...)
+	s.work("worker-1", okta, nil)
+	s.until("the streams", func() bool { return s.tool.CheckTopology(t.Context()) == nil })
+	stuck := s.act("stuck", "okta.suspend_user", userOf(acme.Leaver))
+	s.until("it to wait", func() bool { return s.record(stuck).State == ledger.Waiting })
+	grant(all...)
+	s.check("okta-prod")
 	s.patiently("it to be done", func() bool { return s.record(stuck).State == ledger.Verified })
 }
 

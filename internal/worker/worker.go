@@ -192,7 +192,7 @@ func (w *Worker) newLane(c config.Connection) (*lane.Lane, error) {
 		census: census{ledger: w.runner.Ledger, now: w.bus.Now, wanted: func() []playbook.Count { return w.set.Load().Counts() }}}
 	d.lane = &lane.Lane{
 		Connection: c.Name, Holder: w.opts.Name, Concurrency: c.Concurrency, Budget: budgetOf(c.Budget), Bus: d, Probe: probe(made), Log: w.log,
-		Paused: w.paused, TokenHeld: tokenHeld(made),
+		Paused: w.paused, TokenHeld: tokenHeld(made), Renew: renew(made),
 		Runner: func(t *lane.Tenure) *actions.Runner {
 			r := w.runner
 			r.Epoch, r.Denied, r.Away, r.Pause, r.Room, r.May = t.Epoch, t.Denied, t.Away, t.Pause, t.Room, t.May

@@ -80,6 +80,10 @@ func (c *Client) WithGate(g apiclient.Gate) *Client {
 // TokenHeld gives until when no call goes because the token endpoint asked to be left alone; the zero time while calls go.
 func (c *Client) TokenHeld() time.Time { return c.api.TokenHeld() }
 
+// Renew fetches another token where the one in hand lacks a scope, which may have been granted since, unless one was asked for
+// less than age ago.
+func (c *Client) Renew(ctx context.Context, age time.Duration) { c.api.Renew(ctx, age) }
+
 // Probe makes a harmless read, to see whether the credential works: listUsers with a limit of one, or, where it may not
 // do that, listAuthorizationServers. It is nil, or Denied when the credential is refused, or what kept it from knowing.
 func (c *Client) Probe(ctx context.Context) error { return c.api.Check(ctx) }
