@@ -144,7 +144,7 @@ func (c *Client) once(ctx context.Context, q Request) (r Response, refused bool,
 		}
 	}
 	r, err = c.exchange(ctx, q, req)
-	watched(ctx, q, r)
+	c.watched(ctx, q, r)
 	if r.Status != 0 && c.Budget != nil {
 		budget = c.Budget(r)
 	}

@@ -7,6 +7,7 @@ type Exchange struct {
 	Op        string // the operation, in the provider's own words; that of a token endpoint among them
 	Status    int    // HTTP status; 0 when there was no reply
 	RequestID string // the provider's id of the call; empty when it gave none
+	Needs     string // the right that the call needs, as the vendor names it; empty = nobody knows
 }
 
 // watchKey is where a context keeps who watches.
@@ -19,8 +20,14 @@ func Watch(ctx context.Context, fn func(Exchange)) context.Context {
 }
 
 // watched tells whoever watches ctx.
-func watched(ctx context.Context, q Request, r Response) {
-	if fn, ok := ctx.Value(watchKey{}).(func(Exchange)); ok {
-		fn(Exchange{Op: q.Op, Status: r.Status, RequestID: r.RequestID})
+func (c *Client) watched(ctx context.Context, q Request, r Response) {
+	fn, ok := ctx.Value(watchKey{}).(func(Exchange))
+	if !ok {
+		return
 	}
+	x := Exchange{Op: q.Op, Status: r.Status, RequestID: r.RequestID}
+	if c.Needs != nil {
+		x.Needs = c.Needs(q)
+	}
+	fn(x)
 }

@@ -23,7 +23,7 @@ const renewAfter = time.Minute
 
 // lacks holds back the actions that were refused because the credential lacks one right, while all others go on: what comes
 // new does what it can, and waits where it is refused. Of those that wait one at a time is tried again, less and less, and
-// when it comes to its end all go on.
+// when it comes to its end, by a call that needs the right, all go on.
 type lacks struct {
 	log *slog.Logger
 
@@ -38,6 +38,7 @@ type lack struct {
 	since time.Time
 	trial string    // the action that is tried; empty = none
 	rank  int       // of the trial's class, 0 = the most urgent
+	had   bool      // a call of the trial that needs the right was answered
 	next  time.Time // when the next one may be tried
 	pause *backoff.ExponentialBackOff
 }
@@ -77,8 +78,8 @@ func (l *lacks) refused(id, right string, err error, now time.Time) {
 	}
 }
 
-// moved ends an action's wait for one right because it came to another that is lacking. Without it nobody else who waits for
-// the first would be tried again. l.mu is held.
+// moved ends an action's wait for one right because it came to another that is lacking, or to its end without either. Without
+// it nobody else who waits for the first would be tried again. l.mu is held.
 func (l *lacks) moved(id, of string, now time.Time) {
 	delete(l.waits, id)
 	k := l.rights[of]
@@ -108,7 +109,7 @@ func (l *lacks) hold(id string, rank int, now time.Time) bool {
 	if k.trial != "" && rank >= k.rank || now.Before(k.next) {
 		return true
 	}
-	k.trial, k.rank = id, rank
+	k.trial, k.rank, k.had = id, rank, false
 	return false
 }
 
@@ -123,20 +124,32 @@ func (l *lacks) tried(id string) string {
 	return right
 }
 
-// ended notes what became of an action that was begun.
+// answered notes a call of an action that was answered and needs a right.
+func (l *lacks) answered(id, right string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k := l.rights[right]; k != nil && k.trial == id {
+		k.had = true
+	}
+}
+
+// ended notes what became of an action that was begun. One that is done without a call that needs the right, as it was called
+// back meanwhile or holds already, says nothing of it.
 func (l *lacks) ended(id string, out events.Outcome, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	right := l.waits[id]
 	k := l.rights[right]
-	if out.Verdict == events.Done {
-		delete(l.waits, id)
-	}
-	if k == nil || k.trial != id {
+	tried := k != nil && k.trial == id
+	switch {
+	case out.Verdict == events.Done && tried && k.had:
+	case out.Verdict == events.Done:
+		l.moved(id, right, now)
 		return
-	}
-	if out.Verdict != events.Done { // it came no further than to something else
+	case tried: // it came no further than to something else
 		k.trial, k.next = "", now.Add(probeFirst)
+		return
+	default:
 		return
 	}
 	l.log.Info("the credential has a right that it lacked: what waits for it goes on", "right", right, "lacked_for", now.Sub(k.since))

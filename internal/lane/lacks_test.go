@@ -54,6 +54,7 @@ func TestOneOfThoseThatWaitForARightIsTried(t *testing.T) {
 		if l.hold(id(4), 1, time.Now()) {
 			t.Error("nobody is tried after one that came to nothing")
 		}
+		l.answered(id(4), "okta.users.manage")
 		l.ended(id(4), events.Outcome{Verdict: events.Done}, time.Now())
 		if l.hold(id(5), 1, time.Now()) || l.hold(id(6), 1, time.Now()) || len(l.tell()) > 0 || len(l.waits) > 0 {
 			t.Errorf("it waits on: %+v, %d", l.tell(), len(l.waits))
@@ -89,6 +90,38 @@ func TestOneThatComesToAnotherRightEndsItsTrial(t *testing.T) {
 	})
 }
 
+// TestOnlyACallShowsARight: one that was called back, or that needed it no more, is done without it. Another one is tried soon,
+// and the right is not told as missing when nobody is left who needs it.
+func TestOnlyACallShowsARight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLacks(silent)
+		lacking := &apiclient.Error{Cause: apiclient.Denied, Status: 403, Needs: "okta.users.manage"}
+		for _, id := range []string{"gone", "leaver", "other"} {
+			l.refused(id, needs(lacking), lacking, time.Now())
+		}
+		l.hasten()
+		if l.hold("gone", 1, time.Now()) {
+			t.Fatal("the first is not tried")
+		}
+		l.answered("gone", "okta.users.read")
+		l.answered("leaver", "okta.users.manage") // of before it was refused
+		l.ended("gone", events.Outcome{Verdict: events.Done}, time.Now())
+		if !l.hold("leaver", 1, time.Now()) || len(l.tell()) != 1 || l.tell()[0].Actions != 2 {
+			t.Fatalf("all go on after one that made no call: %+v", l.tell())
+		}
+		time.Sleep(probeFirst)
+		if l.hold("leaver", 1, time.Now()) || !l.hold("other", 1, time.Now()) {
+			t.Fatal("not one is tried after it")
+		}
+		for _, id := range []string{"leaver", "other"} {
+			l.ended(id, events.Outcome{Verdict: events.Done}, time.Now())
+		}
+		if told := l.tell(); len(told) != 0 || len(l.waits) != 0 {
+			t.Errorf("nobody waits, and it says %+v, %v", told, l.waits)
+		}
+	})
+}
+
 // TestTheUrgentDoesNotWaitForATrial that stands before the gate: it is tried in its place, and is the only one.
 func TestTheUrgentDoesNotWaitForATrial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -108,6 +141,7 @@ func TestTheUrgentDoesNotWaitForATrial(t *testing.T) {
 		if !l.hold("leak", 0, time.Now()) {
 			t.Error("two urgent ones are tried at once")
 		}
+		l.answered("laptop", "okta.users.manage")
 		l.ended("laptop", events.Outcome{Verdict: events.Done}, time.Now())
 		if l.hold("leak", 0, time.Now()) || l.hold("other", 2, time.Now()) || len(l.tell()) > 0 {
 			t.Errorf("they wait on for %+v", l.tell())

@@ -234,7 +234,11 @@ func (t *Tenure) trial(hand context.Context, id string) context.Context {
 	if t.lane.Renew != nil {
 		t.lane.Renew(hand, renewAfter) // the one in hand may be from before the right was granted
 	}
-	return hand
+	return apiclient.Watch(hand, func(x apiclient.Exchange) {
+		if x.Needs == right && x.Status/100 == 2 {
+			t.lacks.answered(id, right)
+		}
+	})
 }
 
 // handKey is where the context of an action in hand keeps its pass.
