@@ -102,6 +102,9 @@ type pass struct {
 
 	short string // the bucket of the last call that had too little time to wait for; empty = none
 	room  string // the bucket in which the next call is admitted already; empty = none
+
+	// may asks once more whether the next call, which is the action's first change, may be made; nil = nothing is to be asked.
+	may func(context.Context) error
 }
 
 func (g *gate) pass(c events.Class) *pass {
@@ -134,11 +137,33 @@ func (p *pass) Admit(ctx context.Context, bucket string) error {
 	if p.admitted(bucket) {
 		return nil
 	}
+	began := time.Now()
 	err := p.wait(ctx, &waiter{pass: p, bucket: bucket})
 	if errors.Is(err, apiclient.ErrNoRoom) {
 		p.gate.change(func() { p.short = bucket })
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return p.still(ctx, bucket, began)
+}
+
+// still asks once more about a first change that was admitted, if it waited for that since began: somebody may have paused it
+// meanwhile. One that may not be made gives its place back.
+func (p *pass) still(ctx context.Context, bucket string, began time.Time) error {
+	p.gate.mu.Lock()
+	may := p.may
+	p.may = nil
+	p.gate.mu.Unlock()
+	if may == nil || time.Since(began) < haltLook {
+		return nil
+	}
+	err := may(ctx)
+	if err == nil {
+		return nil
+	}
+	p.gate.change(func() { p.gate.giveBack(bucket) })
+	return later(againSoon, err.Error())
 }
 
 // wait waits until the call may go, or for the end of ctx.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"keyturn/internal/events"
+	"keyturn/internal/lane"
 	"keyturn/internal/ledger"
 )
 
@@ -94,5 +95,33 @@ func TestALaneThatCannotKnowSaysSo(t *testing.T) {
 	r.reach(ledger.Verified, a)
 	if w.Halted() != "" {
 		t.Errorf("halted: %s", w.Halted())
+	}
+}
+
+// TestAPauseHoldsAChangeThatWaits for its budget after the look, whether its time is long enough for that or not.
+func TestAPauseHoldsAChangeThatWaits(t *testing.T) {
+	for name, once := range map[string]bool{"at the gate": false, "for room": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits for windows
+			r := newRig(t)
+			r.budget = lane.Budget{Known: map[string]lane.Limit{"b": {Calls: 1, Window: 3 * time.Second}}}
+			r.limits.CallTimeout = time.Second
+			r.once = func(events.Action) bool { return once }
+			w := r.worker("w1", r.bus, 4)
+			a := r.publish(events.Normal, "first", "user:first")
+			r.reach(ledger.Started, a) // it looked, and was let
+			why := "paused by ann"
+			r.paused.Store(&why)
+			r.until("it to be given back", func() bool { return r.last(a).State == ledger.Waiting })
+			r.until("halt", func() bool { return w.Halted() == why })
+			if done := r.order(); len(done) != 0 {
+				t.Errorf("done in the pause: %v", done)
+			}
+			r.paused.Store(nil)
+			r.reach(ledger.Verified, a)
+			if done := r.order(); len(done) != 1 {
+				t.Errorf("done: %v", done)
+			}
+		})
 	}
 }

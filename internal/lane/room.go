@@ -27,7 +27,11 @@ func (p *pass) makeRoom(ctx context.Context) error {
 	if w.bucket == "" { // it was not this action's call
 		return overdue(context.DeadlineExceeded)
 	}
+	began := time.Now()
 	if err := p.wait(ctx, w); err != nil {
+		return err
+	}
+	if err := p.still(ctx, w.bucket, began); err != nil {
 		return err
 	}
 	p.gate.mu.Lock()
@@ -36,14 +40,18 @@ func (p *pass) makeRoom(ctx context.Context) error {
 	return nil
 }
 
-// end gives back what was admitted and not used. It counts as a call that may have been made.
+// end gives back what was admitted and not used.
 func (p *pass) end() {
 	p.gate.change(func() {
-		if p.room == "" {
-			return
+		if p.room != "" {
+			p.gate.giveBack(p.room)
+			p.room = ""
 		}
-		p.gate.inFlight--
-		p.gate.bucket(p.room).learn(apiclient.Budget{Limit: -1, Remaining: -1}, time.Now())
-		p.room = ""
 	})
+}
+
+// giveBack gives back a call that was admitted and not made. It counts as one that may have been. g.mu is held.
+func (g *gate) giveBack(bucket string) {
+	g.inFlight--
+	g.bucket(bucket).learn(apiclient.Budget{Limit: -1, Remaining: -1}, time.Now())
 }

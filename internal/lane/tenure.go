@@ -272,8 +272,17 @@ func (t *Tenure) Pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// May says by an error that an operator lets an action not begin any more, that waited for the budget of its first look.
-func (t *Tenure) May(ctx context.Context, a events.Action) error { return t.halt.still(ctx, a) }
+// May says by an error that an operator lets an action not begin any more, that waited for the budget of its first look. It is
+// asked anew for its first change when that waits, too.
+func (t *Tenure) May(ctx context.Context, a events.Action) error {
+	if err := t.halt.still(ctx, a); err != nil {
+		return err
+	}
+	if p, ok := ctx.Value(handKey{}).(*pass); ok {
+		p.gate.change(func() { p.may = func(ctx context.Context) error { return t.halt.still(ctx, a) } })
+	}
+	return nil
+}
 
 // Room waits for the budget of the call that an action in hand could not make because its time was too short to wait for
 // it (apiclient.ErrNoRoom); the next call of the action in that bucket goes at once.
