@@ -43,6 +43,7 @@ type gate struct {
 	over     bool                    // the tenure ends
 	gone     chan struct{}           // closed when it does
 	idle     map[*pass]chan struct{} // who waits for others than the provider; closed to send them away
+	lease    func() error            // an error when it is over, before those whose work it is hear so; nil = there is none
 
 	budget Budget // of every bucket
 
@@ -215,6 +216,9 @@ func (g *gate) leave(w *waiter, err error) error {
 // alone lets nobody go: whoever waits from there on is looked at when a call comes back.
 func (g *gate) serve(now time.Time) {
 	g.wake.Stop()
+	if !g.over && g.lease != nil && g.lease() != nil {
+		return // a call that was cut off makes room for nobody: all who wait are cut off as well in a moment
+	}
 	rest := g.waiting[:0]
 	next := time.Duration(0)
 	for i, w := range g.waiting {

@@ -305,6 +305,30 @@ func TestAGateThatIsShutHoldsAndOneThatIsOverSendsAway(t *testing.T) {
 	})
 }
 
+// TestACallThatIsCutOffMakesRoomForNobody: when a lease is lost, the first call to hear of it must not let another one go whose
+// action has not heard yet.
+func TestACallThatIsCutOffMakesRoomForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1)
+		defer g.finish()
+		lease, lose := context.WithCancel(t.Context())
+		g.change(func() { g.lease = lease.Err })
+		one, two := g.pass(events.Normal), g.pass(events.Normal)
+		admit(t, one, "users")
+		hand, cut := context.WithCancel(t.Context())
+		next := ask(hand, two, "users")
+		lose()
+		one.Learn("users", apiclient.Budget{Limit: -1, Remaining: -1, Failed: true})
+		if !next.waits() {
+			t.Error("a call went when the lease was lost")
+		}
+		cut()
+		if err := <-next.answer; !errors.Is(err, context.Canceled) {
+			t.Errorf("the next call ended by %v", err)
+		}
+	})
+}
+
 func TestAGateTellsWhatItKnows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(4)

@@ -118,6 +118,7 @@ func (t *Tenure) serve(stop, lease context.Context) error {
 	pulling, halt := context.WithCancel(pulling)
 	defer halt()
 	defer context.AfterFunc(stop, halt)()
+	t.gate.change(func() { t.gate.lease = lease.Err })
 	defer t.gate.finish()
 	context.AfterFunc(pulling, func() {
 		if lease.Err() == nil { // else work ends at once, and nothing may be written of those that wait
