@@ -110,6 +110,9 @@ func (k *Bucket) Watch(ctx context.Context, fn func(key string, value []byte)) e
 		case <-ctx.Done():
 			return nil
 		case e, ok := <-w.Updates():
+			if !ok && ctx.Err() != nil {
+				return nil // the watcher ends by itself with ctx
+			}
 			if !ok {
 				return refusal("watch "+k.name, errors.New("ended"))
 			}

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -218,7 +219,7 @@ func (b *Bus) Leases(ctx context.Context) ([]Lease, error) {
 			return nil, refusal(op, ctx.Err())
 		case e, ok := <-w.Updates():
 			if !ok {
-				return nil, refusal(op, errors.New("ended"))
+				return nil, refusal(op, cmp.Or(ctx.Err(), errors.New("ended"))) // the watcher ends by itself with ctx
 			}
 			if e == nil { // everything that stood there was handed over
 				slices.SortFunc(held, func(a, b Lease) int { return strings.Compare(a.Connection, b.Connection) })
