@@ -270,6 +270,22 @@ func TestManyWorkersMakeTheStreamsAtOnce(t *testing.T) {
 	}
 }
 
+// TestAStartOverStreamsThatAreRightUpdatesNone: an update says something, and it races with whoever makes a consumer.
+func TestAStartOverStreamsThatAreRightUpdatesNone(t *testing.T) {
+	srv := start(t, embedded.Options{MaxStore: 400 << 20})
+	connect(t, srv)
+	nc := client(t, "", within(srv)...).Conn()
+	updated, err := nc.SubscribeSync("$JS.EVENT.ADVISORY.STREAM.UPDATED.*")
+	if err := errors.Join(err, nc.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	connect(t, srv)
+	editBound(t, srv, "EVENTS", 50<<20)
+	if m, err := updated.NextMsg(10 * time.Second); err != nil || !strings.HasSuffix(m.Subject, ".EVENTS") {
+		t.Errorf("the first update is of %+v, %v; want the one of EVENTS that somebody made", m, err)
+	}
+}
+
 func TestWhatAnOperatorChoseStays(t *testing.T) {
 	srv := start(t, embedded.Options{MaxStore: 400 << 20})
 	connect(t, srv)

@@ -1,9 +1,11 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -302,8 +304,24 @@ func (b *Bus) updateStream(ctx context.Context, cfg, old jetstream.StreamConfig)
 	}
 	cfg.Placement, cfg.Metadata, cfg.Subjects = old.Placement, old.Metadata, together(cfg.Subjects, old.Subjects)
 	b.opts.bound(&cfg, old)
+	if settled(cfg, old) {
+		return nil // the update of a stream races with who makes a consumer of it meanwhile (nats-server 2.15.2)
+	}
 	_, err := b.js.UpdateStream(ctx, cfg)
 	return err
+}
+
+// settled reports whether an update to cfg would change nothing: what cfg leaves open, the server has filled in
+// (checkStreamCfg of nats-server). Where it fills in something else one day, streams are updated at each start again.
+func settled(cfg, old jetstream.StreamConfig) bool {
+	const none = -1
+	cfg.MaxConsumers = cmp.Or(cfg.MaxConsumers, none)
+	cfg.MaxMsgs = cmp.Or(cfg.MaxMsgs, none)
+	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, none)
+	cfg.MaxMsgsPerSubject = cmp.Or(cfg.MaxMsgsPerSubject, none)
+	cfg.MaxMsgSize = cmp.Or(cfg.MaxMsgSize, none)
+	cfg.Duplicates = cmp.Or(cfg.Duplicates, 2*time.Minute)
+	return reflect.DeepEqual(cfg, old)
 }
 
 // createBucket makes or updates one bucket; races are as in createStream.
@@ -311,8 +329,14 @@ func (b *Bus) createBucket(ctx context.Context, cfg jetstream.KeyValueConfig) er
 	cfg.Replicas = b.replicas()
 	var err error
 	for range tries {
-		if old, oerr := b.js.Stream(ctx, "KV_"+cfg.Bucket); oerr == nil && b.opts.Replicas == 0 {
-			cfg.Replicas = old.CachedInfo().Config.Replicas
+		if s, oerr := b.js.Stream(ctx, "KV_"+cfg.Bucket); oerr == nil {
+			old := s.CachedInfo().Config
+			if b.opts.Replicas == 0 {
+				cfg.Replicas = old.Replicas
+			}
+			if old.MaxAge == cfg.TTL && old.MaxMsgsPerSubject == 1 && old.Replicas == cfg.Replicas && old.Description == cfg.Description {
+				return nil // as in updateStream
+			}
 		}
 		_, err = b.js.CreateOrUpdateKeyValue(ctx, cfg)
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) && !errors.Is(err, jetstream.ErrBucketExists) {
