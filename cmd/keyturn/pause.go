@@ -32,7 +32,7 @@ Plans of a paused source or playbook are held, and those of their actions that t
 the lanes go on with others; after a resume they take up to 75 s. Nothing begins at a paused connection, or anywhere while
 all is paused. A source goes by its dedup_scope where it has one. A name that the configuration does not have is refused.
 What has begun comes to its end. Urgent work waits too. It ends by itself, or with keyturn resume; pausing again moves the
-deadline. Exit code 4 means that the command is stored and not worked off yet.`,
+deadline. --for counts from when the broker took the command. Exit code 4 means that the command is stored and not worked off yet.`,
 		Example: "  keyturn pause source:hr-relay --for 2h --reason 'its key was stolen'\n" +
 			"  keyturn pause connection:okta-prod --until 2026-03-02T18:00:00Z --reason 'maintenance'",
 		Args: cobra.ExactArgs(1),
@@ -50,7 +50,7 @@ deadline. Exit code 4 means that the command is stored and not worked off yet.`,
 		case reason == "":
 			return usage(errors.New("pause: say --reason WHY"))
 		}
-		return a.orderPause(cmd.Context(), events.Command{Verb: events.Pause, Target: args[0], Reason: reason, Until: end}, wait)
+		return a.orderPause(cmd.Context(), events.Command{Verb: events.Pause, Target: args[0], Reason: reason, Until: end, Lasts: lasts}, wait)
 	}
 	return cmd
 }
@@ -113,7 +113,7 @@ func (a *app) orderPause(ctx context.Context, c events.Command, wait time.Durati
 		}
 	}
 	if o.Settled {
-		list, err := planner.Pauses(ctx, s.ledger, a.now())
+		list, err := planner.Pauses(ctx, s.ledger, time.Time{}) // all that nobody ended: this machine's clock may be wrong
 		if err != nil {
 			return err
 		}

@@ -81,6 +81,9 @@ type Command struct {
 	Reason string    `json:"reason,omitempty"`
 	Time   time.Time `json:"time"`
 	Until  time.Time `json:"until,omitzero"` // of a pause: when it ends by itself
+	// Lasts is how long a pause holds from when the broker took the command, in nanoseconds: whoever asks may have a clock
+	// that is wrong. 0 = it ends at Until; otherwise Until is what the machine of the actor takes for the end.
+	Lasts time.Duration `json:"lasts,omitempty"`
 	// Shown names what the actor has seen: Plan.Shown of what is approved, the death that is redriven; empty = nobody says.
 	Shown string `json:"shown,omitempty"`
 }

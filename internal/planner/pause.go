@@ -183,6 +183,9 @@ func (t *turn) stale(ctx context.Context, d Decision) (bool, error) {
 
 // pause begins or ends a pause. A command that was given before the last one about the same changes nothing.
 func (t *turn) pause(ctx context.Context, c events.Command) (string, error) {
+	if c.Lasts != 0 { // counted from when the broker took it, so that it ends at the same moment whenever it is worked off
+		c.Until = c.Time.Add(c.Lasts)
+	}
 	if no := t.cannotPause(c); no != "" {
 		return no, nil
 	}
@@ -274,7 +277,7 @@ func (t *turn) cannotPause(c events.Command) string {
 		return ""
 	case !c.Until.After(t.now()):
 		return "a pause needs a deadline that is still to come"
-	case c.Until.Sub(t.now()) > maxPause:
+	case c.Lasts > maxPause, c.Lasts == 0 && c.Until.Sub(t.now()) > maxPause:
 		return fmt.Sprintf("a pause lasts %d days at most", int(maxPause.Hours()/24))
 	}
 	return ""

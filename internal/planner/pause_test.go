@@ -115,6 +115,44 @@ func TestPauseCommands(t *testing.T) {
 	}
 }
 
+// TestPauseLastsFromWhenItWasTaken: how long it lasts counts from when the broker took its command, whatever the clock of
+// the operator's machine says and whenever the command is worked off. One that names no span ends at its time.
+func TestPauseLastsFromWhenItWasTaken(t *testing.T) {
+	for name, off := range map[string]time.Duration{"slow": -10 * time.Minute, "fast": 10 * time.Minute, "a day behind": -24 * time.Hour} {
+		w := newWorld(t)
+		w.armed = false
+		c := w.pausing("p1", events.Pause, "source:hr", 2*time.Hour)
+		c.Lasts, c.Until = 2*time.Hour, c.Until.Add(off)
+		longest := w.pausing("p2", events.Pause, "source:siem", 31*24*time.Hour)
+		longest.Lasts, longest.Until = 31*24*time.Hour, longest.Until.Add(off)
+		at := w.pausing("p3", events.Pause, "source:board", time.Hour)
+		w.send(c, longest, at)
+		want := map[string]time.Time{"source:hr": c.Time.Add(2 * time.Hour), "source:siem": longest.Time.Add(31 * 24 * time.Hour), "source:board": at.Until}
+		w.clock = w.clock.Add(5 * time.Minute)
+		w.settle()
+		list, err := planner.Pauses(t.Context(), w.ledger(), w.clock)
+		if err != nil || len(list) != len(want) {
+			t.Fatalf("%s: pauses %v %v", name, list, err)
+		}
+		for _, p := range list {
+			if !p.Until.Equal(want[p.Target]) {
+				t.Errorf("%s: %s until %s, want %s", name, p.Target, p.Until, want[p.Target])
+			}
+		}
+	}
+	w := newWorld(t)
+	w.armed = false
+	for id, lasts := range map[string]time.Duration{"over": 31*24*time.Hour + 1, "none": -time.Hour} {
+		c := w.pausing(id, events.Pause, "source:hr", time.Hour)
+		c.Lasts = lasts
+		w.send(c)
+		w.settle()
+		if got := w.answer(id); got == "" || strings.Contains(got, "paused until") {
+			t.Errorf("%s: %q", id, got)
+		}
+	}
+}
+
 // TestPauseThatEndsWhileAPlanIsHeld: whoever ends a pause sees the plan that waits for it, or the plan sees that it
 // ended, at whichever write they meet.
 func TestPauseThatEndsWhileAPlanIsHeld(t *testing.T) {

@@ -47,7 +47,7 @@ func TestWorkersWhoseClocksAreADayOff(t *testing.T) {
 		}
 		// What the machine of an operator says of the time makes no command the last word.
 		for _, c := range []events.Command{
-			{Verb: events.Pause, Actor: "ann@desk", Time: now.Add(48 * time.Hour), Until: now.Add(10 * time.Minute)},
+			{Verb: events.Pause, Actor: "ann@desk", Time: now.Add(48 * time.Hour), Until: now.Add(-10 * time.Minute), Lasts: 10 * time.Minute},
 			{Verb: events.Resume, Actor: "ben@desk", Time: now},
 		} {
 			c.ID, c.Target, c.Reason = string(c.Verb)+name, planner.PauseAll, "Okta is being moved"
