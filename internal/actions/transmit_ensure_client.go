@@ -58,6 +58,9 @@ func defineTransmitEnsureClient() definition {
 				return nil, err
 			}
 			k.mark = markOf(c.Connection, k.app.Key)
+			if err = checkMarks(k.app.Description, k.mark); err != nil {
+				return nil, err
+			}
 			k.sameName, err = p.choice("same_name", "fail", "create")
 			return k, err
 		},
@@ -77,6 +80,21 @@ func markOf(connection, key string) string {
 
 // What a mark is put between.
 const markBegin, markEnd = "[idem:", "]"
+
+// checkMarks refuses a description with a mark that is none of own: an event about one app would make its client pass for
+// another one's, which then had its redirects, or lost its own client's updates to it.
+func checkMarks(description string, own ...string) error {
+	for _, mark := range own {
+		if mark != "" {
+			description = strings.ReplaceAll(description, mark, " ")
+		}
+	}
+	if strings.Contains(description, markBegin) {
+		return advised{errors.New("with.app.description: holds a mark that is not the app's own"),
+			"take " + markBegin + "…" + markEnd + " out of the description and send the event anew; find out who wrote it there"}
+	}
+	return nil
+}
 
 // checkApp refuses what the API would refuse, or what would give more than was asked for: a client that is created
 // without roles gets one with access to everything (vendor page manage_clients).

@@ -284,3 +284,34 @@ func TestKindsAreDescribed(t *testing.T) {
 		t.Error("a kind that nobody knows is taken to be harmless")
 	}
 }
+
+// TestAMarkIsNobodysToWrite: a description that holds the mark of another app neither makes a client that passes for that
+// app's nor makes one of a client that is there. An app's own mark, read back and sent again, is no harm.
+func TestAMarkIsNobodysToWrite(t *testing.T) {
+	others := actions.MarkOf("sample", "REQ-2")
+	app := wiki()
+	app.Description = "a wiki " + others
+	for name, a := range map[string]events.Action{
+		"made":            ensure("s", app),
+		"changed":         change("transmit.update_client", map[string]any{"description": "a wiki " + others}),
+		"hidden by a key": act("s", "transmit.update_client", map[string]any{"app": map[string]string{"key": "REQ-1", "description": others, "Description": "x"}}),
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			o := newOrg(t, 0, sandbox.Options{})
+			if name != "made" {
+				o.addWiki(nil)
+			}
+			o.run(a)
+			if f := o.ends("s", ledger.Dead).Evidence.Failure; !strings.Contains(f.Error, "with.app.description") || f.Suggestion == "" {
+				t.Errorf("failure %+v", f)
+			}
+			if effects := o.once(); len(effects) != 0 {
+				t.Errorf("effects %v", effects)
+			}
+		})
+	}
+	o := newOrg(t, 0, sandbox.Options{})
+	app.Description = actions.MarkOf("sample", app.Key) + " a wiki"
+	o.run(ensure("s", app))
+	o.ends("s", ledger.Verified)
+}

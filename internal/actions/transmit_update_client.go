@@ -207,10 +207,18 @@ func (k *transmitUpdateClient) compare(c transmit.AppClient, have map[string]jso
 // wanted gives the value that a field shall have: the app's own, a description with the mark that is in it, an object
 // with the members that were not named.
 func (k *transmitUpdateClient) wanted(name string, c transmit.AppClient, have json.RawMessage) (json.RawMessage, error) {
-	if mark := markIn(c.Description); name == "description" && mark != "" {
-		return json.Marshal(describe(mark, k.change.Description))
-	}
 	value := k.want[name]
+	if name == "description" {
+		var text string
+		if json.Unmarshal(value, &text) != nil {
+			return nil, errors.New("with.app.description: is no text")
+		}
+		mark := markIn(c.Description)
+		if err := checkMarks(text, mark, k.app.mark); err != nil || mark == "" {
+			return value, err
+		}
+		return json.Marshal(describe(mark, text))
+	}
 	var members, all map[string]json.RawMessage
 	if json.Unmarshal(value, &members) == nil {
 		if json.Unmarshal(have, &all) != nil { // there is none yet
