@@ -191,7 +191,8 @@ func (cc *ClientCredentials) call(ctx context.Context, scopes []string) (Respons
 		form.Set("scope", strings.Join(scopes, " "))
 	}
 	if cc.Key != nil {
-		assertion, err := cc.Key.Assert(cc.ClientID, cc.TokenURL.String(), cc.now())
+		// A clock that is ahead by less than clockSlack is not followed, and a server may refuse what was issued in its future.
+		assertion, err := cc.Key.Assert(cc.ClientID, cc.TokenURL.String(), cc.now().Add(-clockSlack))
 		if err != nil {
 			return Response{}, &Error{Op: cc.Op, Cause: Denied, Err: err}
 		}
