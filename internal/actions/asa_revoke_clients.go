@@ -63,7 +63,7 @@ func defineASARevokeClients() definition {
 
 // Observe implements Kind.
 func (k *asaRevokeClients) Observe(ctx context.Context) (Observation, error) {
-	return lookTwice(ctx, k.user.found != nil, k.user.forget, k.look)
+	return lookTwice(ctx, k.user.forget, k.look)
 }
 
 // look reads everything once, but for a user who was read before.

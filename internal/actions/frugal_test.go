@@ -126,3 +126,20 @@ func TestWhoGoesBeforeTheSessionsEnd(t *testing.T) {
 		t.Errorf("%s: %s", rec.State, rec.Reason)
 	}
 }
+
+// TestWhoGoesWithinTheFirstLook: an account that is deleted right after it was found has nothing left to revoke, and is read
+// to be gone.
+func TestWhoGoesWithinTheFirstLook(t *testing.T) {
+	o := newOrg(t, 0, sandbox.Options{})
+	o.begin(act("s", "okta.revoke_user_tokens", map[string]any{"user": ref(o.acme.Leaver)}))
+	o.met = func(req *http.Request) {
+		if strings.HasSuffix(req.URL.Path, "/"+o.acme.Leaver.OktaID+"/clients") {
+			o.met = nil
+			o.sb.RemoveUser(o.acme.Leaver.OktaID)
+		}
+	}
+	o.work()
+	if rec := o.ends("s", ledger.Verified); saw(rec, "user "+o.acme.Leaver.OktaID+" status") != "gone (404)" {
+		t.Errorf("evidence %v", rec.Evidence.Seen)
+	}
+}

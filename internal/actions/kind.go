@@ -46,11 +46,11 @@ type Change struct {
 	Apply func(ctx context.Context) (requestID string, err error)
 }
 
-// lookTwice looks at what a user has, and once more from reading the user on where one who was known is not found: they may
-// have gone since, which is read, not concluded, and no fault of the action.
-func lookTwice(ctx context.Context, known bool, forget func(), look func(context.Context) (Observation, error)) (Observation, error) {
+// lookTwice looks at what a user has, and once more from reading the user on where one who was found has nothing to be read:
+// they may have gone since, be it a moment ago, which is read, not concluded, and no fault of the action.
+func lookTwice(ctx context.Context, forget func(), look func(context.Context) (Observation, error)) (Observation, error) {
 	obs, err := look(ctx)
-	if known && missing(err) {
+	if missing(err) {
 		forget()
 		return look(ctx)
 	}
