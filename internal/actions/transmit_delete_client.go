@@ -22,6 +22,10 @@ type transmitDeleteClient struct {
 // retrieve_client_tokens).
 const clientTokenLife = time.Hour
 
+// longestLife is the longest that a client may say its tokens live: what says more means "for ever", and more than 292 years
+// are no time.Duration.
+const longestLife = 100 * 365 * 24 * time.Hour
+
 func defineTransmitDeleteClient() definition {
 	return definition{
 		KindInfo: KindInfo{
@@ -76,7 +80,7 @@ func (k *transmitDeleteClient) Observe(ctx context.Context) (Observation, error)
 	}
 	k.tokens = clientTokenLife
 	if t := f.TokenExpiration; t != nil && t.AccessTokenTTL > 0 {
-		k.tokens = time.Duration(t.AccessTokenTTL * float64(time.Second))
+		k.tokens = time.Duration(min(t.AccessTokenTTL, longestLife.Seconds()) * float64(time.Second))
 	}
 	obs.Residual = k.residual(f.ClientID)
 	obs.Needed = []Change{{Call: "transmit.deleteClient", Target: f.ClientID, Apply: func(ctx context.Context) (string, error) {

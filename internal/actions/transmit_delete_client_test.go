@@ -168,3 +168,16 @@ func TestDeleteAllIsNotTakenForDone(t *testing.T) {
 		t.Errorf("failure %+v", rec.Evidence.Failure)
 	}
 }
+
+// TestTokensThatLiveForEver: what a client says of its tokens bounds no residual to a time that is over.
+func TestTokensThatLiveForEver(t *testing.T) {
+	for _, ttl := range []float64{1e10, 1e300} {
+		o := newOrg(t, 0, sandbox.Options{})
+		o.addWiki(map[string]any{"token_expiration": map[string]any{"access_token_ttl": ttl}})
+		o.run(change("transmit.delete_client", nil))
+		rec := o.ends("s", ledger.Verified)
+		if left := rec.Evidence.Residual; len(left) != 1 || left[0].Until.Year() < 2100 || left[0].Until.Year() > 9999 {
+			t.Errorf("tokens that live %v s: %v", ttl, left)
+		}
+	}
+}
