@@ -130,6 +130,7 @@ func (b *bucket) learn(said apiclient.Budget, now time.Time) {
 		b.paused = until
 	}
 	ends, newer := now.Add(said.Reset), said.Ends.Sub(b.window)
+	said.Remaining = min(said.Remaining, max(said.Limit, 0)) // more than there are is a fault of the reply
 	switch {
 	case said.Limit <= 0 || said.Remaining < 0 || said.Ends.IsZero():
 		b.lost++

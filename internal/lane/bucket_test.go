@@ -268,3 +268,24 @@ func TestLongWaitsAreGivenBack(t *testing.T) {
 		}
 	})
 }
+
+// TestMoreLeftThanThereIs: a reply by which more calls are left than a window has gives no more than the window, and none of
+// the share of others.
+func TestMoreLeftThanThereIs(t *testing.T) {
+	for share, want := range map[float64]int{0: 10, 0.5: 5} { // by such a reply no call has counted yet
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate(100)
+			g.budget = Budget{Share: share}
+			p := g.pass(events.Urgent)
+			admit(t, p, "b")
+			p.Learn("b", told(10, 1000, 0, time.Minute))
+			for range want {
+				admit(t, p, "b")
+			}
+			if next := ask(t.Context(), p, "b"); !next.waits() {
+				t.Errorf("share %v: more than %d calls go", share, want)
+			}
+			g.finish()
+		})
+	}
+}
