@@ -270,19 +270,35 @@ func TestManyWorkersMakeTheStreamsAtOnce(t *testing.T) {
 	}
 }
 
-// TestAStartOverStreamsThatAreRightUpdatesNone: an update says something, and it races with whoever makes a consumer.
+// TestAStartOverStreamsThatAreRightUpdatesNone: an update says something, and it races with whoever makes a consumer. A bucket
+// is right as the library makes it, and one that somebody changed is put back.
 func TestAStartOverStreamsThatAreRightUpdatesNone(t *testing.T) {
 	srv := start(t, embedded.Options{MaxStore: 400 << 20})
-	connect(t, srv)
-	nc := client(t, "", within(srv)...).Conn()
-	updated, err := nc.SubscribeSync("$JS.EVENT.ADVISORY.STREAM.UPDATED.*")
-	if err := errors.Join(err, nc.Flush()); err != nil {
+	js := client(t, "", within(srv)...)
+	updated, err := js.Conn().SubscribeSync("$JS.EVENT.ADVISORY.STREAM.UPDATED.*")
+	if err != nil {
 		t.Fatal(err)
 	}
+	for _, cfg := range []jetstream.KeyValueConfig{
+		{Bucket: "LEASES", Description: "who holds which lane", TTL: 9 * time.Second},
+		{Bucket: "LANES", Description: "what spares a starting worker reading the ledger"},
+	} {
+		if _, err := js.CreateKeyValue(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		connect(t, srv)
+	}
+	editBound(t, srv, "KV_LANES", 50<<20)
 	connect(t, srv)
-	editBound(t, srv, "EVENTS", 50<<20)
-	if m, err := updated.NextMsg(10 * time.Second); err != nil || !strings.HasSuffix(m.Subject, ".EVENTS") {
-		t.Errorf("the first update is of %+v, %v; want the one of EVENTS that somebody made", m, err)
+	for _, want := range []string{"edited", "put back"} {
+		if m, err := updated.NextMsg(10 * time.Second); err != nil || !strings.HasSuffix(m.Subject, ".KV_LANES") {
+			t.Fatalf("an update is of %+v, %v; want the one by which LANES is %s", m, err, want)
+		}
+	}
+	if got := streamInfo(t, srv, "KV_LANES").Config.MaxBytes; got != -1 {
+		t.Errorf("LANES may fill %d bytes, want no bound", got)
 	}
 }
 

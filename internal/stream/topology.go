@@ -52,6 +52,8 @@ const (
 	// died does so within seconds. There are five outcomes and more to an event, and each costs the same memory: a burst of
 	// 500 events a second for a quarter of an hour would take 195 MB of it with ten minutes, and takes 39 MB.
 	outcomeWindow = 2 * time.Minute
+	// serverWindow is how long a server knows a Nats-Msg-Id where nobody says (StreamDefaultDuplicatesWindow of nats-server).
+	serverWindow = 2 * time.Minute
 	// smallBlocks limits nothing: no subject comes to so many messages. A server that finds this limit keeps a stream in
 	// blocks of 4 MiB in place of 8, and it has the block that it writes, and those that were just read, in memory.
 	smallBlocks = 1 << 40
@@ -66,7 +68,7 @@ const (
 	defaultEventBytes = 4 << 30
 )
 
-// topology is every stream, with what it keeps and for how long.
+// topology is every stream, those of the key-value buckets too, with what it keeps and for how long.
 func (o Options) topology() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
 		// What waits for later has the subject later.<connection>.<class>.<action>, and later.<action> of old; looks to come at
@@ -90,6 +92,9 @@ func (o Options) topology() []jetstream.StreamConfig {
 		// Copies of what the ledger says: full, it forgets the oldest.
 		{Name: streamOutcomes, Description: "every change of a plan, an action or a case, for whoever subscribes",
 			Subjects: []string{prefixOutcomes + ".>"}, MaxAge: month, MaxBytes: o.eventBytes() / 4, Duplicates: outcomeWindow},
+		// An Update cannot carry a TTL, so that every key lives as long as the bucket says: nothing else goes in here.
+		bucket(bucketLeases, "who holds which lane", leaseTTL),
+		bucket(bucketLanes, "what spares a starting worker reading the ledger", 0),
 		// The last one to be made: whoever finds it, as an intake does before it is ready, may rely on the others.
 		// Full, it refuses, and ingest answers 503: the oldest event is never dropped for the newest.
 		{Name: streamEvents, Description: "events and mapping faults, as accepted", Subjects: []string{prefixEvents + ".>"},
@@ -97,13 +102,12 @@ func (o Options) topology() []jetstream.StreamConfig {
 	}
 }
 
-// buckets is every key-value bucket.
-func (o Options) buckets() []jetstream.KeyValueConfig {
-	return []jetstream.KeyValueConfig{
-		// An Update cannot carry a TTL, so that every key lives as long as the bucket says: nothing else goes in here.
-		{Bucket: bucketLeases, Description: "who holds which lane", TTL: leaseTTL},
-		{Bucket: bucketLanes, Description: "what spares a starting worker reading the ledger"},
-	}
+// bucket is the stream of a key-value bucket, as clients of every language make it (NATS ADR-8): its keys live as long as life,
+// and for ever with 0.
+func bucket(name, description string, life time.Duration) jetstream.StreamConfig {
+	return jetstream.StreamConfig{Name: "KV_" + name, Description: description, Subjects: []string{"$KV." + name + ".>"},
+		MaxMsgsPerSubject: 1, MaxAge: life, Duplicates: min(cmp.Or(life, serverWindow), serverWindow),
+		Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowDirect: true}
 }
 
 // ackWait is when a message in hand is delivered again, unless its handler keeps it.
@@ -224,17 +228,12 @@ func (b *Bus) CreateTopology(ctx context.Context) error {
 		return err
 	}
 	for _, cfg := range b.opts.topology() {
-		cfg.AllowDirect = cfg.Name == streamLedger && b.alone()
+		cfg.AllowDirect = cfg.AllowDirect || cfg.Name == streamLedger && b.alone()
 		if err := b.createStream(ctx, cfg); err != nil {
 			return refusal("create stream "+cfg.Name, roomFor(cfg, err))
 		}
 	}
 	b.forget()
-	for _, cfg := range b.opts.buckets() {
-		if err := b.createBucket(ctx, cfg); err != nil {
-			return refusal("create bucket "+cfg.Bucket, err)
-		}
-	}
 	for _, c := range planning() {
 		if _, err := b.consumer(ctx, c); err != nil {
 			return refusal("create consumer "+c.String(), err)
@@ -320,30 +319,8 @@ func settled(cfg, old jetstream.StreamConfig) bool {
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, none)
 	cfg.MaxMsgsPerSubject = cmp.Or(cfg.MaxMsgsPerSubject, none)
 	cfg.MaxMsgSize = cmp.Or(cfg.MaxMsgSize, none)
-	cfg.Duplicates = cmp.Or(cfg.Duplicates, 2*time.Minute)
+	cfg.Duplicates = cmp.Or(cfg.Duplicates, serverWindow)
 	return reflect.DeepEqual(cfg, old)
-}
-
-// createBucket makes or updates one bucket; races are as in createStream.
-func (b *Bus) createBucket(ctx context.Context, cfg jetstream.KeyValueConfig) error {
-	cfg.Replicas = b.replicas()
-	var err error
-	for range tries {
-		if s, oerr := b.js.Stream(ctx, "KV_"+cfg.Bucket); oerr == nil {
-			old := s.CachedInfo().Config
-			if b.opts.Replicas == 0 {
-				cfg.Replicas = old.Replicas
-			}
-			if old.MaxAge == cfg.TTL && old.MaxMsgsPerSubject == 1 && old.Replicas == cfg.Replicas && old.Description == cfg.Description {
-				return nil // as in updateStream
-			}
-		}
-		_, err = b.js.CreateOrUpdateKeyValue(ctx, cfg)
-		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) && !errors.Is(err, jetstream.ErrBucketExists) {
-			return err
-		}
-	}
-	return err
 }
 
 // CheckTopology tells a process that may only publish (ingest) whether it can: ErrTopology names what is missing and
