@@ -149,24 +149,6 @@ func (p *pass) Admit(ctx context.Context, bucket string) error {
 	return p.still(ctx, bucket, began)
 }
 
-// still asks once more about a first change that was admitted, if it waited for that since began: somebody may have paused it
-// meanwhile. One that may not be made gives its place back.
-func (p *pass) still(ctx context.Context, bucket string, began time.Time) error {
-	p.gate.mu.Lock()
-	may := p.may
-	p.may = nil
-	p.gate.mu.Unlock()
-	if may == nil || time.Since(began) < haltLook {
-		return nil
-	}
-	err := may(ctx)
-	if err == nil {
-		return nil
-	}
-	p.gate.change(func() { p.gate.giveBack(bucket) })
-	return later(againSoon, err.Error())
-}
-
 // wait waits until the call may go, or for the end of ctx.
 func (p *pass) wait(ctx context.Context, w *waiter) error {
 	w.answer = make(chan error, 1)

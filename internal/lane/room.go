@@ -40,6 +40,24 @@ func (p *pass) makeRoom(ctx context.Context) error {
 	return nil
 }
 
+// still asks once more about a first change that was admitted, if it waited for that since began: somebody may have paused it
+// meanwhile. One that may not be made gives its place back.
+func (p *pass) still(ctx context.Context, bucket string, began time.Time) error {
+	p.gate.mu.Lock()
+	may := p.may
+	p.may = nil
+	p.gate.mu.Unlock()
+	if may == nil || time.Since(began) < haltLook {
+		return nil
+	}
+	err := may(ctx)
+	if err == nil {
+		return nil
+	}
+	p.gate.change(func() { p.gate.giveBack(bucket) })
+	return later(againSoon, err.Error())
+}
+
 // end gives back what was admitted and not used.
 func (p *pass) end() {
 	p.gate.change(func() {
