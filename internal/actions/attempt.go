@@ -396,14 +396,3 @@ func (at *attempt) remember(ctx context.Context) error {
 	}
 	return err
 }
-
-// name is how a change is recorded.
-func (c Change) name() string { return c.Call + " " + c.Target }
-
-// permanent makes err the action's own fault, unless it says already whose fault it is.
-func permanent(op string, err error) error {
-	if _, ok := errors.AsType[*apiclient.Error](err); ok {
-		return err
-	}
-	return &apiclient.Error{Op: op, Cause: apiclient.Permanent, Err: err}
-}

@@ -183,6 +183,14 @@ type advised struct {
 
 func (e advised) Unwrap() error { return e.error }
 
+// permanent makes err the action's own fault, unless it says already whose fault it is.
+func permanent(op string, err error) error {
+	if _, ok := errors.AsType[*apiclient.Error](err); ok {
+		return err
+	}
+	return &apiclient.Error{Op: op, Cause: apiclient.Permanent, Err: err}
+}
+
 // Suggestion says what a person should do next about the fault of an action; empty = wait.
 func Suggestion(err error) string {
 	if e, ok := errors.AsType[advised](err); ok {

@@ -46,6 +46,9 @@ type Change struct {
 	Apply func(ctx context.Context) (requestID string, err error)
 }
 
+// name is how a change is recorded.
+func (c Change) name() string { return c.Call + " " + c.Target }
+
 // lookTwice looks at what a user has, and once more from reading the user on where one who was found has nothing to be read:
 // they may have gone since, be it a moment ago, which is read, not concluded, and no fault of the action.
 func lookTwice(ctx context.Context, forget func(), look func(context.Context) (Observation, error)) (Observation, error) {

@@ -204,20 +204,26 @@ func (k *transmitUpdateClient) compare(c transmit.AppClient, have map[string]jso
 	return nil
 }
 
+// described gives the description that a client shall have, with the mark that is in the one it has. The text is read from the
+// value that would be sent: an event with the field's name in two cases has another one in k.change.
+func (k *transmitUpdateClient) described(have string, value json.RawMessage) (json.RawMessage, error) {
+	var text string
+	if json.Unmarshal(value, &text) != nil {
+		return nil, errors.New("with.app.description: is no text")
+	}
+	mark := markIn(have)
+	if err := checkMarks(text, mark, k.app.mark); err != nil || mark == "" {
+		return value, err
+	}
+	return json.Marshal(describe(mark, text))
+}
+
 // wanted gives the value that a field shall have: the app's own, a description with the mark that is in it, an object
 // with the members that were not named.
 func (k *transmitUpdateClient) wanted(name string, c transmit.AppClient, have json.RawMessage) (json.RawMessage, error) {
 	value := k.want[name]
 	if name == "description" {
-		var text string
-		if json.Unmarshal(value, &text) != nil {
-			return nil, errors.New("with.app.description: is no text")
-		}
-		mark := markIn(c.Description)
-		if err := checkMarks(text, mark, k.app.mark); err != nil || mark == "" {
-			return value, err
-		}
-		return json.Marshal(describe(mark, text))
+		return k.described(c.Description, value)
 	}
 	var members, all map[string]json.RawMessage
 	if json.Unmarshal(value, &members) == nil {
