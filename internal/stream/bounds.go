@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -58,4 +59,13 @@ func roomFor(cfg jetstream.StreamConfig, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w: it may fill %d MiB, which the servers must have left: raise max_file_store in their jetstream block", err, cfg.MaxBytes>>20)
+}
+
+// copiesFor adds to a server's refusal of a stream what to do: a server of its own keeps one copy.
+func copiesFor(err error) error {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) || api.ErrorCode != codeNoCluster {
+		return err
+	}
+	return fmt.Errorf("%w: this server is in no cluster: set KEYTURN_REPLICAS=1, or name servers of a cluster in KEYTURN_NATS_URL", err)
 }

@@ -244,6 +244,19 @@ func TestIngestSaysWhenTheStreamsAreMissing(t *testing.T) {
 	}
 }
 
+func TestAServerOfItsOwnSaysWhatToSet(t *testing.T) {
+	opts := start(t, embedded.Options{}).Options()
+	opts.Replicas = 3
+	bus, err := stream.Connect(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close(t.Context())
+	if err := bus.CreateTopology(t.Context()); err == nil || !strings.Contains(err.Error(), "KEYTURN_REPLICAS=1") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestManyWorkersMakeTheStreamsAtOnce(t *testing.T) {
 	srv := start(t, embedded.Options{})
 	var wg sync.WaitGroup

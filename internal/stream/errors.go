@@ -40,6 +40,7 @@ const (
 	codeTooLarge      jetstream.ErrorCode = 10054 // message size exceeds maximum allowed
 	codeNameInUse     jetstream.ErrorCode = 10058 // stream name already in use
 	codeWrongSequence jetstream.ErrorCode = 10071 // wrong last sequence: N
+	codeNoCluster     jetstream.ErrorCode = 10074 // replicas > 1 not supported in non-clustered mode
 	codeStoreFailed   jetstream.ErrorCode = 10077 // "maximum bytes exceeded" under discard new
 	codeWrongConstant jetstream.ErrorCode = 10164 // wrong last sequence, from a replicated stream
 )

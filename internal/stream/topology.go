@@ -230,7 +230,7 @@ func (b *Bus) CreateTopology(ctx context.Context) error {
 	for _, cfg := range b.opts.topology() {
 		cfg.AllowDirect = cfg.AllowDirect || cfg.Name == streamLedger && b.alone()
 		if err := b.createStream(ctx, cfg); err != nil {
-			return refusal("create stream "+cfg.Name, roomFor(cfg, err))
+			return refusal("create stream "+cfg.Name, copiesFor(roomFor(cfg, err)))
 		}
 	}
 	b.forget()
