@@ -25,9 +25,10 @@ func newStoreCmd(a *app) *cobra.Command {
 	group.AddCommand(&cobra.Command{
 		Use:   "check",
 		Short: "Read everything in the store from its disk; needed after a failed durability barrier",
-		Long: `Read every message of the store as its disk holds it, while no broker runs over it, and check its hash.
-A sound store may start again after a failed durability barrier: what that lost, or tore off at the end, was never
-answered as stored, and its senders repeat it. Exit code 1 for a damaged store: restore it from a backup.`,
+		Long: `Read every message of the store as its disk holds it, while no broker runs over it, and check its hash, and that
+all files are there that a clean stop left: a copy of a store may have been cut off. A sound store may start again
+after a failed durability barrier: what that lost, or tore off at the end, was never answered as stored, and its
+senders repeat it. Exit code 1 for a damaged store: restore it from a backup, or make the copy anew.`,
 		Example: "  keyturn store check --store /var/lib/keyturn",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,6 +59,12 @@ func (s *screen) storeCheck(res checkResult) {
 		rows = append(rows, []any{st.Name, st.Messages, st.Last, st.Damaged, st.Torn, state})
 	}
 	s.table([]string{"STREAM", "MESSAGES", "NEWEST", "DAMAGED", "TORN BYTES", "STATE"}, rows)
+	for _, m := range res.Differs {
+		_, _ = fmt.Fprintln(s, clean(m))
+	}
+	if res.Unknown {
+		_, _ = fmt.Fprintln(s, "nothing says which files it must have: a stop leaves a list of them, and a kill, or a build of before there was one, does not")
+	}
 	if res.Failed != "" {
 		_, _ = fmt.Fprintf(s, "the last barrier failed: %s\n", clean(res.Failed))
 	}

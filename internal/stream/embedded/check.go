@@ -2,11 +2,14 @@ package embedded
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +21,8 @@ type Report struct {
 	Unclean bool           `json:"unclean"`          // the last stop was not clean
 	Failed  string         `json:"failed,omitempty"` // why the last barrier failed, when it did
 	Streams []StreamReport `json:"streams"`
+	Differs []string       `json:"differs,omitempty"` // files that are not as the last clean stop left them, and how
+	Unknown bool           `json:"unknown,omitempty"` // nothing says which files must be there: no clean stop left a list of them
 }
 
 // StreamReport is one stream as the disk holds it.
@@ -42,6 +47,10 @@ func Check(ctx context.Context, dir string) (Report, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return Report{}, fmt.Errorf("check store: %w", err)
 	}
+	if !isStore(dir) {
+		return Report{}, fmt.Errorf("check store: %w: %s has no stream: name the directory that has %s in it, or copy it anew",
+			ErrDamaged, dir, server.JetStreamStoreDir)
+	}
 	st, err := openStore(dir)
 	if err != nil {
 		return Report{}, fmt.Errorf("check store: %w", err)
@@ -55,6 +64,16 @@ func Check(ctx context.Context, dir string) (Report, error) {
 		return rep, fmt.Errorf("check store %s: %w", st.dir, err)
 	}
 	return rep, nil
+}
+
+// isStore reports whether dir has anything of a store: its first start may have been cut off.
+func isStore(dir string) bool {
+	for _, sign := range []string{fileUnclean, fileFailed, filepath.Join(server.JetStreamStoreDir, "*", "streams", "*", "msgs")} {
+		if found, _ := filepath.Glob(filepath.Join(dir, sign)); len(found) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // check reads the store's marks and its streams.
@@ -75,7 +94,46 @@ func (s *store) check(ctx context.Context) (Report, error) {
 		}
 		rep.Streams = append(rep.Streams, r)
 	}
+	if err := s.compare(&rep); err != nil {
+		return rep, err
+	}
 	return rep, rep.damage()
+}
+
+// compare holds the files of a store against the list that a clean stop leaves. A copy that was cut off has fewer of them,
+// or shorter ones, and one into an older copy has more: a server would take what is there for all that there ever was.
+func (s *store) compare(rep *Report) error {
+	data, err := os.ReadFile(filepath.Join(s.at, fileWhole))
+	if rep.Unclean || rep.Failed != "" || errors.Is(err, fs.ErrNotExist) {
+		rep.Unknown = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var left map[string]int64
+	if json.Unmarshal(data, &left) != nil {
+		rep.Differs = append(rep.Differs, fileWhole+": is not all there")
+		return nil
+	}
+	found, err := s.sizes()
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		switch size, there := found[name]; {
+		case !there:
+			rep.Differs = append(rep.Differs, name+": is missing")
+		case size != left[name]:
+			rep.Differs = append(rep.Differs, fmt.Sprintf("%s: has %d bytes, and had %d", name, size, left[name]))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if _, was := left[name]; !was && name != fileKey { // a key may have been brought back
+			rep.Differs = append(rep.Differs, name+": was not there")
+		}
+	}
+	return nil
 }
 
 // damage names the streams that are not intact.
@@ -85,6 +143,9 @@ func (r Report) damage() error {
 		if s.Damaged > 0 {
 			bad = append(bad, fmt.Sprintf("stream %s in %d places", s.Name, s.Damaged))
 		}
+	}
+	if n := len(r.Differs); n > 0 {
+		bad = append(bad, fmt.Sprintf("%d of its files are not as the last stop left them: if it is a copy, make it anew", n))
 	}
 	if bad != nil {
 		return fmt.Errorf("%w: %s", ErrDamaged, strings.Join(bad, ", "))

@@ -266,6 +266,9 @@ func TestCheckReadsTheWholeStore(t *testing.T) {
 
 func TestCheckTellsDamageFromWhatWasTornOff(t *testing.T) {
 	dir := filled(t)
+	if err := os.WriteFile(filepath.Join(dir, "unclean"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	msgs := filepath.Join(dir, "jetstream", "$G", "streams", "EVENTS", "msgs")
 	change(t, msgs, func(data []byte) []byte { return data[:len(data)-10] }) // what a power cut tears off
 	rep, err := embedded.Check(t.Context(), dir)
@@ -283,6 +286,50 @@ func TestCheckTellsDamageFromWhatWasTornOff(t *testing.T) {
 	}
 	if _, err := embedded.Start(embedded.Options{Dir: dir}); !errors.Is(err, embedded.ErrFailed) {
 		t.Errorf("a store that failed its check starts: %v", err)
+	}
+}
+
+// Each is what a copy is that was cut off; a server over it takes it for all that there ever was.
+func TestCheckTellsThatACopyIsNotWhole(t *testing.T) {
+	whole := filled(t)
+	ledger := filepath.Join("jetstream", "$G", "streams", "LEDGER")
+	for _, cut := range []struct {
+		name string
+		lose string // removed, with all below it
+		tear string // left empty
+		more string // lay there before
+	}{
+		{name: "a stream", lose: ledger},
+		{name: "what the server knows a stream by", lose: filepath.Join(ledger, "meta.inf")},
+		{name: "a consumer", lose: filepath.Join("jetstream", "$G", "streams", "EVENTS", "obs")},
+		{name: "a block", lose: filepath.Join("jetstream", "$G", "streams", "EVENTS", "msgs", "1.blk")},
+		{name: "what a block holds", tear: filepath.Join("jetstream", "$G", "streams", "EVENTS", "msgs", "1.blk")},
+		{name: "what says so", tear: "whole"},
+		{name: "everything", lose: "jetstream"},
+		{name: "what an older copy left there", more: filepath.Join(ledger, "msgs", "9.blk")},
+	} {
+		t.Run(cut.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "copy")
+			err := os.CopyFS(dir, os.DirFS(whole))
+			if _, cerr := embedded.Check(t.Context(), dir); cerr != nil {
+				t.Errorf("the whole copy: %v", cerr)
+			}
+			if cut.lose != "" {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(dir, cut.lose)))
+			}
+			if cut.tear != "" {
+				err = errors.Join(err, os.Truncate(filepath.Join(dir, cut.tear), 0))
+			}
+			if cut.more != "" {
+				err = errors.Join(err, os.WriteFile(filepath.Join(dir, cut.more), nil, 0o600))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rep, err := embedded.Check(t.Context(), dir); !errors.Is(err, embedded.ErrDamaged) {
+				t.Errorf("%+v, %v", rep, err)
+			}
+		})
 	}
 }
 

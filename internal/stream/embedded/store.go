@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,6 +21,7 @@ const (
 	fileFailed  = "failed"
 	fileNATS    = "nats.json"
 	fileKey     = "deployment.key"
+	fileWhole   = "whole"
 )
 
 // store is an open store directory.
@@ -96,11 +98,49 @@ func (s *store) mark() (unclean bool, err error) {
 	if s.has(fileUnclean) {
 		return true, nil
 	}
-	return false, s.put(fileUnclean, []byte("in use, or not stopped cleanly\n"))
+	if err := s.put(fileUnclean, []byte("in use, or not stopped cleanly\n")); err != nil {
+		return false, err
+	}
+	return false, s.remove(fileWhole) // while the store is in use nobody asks it
 }
 
-// unmark says that the store was left clean, durably.
-func (s *store) unmark() error { return s.remove(fileUnclean) }
+// unmark says that the store was left clean, durably, and of which files it is: a copy must have all of them.
+func (s *store) unmark() error {
+	sizes, err := s.sizes()
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(sizes)
+	if err != nil {
+		return err
+	}
+	if err := s.put(fileWhole, data); err != nil {
+		return err
+	}
+	return s.remove(fileUnclean)
+}
+
+// sizes gives each file that a copy must have, by its path in the store, and its bytes.
+func (s *store) sizes() (map[string]int64, error) {
+	sizes := map[string]int64{}
+	add := func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !d.Type().IsRegular() {
+			return nil // no key of its own, for one
+		}
+		if err != nil {
+			return err
+		}
+		name, nerr := filepath.Rel(s.at, path)
+		info, err := d.Info()
+		if err := errors.Join(nerr, err); err != nil {
+			return err
+		}
+		sizes[filepath.ToSlash(name)] = info.Size()
+		return nil
+	}
+	err := errors.Join(filepath.WalkDir(filepath.Join(s.at, server.JetStreamStoreDir), add), filepath.WalkDir(filepath.Join(s.at, fileKey), add))
+	return sizes, err
+}
 
 // remove removes one of our files, durably.
 func (s *store) remove(name string) error {
