@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -92,12 +93,20 @@ func (c choice) settle(ctx context.Context, a *app) error {
 // give stores the command upon each letter, and waits for what comes of them.
 func (c choice) give(ctx context.Context, a *app, s *session, list []events.DeadLetter) error {
 	began := time.Now()
+	list = inPlanOrder(list)
 	var orders []said
+	ids := map[string]string{} // of the commands, by what they are upon
 	for _, d := range list {
 		o := said{id: letterCommand(c.verb, d, a.actor()), target: d.ID}
 		if c.verb == events.RedriveVerb && d.Kind == events.DeadAction {
 			o.shown = planner.Death(d.Time)
+			for _, before := range waitsFor(d) {
+				if id := ids[before]; id != "" {
+					o.behind = append(o.behind, id)
+				}
+			}
 		}
+		ids[d.ID] = o.id
 		orders = append(orders, o)
 	}
 	outcomes, err := a.tell(ctx, s, c.word, orders)
@@ -115,6 +124,40 @@ func (c choice) give(ctx context.Context, a *app, s *session, list []events.Dead
 		return cmp.Or(a.printOutcomes(outcomes), late, refused(outcomes))
 	}
 	return cmp.Or(a.printMany(c.word, outcomes, time.Since(began)), late, refusedMany(outcomes))
+}
+
+// inPlanOrder puts the letters of actions behind those of the actions that they wait for, and leaves the order otherwise.
+func inPlanOrder(list []events.DeadLetter) []events.DeadLetter {
+	at := map[string]int{}
+	for i, d := range list {
+		at[d.ID] = i
+	}
+	sorted := make([]events.DeadLetter, 0, len(list))
+	var put func(id string)
+	put = func(id string) {
+		i, chosen := at[id]
+		if !chosen {
+			return
+		}
+		delete(at, id)
+		for _, before := range waitsFor(list[i]) {
+			put(before)
+		}
+		sorted = append(sorted, list[i])
+	}
+	for _, d := range list {
+		put(d.ID)
+	}
+	return sorted
+}
+
+// waitsFor gives the actions that the action of a letter goes after; none of what is no action, or cannot be read.
+func waitsFor(d events.DeadLetter) []string {
+	var a events.Action
+	if d.Kind != events.DeadAction || json.Unmarshal(d.Original, &a) != nil {
+		return nil
+	}
+	return a.After
 }
 
 // letterCommand names a command upon a letter. Upon a dead action it is one command for one death, however often it is

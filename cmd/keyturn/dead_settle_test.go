@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"slices"
 	"testing"
 
 	"keyturn/internal/events"
@@ -18,5 +20,27 @@ func TestOverruled(t *testing.T) {
 				t.Errorf("%s, and the action is %s: overruled %v", verb, state, got)
 			}
 		}
+	}
+}
+
+// TestInPlanOrder: what is redriven together goes in the order of its plan, whatever died first.
+func TestInPlanOrder(t *testing.T) {
+	letter := func(id string, kind string, waitsFor ...string) events.DeadLetter {
+		original, err := json.Marshal(events.Action{ID: id, After: waitsFor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return events.DeadLetter{ID: id, Kind: kind, Original: original}
+	}
+	list := []events.DeadLetter{
+		letter("c:sessions", events.DeadAction, "c:suspend"), letter("f", events.DeadFault), letter("c:deactivate", events.DeadAction, "c:tokens", "c:sessions"),
+		letter("c:tokens", events.DeadAction, "c:sessions"), letter("d:sessions", events.DeadAction, "d:suspend"), letter("c:suspend", events.DeadAction),
+	}
+	var got []string
+	for _, d := range inPlanOrder(list) {
+		got = append(got, d.ID)
+	}
+	if want := []string{"c:suspend", "c:sessions", "f", "c:tokens", "c:deactivate", "d:sessions"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

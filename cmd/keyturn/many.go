@@ -67,6 +67,7 @@ type said struct {
 	id     string // of the command
 	target string
 	shown  string      // of an approval: events.Command.Shown
+	behind []string    // events.Command.Behind
 	verb   events.Verb // instead of the word's; empty = the word's
 }
 
@@ -88,7 +89,7 @@ func (a *app) tell(ctx context.Context, s *session, w word, list []said) ([]outc
 		var commands []events.Command
 		for _, it := range part {
 			commands = append(commands, events.Command{ID: it.id, Verb: cmp.Or(it.verb, w.verb), Target: it.target, Actor: a.actor(), Reason: w.reason,
-				Time: a.now().UTC(), Shown: it.shown})
+				Time: a.now().UTC(), Shown: it.shown, Behind: it.behind})
 		}
 		if err := s.bus.PublishCommand(ctx, commands...); err != nil {
 			return outcomes, fmt.Errorf("%d of %d are stored; repeat the command to go on: %w", len(outcomes), len(list), err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
@@ -240,11 +241,9 @@ func (s standing) ready(a events.Action) bool {
 	return !slices.ContainsFunc(a.After, func(id string) bool { return !s.ended(id) })
 }
 
-// ended reports whether an action came to an end. One that was found undone later did so: what waits behind it either
-// goes on, or is held as behind any other that did not last.
-func (s standing) ended(id string) bool {
-	return s[id].State.Terminal() || s[id].State == ledger.Regressed
-}
+// ended reports whether an action came to an end. Behind one that was found undone later, what waits either goes on, or is
+// held as behind any other that did not last.
+func (s standing) ended(id string) bool { return s[id].State.Ended() }
 
 // stoppers gives those before a that did not reach their end state and keep it from going: a playbook may say so,
 // and what destroys never goes after a failure.
@@ -263,25 +262,47 @@ func (s standing) held(plan events.Plan) map[string]bool {
 	held := map[string]bool{}
 	for _, a := range plan.Actions {
 		behind := slices.ContainsFunc(a.After, func(id string) bool { return held[id] })
-		held[a.ID] = s[a.ID].State == "" && (behind || len(s.stoppers(a)) > 0)
+		held[a.ID] = unsent(s[a.ID]) && (behind || len(s.stoppers(a)) > 0)
 	}
 	return held
 }
 
-// publishNext sends the successors that may go. One that has a record was sent before.
+// unsent reports whether an action may not have been sent to its lane: it has no record, or a person sent it again, which
+// waits for what is before it as the first time.
+func unsent(rec ledger.Record) bool { return rec.State == "" || rec.State == ledger.Redriven }
+
+// publishNext sends the successors that may go. One that has another record was sent before.
 func (r *Runner) publishNext(ctx context.Context, plan events.Plan, s standing, after string) error {
 	for _, a := range plan.Actions {
 		if len(a.After) == 0 || (after != "" && !slices.Contains(a.After, after)) {
 			continue
 		}
-		if s[a.ID].State != "" || !s.ready(a) || len(s.stoppers(a)) > 0 {
+		if !unsent(s[a.ID]) || !s.ready(a) || len(s.stoppers(a)) > 0 {
 			continue
+		}
+		var err error
+		if a.Redrive, err = r.redrives(ctx, s[a.ID]); err != nil {
+			return err
 		}
 		if err := r.Queue.PublishAction(ctx, a); err != nil {
 			return fmt.Errorf("publish %s: %w", a.ID, err)
 		}
 	}
 	return nil
+}
+
+// redrives counts how often a person sent an action again that was not sent since, by its last record; of others it is 0.
+func (r *Runner) redrives(ctx context.Context, last ledger.Record) (n int, err error) {
+	if last.State != ledger.Redriven {
+		return 0, nil
+	}
+	err = r.Ledger.Range(ctx, last.Subject, time.Time{}, func(rec ledger.Record) error {
+		if rec.State == ledger.Redriven {
+			n++
+		}
+		return nil
+	})
+	return n, err
 }
 
 // move brings the lifecycle to where the actions say it is, when all of them came to an end or are held.

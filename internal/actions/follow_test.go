@@ -43,6 +43,51 @@ func TestRedrivenBeginsAnew(t *testing.T) {
 	w.verify()
 }
 
+// TestRedrivenGoesAfterWhatIsBeforeIt: two that died are redriven, and the second one, which is not sent while the first one has
+// not come to an end, goes then, or is held if that died again and the playbook says so.
+func TestRedrivenGoesAfterWhatIsBeforeIt(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		mended  bool
+		onDead  events.OnDead
+		next    ledger.State
+		life    ledger.State
+		because string
+	}{
+		{"it is done", true, events.Stop, ledger.Verified, ledger.Closed, ""},
+		{"it dies again", false, events.Continue, ledger.Verified, ledger.NeedsPerson, "first is dead"},
+		{"it dies again, and that stops", false, events.Stop, ledger.Redriven, ledger.NeedsPerson, "next is held behind c1:p:first"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			second := step("next", "okta.suspend_user", "first")
+			second.OnDead = tc.onDead
+			w.begin(step("first", "no.such_kind"), second)
+			w.queue = nil
+			for _, a := range w.plan.Actions {
+				rec := ledger.Record{}
+				for _, state := range []ledger.State{ledger.Dead, ledger.Redriven} {
+					var err error
+					rec, err = w.ledger().Append(t.Context(), rec, ledger.Record{Subject: ledger.ActionSubject("c1", a.ID), State: state})
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			first := w.plan.Actions[0]
+			first.Redrive = 1
+			if tc.mended {
+				first.Do = "okta.suspend_user"
+			}
+			w.queue = []events.Action{first}
+			w.work()
+			if w.last("next").State != tc.next || w.life().State != tc.life || !strings.Contains(w.life().Reason, tc.because) {
+				t.Errorf("next is %s, the case %s: %q", w.last("next").State, w.life().State, w.life().Reason)
+			}
+		})
+	}
+}
+
 func TestFollow(t *testing.T) {
 	for _, tc := range []struct {
 		name   string

@@ -86,6 +86,8 @@ type Command struct {
 	Lasts time.Duration `json:"lasts,omitempty"`
 	// Shown names what the actor has seen: Plan.Shown of what is approved, the death that is redriven; empty = nobody says.
 	Shown string `json:"shown,omitempty"`
+	// Behind are commands that were given with this one and are worked off before it, by their ids: no order is kept otherwise.
+	Behind []string `json:"behind,omitempty"`
 }
 
 // Fault is a delivery of a source that could not be mapped: the only other thing that ingest may publish.

@@ -92,5 +92,8 @@ func (s State) Terminal() bool {
 	return false
 }
 
+// Ended reports whether an action in state s came to an end: one that was found undone later did so, too.
+func (s State) Ended() bool { return s.Terminal() || s == Regressed }
+
 // Achieved reports whether an action in state s reached its end state.
 func (s State) Achieved() bool { return s == Verified || s == Applied }

@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"strings"
+	"time"
 
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
@@ -38,7 +39,7 @@ func (p *Planner) Command(ctx context.Context, c events.Command) events.Outcome 
 func (t *turn) command(ctx context.Context, c events.Command) error {
 	t.note(slog.String("command", c.ID), slog.String("verb", string(c.Verb)), slog.String("target", c.Target),
 		slog.String("actor", c.Actor))
-	subject := ledger.PersonSubject(Receipts, receiptToken(c.ID))
+	subject := receiptSubject(c.ID)
 	done, err := t.Ledger.Last(ctx, subject)
 	if err != nil {
 		return err
@@ -46,6 +47,9 @@ func (t *turn) command(ctx context.Context, c events.Command) error {
 	if done.Seq != 0 {
 		t.note(slog.Bool("repeated", true))
 		return nil
+	}
+	if t.early, err = t.behind(ctx, c); err != nil || t.early > 0 {
+		return err
 	}
 	outcome, err := t.obey(ctx, c)
 	if err != nil {
@@ -66,6 +70,27 @@ func (t *turn) command(ctx context.Context, c events.Command) error {
 		return nil // another planner works off the same message, and has said so first
 	}
 	return err
+}
+
+// How long a command waits for those that it is behind, and how often it asks. They were stored before it, so that one that
+// was not worked off by then waits for something else; what a person asks for does not wait for ever.
+const (
+	behindAtMost = time.Minute
+	behindAgain  = 200 * time.Millisecond
+)
+
+// behind says in which time to ask again whether the commands before it were worked off; 0 = it is its turn.
+func (t *turn) behind(ctx context.Context, c events.Command) (time.Duration, error) {
+	for _, id := range c.Behind {
+		rec, err := t.Ledger.Last(ctx, receiptSubject(id))
+		if err != nil {
+			return 0, err
+		}
+		if rec.Seq == 0 && t.now().Sub(c.Time) < behindAtMost {
+			return behindAgain, nil
+		}
+	}
+	return 0, nil
 }
 
 // obey does it and says what came of it, for a person. An error is ours, not the command's.
@@ -195,12 +220,12 @@ func token(s string) bool {
 // maxToken bounds what is taken as an id, in bytes; ids of actions are the longest.
 const maxToken = 200
 
-// receiptToken is the id of a command as it stands in the subject of its receipt.
-func receiptToken(id string) string {
-	if token(id) {
-		return id
+// receiptSubject is where the receipt of a command stands.
+func receiptSubject(id string) string {
+	if !token(id) {
+		h := fnv.New128a()
+		_, _ = h.Write([]byte(id))
+		id = "x-" + hex.EncodeToString(h.Sum(nil))
 	}
-	h := fnv.New128a()
-	_, _ = h.Write([]byte(id))
-	return "x-" + hex.EncodeToString(h.Sum(nil))
+	return ledger.PersonSubject(Receipts, id)
 }

@@ -224,6 +224,24 @@ func deadScenarios() []scenario {
 			w.wantDone(both(e.Case())...)
 			w.wantRest()
 		}},
+		{"both dead, then redriven together", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			suspend, tokens := action(e.Case(), "suspend"), action(e.Case(), "tokens")
+			w.dies[suspend], w.dies[tokens] = 1, 1
+			w.send(e)
+			w.settle()
+			w.wantRest(suspend, tokens)
+			second := w.command("c2", events.RedriveVerb, tokens, "ann")
+			second.Behind = []string{"c1"}
+			w.send(second, w.command("c1", events.RedriveVerb, suspend, "ann")) // handlers beside each other keep no order
+			w.settle()
+			w.want("redriven", e.Case(), planned, closed)
+			w.wantDone(both(e.Case())...)
+			if !slices.Equal(w.made, both(e.Case())) {
+				w.t.Errorf("made in this order: %v", w.made)
+			}
+			w.wantRest()
+		}},
 		{"dead, then dropped", func(w *world) {
 			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
 			id := action(e.Case(), "suspend")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"keyturn/internal/events"
@@ -63,8 +64,23 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 		return "", err
 	}
 	// Dying here: the ledger says on disk that it is redriven; the command comes again and publishes it.
+	if step, err := t.unended(ctx, caseID, a); err != nil || step != "" {
+		// Whoever ends that one reads after its record that this one is redriven, and publishes it.
+		return "redriven, goes after " + step, err
+	}
 	a.Redrive = past.n
 	return "redriven", t.Queue.PublishAction(ctx, a)
+}
+
+// unended names a step that a waits for and that has not come to an end, redriven itself perhaps; empty = there is none.
+func (t *turn) unended(ctx context.Context, caseID string, a events.Action) (string, error) {
+	for _, id := range a.After {
+		rec, err := t.Ledger.Last(ctx, ledger.ActionSubject(caseID, id))
+		if err != nil || !rec.State.Ended() {
+			return id[strings.LastIndex(id, ":")+1:], err
+		}
+	}
+	return "", nil
 }
 
 // Death names the death of an action for a redrive: events.Command.Shown. One that names another death than the last sends

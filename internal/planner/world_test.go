@@ -40,6 +40,7 @@ type world struct {
 	processes int // that died
 
 	done map[string]int // changes made at the provider, by action
+	made []string       // the same, in their order
 	dies map[string]int // how often the provider refuses an action for good
 
 	armed  bool   // faults strike now
@@ -153,6 +154,7 @@ func (p provider) apply(context.Context) (string, error) {
 		return "", &apiclient.Error{Op: p.a.Do, Status: 400, Cause: apiclient.Permanent, Err: errors.New("refused")}
 	}
 	p.w.done[p.a.ID]++
+	p.w.made = append(p.w.made, p.a.ID)
 	return "req", nil
 }
 
