@@ -94,22 +94,7 @@ func (c choice) settle(ctx context.Context, a *app) error {
 func (c choice) give(ctx context.Context, a *app, s *session, list []events.DeadLetter) error {
 	began := time.Now()
 	list = inPlanOrder(list)
-	var orders []said
-	ids := map[string]string{} // of the commands, by what they are upon
-	for _, d := range list {
-		o := said{id: letterCommand(c.verb, d, a.actor()), target: d.ID}
-		if c.verb == events.RedriveVerb && d.Kind == events.DeadAction {
-			o.shown = planner.Death(d.Time)
-			for _, before := range waitsFor(d) {
-				if id := ids[before]; id != "" {
-					o.behind = append(o.behind, id)
-				}
-			}
-		}
-		ids[d.ID] = o.id
-		orders = append(orders, o)
-	}
-	outcomes, err := a.tell(ctx, s, c.word, orders)
+	outcomes, err := a.tell(ctx, s, c.word, c.orders(list, a.actor()))
 	if err != nil {
 		return err
 	}
@@ -124,6 +109,26 @@ func (c choice) give(ctx context.Context, a *app, s *session, list []events.Dead
 		return cmp.Or(a.printOutcomes(outcomes), late, refused(outcomes))
 	}
 	return cmp.Or(a.printMany(c.word, outcomes, time.Since(began)), late, refusedMany(outcomes))
+}
+
+// orders makes the command upon each letter. Of letters in the order of their plan, a redrive goes behind those of what it
+// waits for.
+func (c choice) orders(list []events.DeadLetter, actor string) (orders []said) {
+	ids := map[string]string{} // of the commands, by what they are upon
+	for _, d := range list {
+		o := said{id: letterCommand(c.verb, d, actor), target: d.ID}
+		if c.verb == events.RedriveVerb && d.Kind == events.DeadAction {
+			o.shown = planner.Death(d.Time)
+			for _, before := range waitsFor(d) {
+				if id := ids[before]; id != "" {
+					o.behind = append(o.behind, id)
+				}
+			}
+		}
+		ids[d.ID] = o.id
+		orders = append(orders, o)
+	}
+	return orders
 }
 
 // inPlanOrder puts the letters of actions behind those of the actions that they wait for, and leaves the order otherwise.

@@ -36,11 +36,22 @@ func TestInPlanOrder(t *testing.T) {
 		letter("c:sessions", events.DeadAction, "c:suspend"), letter("f", events.DeadFault), letter("c:deactivate", events.DeadAction, "c:tokens", "c:sessions"),
 		letter("c:tokens", events.DeadAction, "c:sessions"), letter("d:sessions", events.DeadAction, "d:suspend"), letter("c:suspend", events.DeadAction),
 	}
-	var got []string
-	for _, d := range inPlanOrder(list) {
-		got = append(got, d.ID)
+	var c choice
+	c.verb = events.RedriveVerb
+	var got, behind []string
+	ids := map[string]string{}
+	for _, o := range c.orders(inPlanOrder(list), "ann") {
+		ids[o.id] = o.target
+		got = append(got, o.target)
+		for _, id := range o.behind {
+			behind = append(behind, ids[id]+" before "+o.target)
+		}
 	}
 	if want := []string{"c:suspend", "c:sessions", "f", "c:tokens", "c:deactivate", "d:sessions"}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+	want := []string{"c:suspend before c:sessions", "c:sessions before c:tokens", "c:tokens before c:deactivate", "c:sessions before c:deactivate"}
+	if !slices.Equal(behind, want) {
+		t.Errorf("%v, want %v", behind, want)
 	}
 }
