@@ -26,7 +26,9 @@ type Clients struct {
 	// Idle is told that an action waits for what another one reads, and over that the wait is. gone, when closed, sends
 	// it away from there. nil = nobody wants to know.
 	Idle func() (gone <-chan struct{}, over func())
-	Now  func() time.Time // nil = time.Now
+	// Stood is how long the connection's lane has stood still in all; nil = it never does.
+	Stood func() time.Duration
+	Now   func() time.Time // nil = time.Now
 	// Protected gives the protected principal that one of these identifiers is, empty = none; nil = nobody is protected.
 	// The kinds ask it of the account, the device or the client that they found: an event may name a protected one by
 	// an identifier that the list does not.
@@ -41,7 +43,9 @@ type Clients struct {
 }
 
 // share is how the action takes part in what others read.
-func (c Clients) share() share { return share{with: c.Sweeps, class: c.class, idle: c.Idle} }
+func (c Clients) share() share {
+	return share{with: c.Sweeps, class: c.class, idle: c.Idle, stood: c.Stood}
+}
 
 // spare refuses an account that is protected under any name that the provider has for it. begun says that an earlier
 // observation found the account not protected, so that changes may have been made.

@@ -35,6 +35,9 @@ type share struct {
 	// idle is called before a wait for others, and over after it; gone, when closed, ends the wait. nil = nobody wants
 	// to know.
 	idle func() (gone <-chan struct{}, over func())
+	// stood is how long the lane has stood still in all: a reading that waited for that did not take the longer for it. nil =
+	// it never does.
+	stood func() time.Duration
 }
 
 // reading is one reading of something, and the one after it.
@@ -149,7 +152,7 @@ func hold[T any](ctx context.Context, s share, until <-chan T) error {
 // lead reads for all who wait for mine. It leaves the way free also when read panics.
 func lead[T any](ctx context.Context, s share, key string, mine *reading, read func(context.Context) (T, error)) (v T, err error) {
 	w := s.with
-	var began time.Time
+	var took func() time.Duration // since it began
 	defer func() {
 		w.mu.Lock()
 		if w.now[key] = mine.next; mine.next == nil {
@@ -157,8 +160,7 @@ func lead[T any](ctx context.Context, s share, key string, mine *reading, read f
 		}
 		delete(w.rests, key)
 		if mine.good && s.class != events.Urgent {
-			took := time.Since(began)
-			w.rests[key] = time.Now().Add(min(restTimes*took, restAtMost))
+			w.rests[key] = time.Now().Add(min(restTimes*took(), restAtMost))
 		}
 		w.mu.Unlock()
 		close(mine.done)
@@ -167,11 +169,21 @@ func lead[T any](ctx context.Context, s share, key string, mine *reading, read f
 		return v, err
 	}
 	w.mu.Lock()
-	mine.begun, began = true, time.Now()
+	mine.begun, took = true, s.watch()
 	w.mu.Unlock()
 	v, err = read(ctx)
 	if ctx.Err() == nil {
 		mine.value, mine.err, mine.good = v, err, true
 	}
 	return v, err
+}
+
+// watch is a stopwatch that stands while the lane does.
+func (s share) watch() func() time.Duration {
+	stood := s.stood
+	if stood == nil {
+		stood = func() time.Duration { return 0 }
+	}
+	began, before := time.Now(), stood()
+	return func() time.Duration { return time.Since(began) - (stood() - before) }
 }

@@ -149,6 +149,25 @@ func TestReadingsRest(t *testing.T) {
 	})
 }
 
+// TestAReadingRestsForWhatItTook, and not for the time in which its lane stood still.
+func TestAReadingRestsForWhatItTook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stood time.Duration
+		s := share{with: &Sweeps{}, class: events.Normal, stood: func() time.Duration { return stood }}
+		for range 2 {
+			came := time.Now()
+			_, err := fresh(t.Context(), s, "a", func(context.Context) (int, error) {
+				time.Sleep(time.Minute) // behind an open breaker, and a second for the calls
+				stood += 59 * time.Second
+				return 0, nil
+			})
+			if took := time.Since(came); err != nil || took > 70*time.Second {
+				t.Errorf("took %s: %v", took, err)
+			}
+		}
+	})
+}
+
 // TestTheUrgentWaitForNobodysReading: neither for one that goes at the pace of bulk, nor for its rest.
 func TestTheUrgentWaitForNobodysReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

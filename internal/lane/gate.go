@@ -40,6 +40,8 @@ type gate struct {
 	passes   int
 	calls    rate                    // that went out
 	shut     bool                    // the breaker is open
+	shutAt   time.Time               // since when, or when it was the last time
+	stood    time.Duration           // how long it was open in all, the present time left out
 	over     bool                    // the tenure ends
 	gone     chan struct{}           // closed when it does
 	idle     map[*pass]chan struct{} // who waits for others than the provider; closed to send them away
@@ -317,8 +319,12 @@ func before(v, w *waiter) int {
 // back, and may be half dead, must not meet all that waits at once.
 func (g *gate) stop(shut bool) {
 	g.change(func() {
-		if g.shut && !shut {
+		switch {
+		case g.shut && !shut:
 			g.ceiling, g.good = 1, 0
+			g.stood += time.Since(g.shutAt)
+		case shut && !g.shut:
+			g.shutAt = time.Now()
 		}
 		g.shut = shut
 	})

@@ -286,7 +286,14 @@ func TestAGateThatIsShutHoldsAndOneThatIsOverSendsAway(t *testing.T) {
 		if !waiting.waits() {
 			t.Error("a call went out while the gate was shut")
 		}
+		if got := p.Stood(); got != time.Hour {
+			t.Errorf("it stood still for %s so far", got)
+		}
 		g.stop(false)
+		time.Sleep(time.Minute)
+		if got := p.Stood(); got != time.Hour {
+			t.Errorf("it stood still for %s in all", got)
+		}
 		if waiting.waits() {
 			t.Error("the call waits although the gate is open")
 		}

@@ -155,3 +155,14 @@ func (p *pass) Idle() (gone <-chan struct{}, over func()) {
 		p.hands.rest(p.kind, false)
 	}
 }
+
+// Stood is how long the lane has stood still behind its breaker in all: whoever takes the time of what he did takes it off.
+func (p *pass) Stood() time.Duration {
+	g := p.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut {
+		return g.stood + time.Since(g.shutAt)
+	}
+	return g.stood
+}

@@ -74,8 +74,9 @@ func sink(c config.SecretSink) (actions.Sink, error) {
 func gated(c actions.Clients, g apiclient.Gate) actions.Clients {
 	if w, ok := g.(interface {
 		Idle() (gone <-chan struct{}, over func())
+		Stood() time.Duration
 	}); ok {
-		c.Idle = w.Idle
+		c.Idle, c.Stood = w.Idle, w.Stood
 	}
 	switch {
 	case c.Okta != nil:
