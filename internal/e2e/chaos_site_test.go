@@ -16,6 +16,7 @@ import (
 
 	"keyturn/internal/config"
 	"keyturn/internal/sandbox"
+	"keyturn/internal/stream/streamtest"
 )
 
 // member is a process that is ended and started again on purpose. What was ended is not tended.
@@ -90,7 +91,7 @@ func newSite(t *testing.T, seed uint64) *site {
 	s.specs, s.skewed = intakeConfig(t), sync.OnceValues(func() (string, error) { return buildSkewed(t) })
 	s.addNodes(t)
 	for i := range s.intakes {
-		public := address(t)
+		public := streamtest.Address(t)
 		p := s.part(t, fmt.Sprintf("ingest-%d", i+1), "KEYTURN_CONFIG_DIR="+s.specs, "KEYTURN_LISTEN="+public, "KEYTURN_DRAIN=100ms")
 		p.outer = newLink(t, "the senders to "+p.name, public)
 		s.intakes[i] = p
@@ -130,7 +131,7 @@ func (s *site) addNodes(t *testing.T) {
 	t.Helper()
 	for i := range s.nodes {
 		s.nodes[i] = &node{broker: broker{Name: fmt.Sprintf("nats-%d", i+1), Store: t.TempDir(), MaxStore: storeSize, Durable: true,
-			Client: address(t), Monitor: address(t), Peers: address(t)}}
+			Client: streamtest.Address(t), Monitor: streamtest.Address(t), Peers: streamtest.Address(t)}}
 	}
 	for _, from := range s.nodes {
 		for _, to := range s.nodes {
@@ -157,7 +158,7 @@ func (s *site) part(t *testing.T, name string, settings ...string) *part {
 		urls = append(urls, "nats://"+l.at())
 		monitors = append(monitors, "http://"+n.Monitor)
 	}
-	admin := address(t)
+	admin := streamtest.Address(t)
 	p.settings = append(settings, "KEYTURN_ADMIN_LISTEN="+admin, "KEYTURN_NATS_URL="+strings.Join(urls, ","),
 		"KEYTURN_NATS_MONITOR="+strings.Join(monitors, ","))
 	p.member = member{proc: newProc(t, name, func() *exec.Cmd { return p.command(t, s) }), down: true}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"keyturn/internal/stream/streamtest"
 )
 
 // brokerEnv makes this binary a NATS server, with the settings that it holds.
@@ -37,7 +39,7 @@ type broker struct {
 // newBroker makes a NATS server over a store of its own, before its first life.
 func newBroker(t *testing.T, durable bool) (broker, *proc) {
 	t.Helper()
-	b := broker{Name: "nats-1", Store: t.TempDir(), Client: address(t), Monitor: address(t), Durable: durable}
+	b := broker{Name: "nats-1", Store: t.TempDir(), Client: streamtest.Address(t), Monitor: streamtest.Address(t), Durable: durable}
 	return b, b.proc(t, "nats")
 }
 

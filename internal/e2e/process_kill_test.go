@@ -21,6 +21,7 @@ import (
 	"keyturn/internal/ledger"
 	"keyturn/internal/sandbox"
 	"keyturn/internal/stream"
+	"keyturn/internal/stream/streamtest"
 	"keyturn/internal/view"
 )
 
@@ -53,7 +54,7 @@ func newPlant(t *testing.T) *plant {
 	p.broker, p.nats = newBroker(t, true)
 	common := []string{"KEYTURN_NATS_URL=nats://" + p.broker.Client, "KEYTURN_NATS_MONITOR=http://" + p.broker.Monitor}
 
-	sources, public := intakeConfig(t), address(t)
+	sources, public := intakeConfig(t), streamtest.Address(t)
 	p.ingest = p.process(t, "ingest", append(slices.Clone(common), "KEYTURN_CONFIG_DIR="+sources, "KEYTURN_LISTEN="+public, "KEYTURN_DRAIN=100ms"))
 	p.sender = &sender{url: "http://" + public, specs: signers(t, sources), cases: map[string]map[string]bool{}}
 
@@ -71,7 +72,7 @@ func newPlant(t *testing.T) *plant {
 // process makes a process of one of our commands, whose name begins that of the process.
 func (p *plant) process(t *testing.T, name string, settings []string) *proc {
 	t.Helper()
-	admin := address(t)
+	admin := streamtest.Address(t)
 	binary, _, _ := strings.Cut(name, "-")
 	made := newProc(t, name, func() *exec.Cmd { return command(t, binary, append(settings, "KEYTURN_ADMIN_LISTEN="+admin)) })
 	made.admin = admin

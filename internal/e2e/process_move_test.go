@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"keyturn/internal/sandbox"
+	"keyturn/internal/stream/streamtest"
 )
 
 // kept is a stream as a snapshot of it holds it, which is what `nats account backup` writes to files.
@@ -39,7 +40,7 @@ func TestAStoreMovesToServers(t *testing.T) {
 	o.serve.stop(t)
 	o.sb.ClearFaults(down)
 
-	old := broker{Name: "old", Store: o.store, Client: address(t), Monitor: address(t), Durable: true}
+	old := broker{Name: "old", Store: o.store, Client: streamtest.Address(t), Monitor: streamtest.Address(t), Durable: true}
 	copied := old.proc(t, "old")
 	old.start(t, copied)
 	streams := backUp(t, old)

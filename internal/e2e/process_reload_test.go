@@ -12,6 +12,7 @@ import (
 
 	"keyturn/internal/config"
 	"keyturn/internal/sandbox"
+	"keyturn/internal/stream/streamtest"
 )
 
 // watched is a process whose configuration is changed while it runs.
@@ -67,7 +68,7 @@ func TestChangedConfiguration(t *testing.T) {
 		}
 		put(t, dir, name, string(b))
 	}
-	public, admin, store := address(t), address(t), filepath.Join(t.TempDir(), "store")
+	public, admin, store := streamtest.Address(t), streamtest.Address(t), filepath.Join(t.TempDir(), "store")
 	p := newProc(t, "serve", func() *exec.Cmd {
 		return command(t, "keyturn", []string{"KEYTURN_CONFIG_DIR=" + dir, "KEYTURN_LISTEN=" + public, "KEYTURN_ADMIN_LISTEN=" + admin,
 			"KEYTURN_STORE=" + store, "KEYTURN_STORE_MAX_BYTES=1GiB", "KEYTURN_RELOAD=50ms"}, "serve")
@@ -149,14 +150,14 @@ func TestHangup(t *testing.T) {
 	b, nats := newBroker(t, true)
 	b.start(t, nats)
 	vouched := []string{"KEYTURN_NATS_URL=nats://" + b.Client, "KEYTURN_NATS_ASSERT_DURABLE=true", "KEYTURN_RELOAD=0s"}
-	dir, public := intakeConfig(t), address(t)
+	dir, public := intakeConfig(t), streamtest.Address(t)
 	work, _ := workerConfig(t, "http://127.0.0.1:1", sandbox.New(sandbox.Options{}).Credentials())
 	processes := map[string]watched{}
 	for name, settings := range map[string][]string{
 		"ingest": {"KEYTURN_CONFIG_DIR=" + dir, "KEYTURN_LISTEN=" + public},
 		"worker": {"KEYTURN_CONFIG_DIR=" + work, "KEYTURN_REPLICAS=1", "KEYTURN_DEPLOYMENT_KEY=a sample key of one deployment"},
 	} {
-		admin := address(t)
+		admin := streamtest.Address(t)
 		p := newProc(t, name, func() *exec.Cmd {
 			return command(t, name, append(append(settings, "KEYTURN_ADMIN_LISTEN="+admin), vouched...))
 		})

@@ -15,6 +15,7 @@ import (
 
 	"keyturn/internal/config"
 	"keyturn/internal/sandbox"
+	"keyturn/internal/stream/streamtest"
 )
 
 // solo is `keyturn serve` under a supervisor, as docs/OPERATIONS.md has it, with the sandbox for its providers.
@@ -31,7 +32,7 @@ type solo struct {
 
 func newSolo(t *testing.T) *solo {
 	t.Helper()
-	o := &solo{t: t, sb: sandbox.New(sandbox.Options{Limits: sandbox.Unlimited()}), public: address(t)}
+	o := &solo{t: t, sb: sandbox.New(sandbox.Options{Limits: sandbox.Unlimited()}), public: streamtest.Address(t)}
 	o.company = populate(o.sb)
 	provider := httptest.NewServer(o.sb)
 	t.Cleanup(provider.Close)
@@ -47,7 +48,7 @@ func newSolo(t *testing.T) *solo {
 	dir := t.TempDir()
 	o.store = filepath.Join(dir, "store")
 	o.env = []string{"KEYTURN_STORE=" + o.store, "KEYTURN_CONFIG_DIR=" + o.config, "BACKUP=" + filepath.Join(dir, "backup")}
-	admin := address(t)
+	admin := streamtest.Address(t)
 	o.serve = newProc(t, "serve", func() *exec.Cmd {
 		return command(t, "keyturn", append([]string{"KEYTURN_LISTEN=" + o.public, "KEYTURN_ADMIN_LISTEN=" + admin,
 			"KEYTURN_STORE_MAX_BYTES=1GiB"}, o.env...), "serve")

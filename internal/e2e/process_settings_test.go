@@ -15,6 +15,7 @@ import (
 	"keyturn/internal/config"
 	"keyturn/internal/ingest"
 	"keyturn/internal/sandbox"
+	"keyturn/internal/stream/streamtest"
 )
 
 // unsaid stands in settings and must not come back in a message.
@@ -126,7 +127,7 @@ func TestIngestWithoutStreams(t *testing.T) {
 	t.Parallel()
 	b, nats := newBroker(t, true)
 	b.start(t, nats)
-	dir, public, admin := intakeConfig(t), address(t), address(t)
+	dir, public, admin := intakeConfig(t), streamtest.Address(t), streamtest.Address(t)
 	vouched := []string{"KEYTURN_NATS_URL=nats://" + b.Client, "KEYTURN_NATS_ASSERT_DURABLE=true"}
 	intake := newProc(t, "ingest", func() *exec.Cmd {
 		return command(t, "ingest", append([]string{"KEYTURN_CONFIG_DIR=" + dir, "KEYTURN_LISTEN=" + public, "KEYTURN_ADMIN_LISTEN=" + admin}, vouched...))
@@ -186,7 +187,7 @@ func post(t *testing.T, url string, spec ingest.SourceSpec) *http.Response {
 func TestStopIsBounded(t *testing.T) {
 	b, nats := newBroker(t, true)
 	b.start(t, nats)
-	dir, public, admin := intakeConfig(t), address(t), address(t)
+	dir, public, admin := intakeConfig(t), streamtest.Address(t), streamtest.Address(t)
 	intake := newProc(t, "ingest", func() *exec.Cmd {
 		return command(t, "ingest", []string{"KEYTURN_CONFIG_DIR=" + dir, "KEYTURN_LISTEN=" + public, "KEYTURN_ADMIN_LISTEN=" + admin,
 			"KEYTURN_SHUTDOWN=200ms", "KEYTURN_DRAIN=0s", "KEYTURN_NATS_URL=nats://" + b.Client, "KEYTURN_NATS_ASSERT_DURABLE=true"})

@@ -16,6 +16,7 @@ import (
 
 	"keyturn/internal/config"
 	"keyturn/internal/sandbox"
+	"keyturn/internal/stream/streamtest"
 )
 
 // shop is a NATS server, an intake and providers that may be slow. Workers are started by the tests.
@@ -78,7 +79,7 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // process makes a process of one of our commands, and starts it.
 func (s *shop) process(t *testing.T, name string, settings ...string) *proc {
 	t.Helper()
-	admin := address(t)
+	admin := streamtest.Address(t)
 	binary, _, _ := strings.Cut(name, "-")
 	p := newProc(t, name, func() *exec.Cmd {
 		return command(t, binary, append(append(slices.Clone(s.common), settings...), "KEYTURN_ADMIN_LISTEN="+admin))
@@ -96,7 +97,7 @@ func (s *shop) worker(t *testing.T, name string) *proc {
 // intake starts the intake, and points the sender to it.
 func (s *shop) intake(t *testing.T) *proc {
 	t.Helper()
-	public := address(t)
+	public := streamtest.Address(t)
 	p := s.process(t, "ingest", "KEYTURN_CONFIG_DIR="+s.sources, "KEYTURN_LISTEN="+public, "KEYTURN_DRAIN=0s")
 	s.sender.url = "http://" + public
 	await(t, patience, "the intake to be ready", p.ready)
@@ -280,7 +281,7 @@ func stopServe(t *testing.T) {
 	for _, name := range []string{"okta.pem", "asa.secret", "mosaic.secret"} {
 		put(t, s.sources, name, fileOf(t, s.config, name))
 	}
-	public, admin, store := address(t), address(t), filepath.Join(t.TempDir(), "store")
+	public, admin, store := streamtest.Address(t), streamtest.Address(t), filepath.Join(t.TempDir(), "store")
 	p := newProc(t, "serve", func() *exec.Cmd {
 		return command(t, "keyturn", []string{"KEYTURN_CONFIG_DIR=" + s.sources, "KEYTURN_LISTEN=" + public, "KEYTURN_ADMIN_LISTEN=" + admin,
 			"KEYTURN_STORE=" + store, "KEYTURN_STORE_MAX_BYTES=1GiB"}, "serve")

@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -255,22 +253,4 @@ func await(t *testing.T, limit time.Duration, what string, holds func() bool) {
 			t.Fatalf("waited %s in vain for %s", limit, what)
 		}
 	}
-}
-
-// address is a free address of the loopback interface, below the ports that a system gives out by itself: a process that
-// is killed finds it free again.
-func address(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
-		if err != nil {
-			continue
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return l.Addr().String()
-	}
-	t.Fatal("no free port on the loopback interface")
-	return ""
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -15,6 +15,7 @@ import (
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 	"keyturn/internal/stream"
+	"keyturn/internal/stream/streamtest"
 )
 
 // cluster runs three servers as one cluster, each of which syncs always.
@@ -23,13 +24,9 @@ func cluster(t *testing.T) []*server.Server {
 	var routes []*url.URL
 	ports := make([]int, 3)
 	for i := range ports {
-		ln, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free, for a moment at least
-		if err != nil {
-			t.Fatal(err)
-		}
-		ports[i] = ln.Addr().(*net.TCPAddr).Port
-		routes = append(routes, &url.URL{Scheme: "nats", Host: ln.Addr().String()})
-		_ = ln.Close()
+		at := netip.MustParseAddrPort(streamtest.Address(t))
+		ports[i] = int(at.Port())
+		routes = append(routes, &url.URL{Scheme: "nats", Host: at.String()})
 	}
 	var all []*server.Server
 	for i, port := range ports {

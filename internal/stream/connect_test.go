@@ -24,6 +24,7 @@ import (
 	"keyturn/internal/secret"
 	"keyturn/internal/stream"
 	"keyturn/internal/stream/embedded"
+	"keyturn/internal/stream/streamtest"
 )
 
 // external runs a NATS server of its own, as an operator would.
@@ -191,12 +192,7 @@ func TestConnectKeepsAnAddressToItself(t *testing.T) {
 }
 
 func TestConnectWaitsForAServerThatIsAway(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_ = ln.Close()
+	addr := streamtest.Address(t)
 	opts := stream.Options{URL: "nats://" + addr, AssertDurable: true}
 	if _, err := stream.Connect(t.Context(), opts); err == nil {
 		t.Fatal("connected to nobody")

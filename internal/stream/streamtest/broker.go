@@ -3,6 +3,9 @@ package streamtest
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
 	"testing"
 
 	"keyturn/internal/stream"
@@ -47,4 +50,22 @@ func Bus(t testing.TB, o embedded.Options) *stream.Bus {
 		t.Fatal(err)
 	}
 	return bus
+}
+
+// Address is a free address of the loopback interface, below the ports that a system gives out by itself: a server that
+// must know it before it starts, or is killed and started again, finds it free.
+func Address(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return l.Addr().String()
+	}
+	t.Fatal("no free port on the loopback interface")
+	return ""
 }
