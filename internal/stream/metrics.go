@@ -105,5 +105,31 @@ func (b *Bus) OutcomeLag(ctx context.Context) ([]Lag, error) {
 
 // lagOf is how far a consumer is behind, as the server tells.
 func lagOf(stream string, i *jetstream.ConsumerInfo) Lag {
-	return Lag{Stream: stream, Consumer: i.Name, Waiting: i.NumPending, InHand: i.NumAckPending, Delivered: i.NumRedelivered}
+	return Lag{Stream: stream, Consumer: i.Name, Waiting: i.NumPending, InHand: i.NumAckPending, Delivered: i.NumRedelivered, info: i}
+}
+
+// Oldest gives when the oldest message before a consumer was stored; the zero time = there is none.
+func (b *Bus) Oldest(ctx context.Context, l Lag) (time.Time, error) {
+	if l.Waiting == 0 && l.InHand == 0 {
+		return time.Time{}, nil
+	}
+	s, err := b.stream(ctx, l.Stream)
+	if err != nil {
+		return time.Time{}, refusal("oldest of "+l.Consumer, err)
+	}
+	at, err := oldest(ctx, s, l.info)
+	return at, refusal("oldest of "+l.Consumer, err)
+}
+
+// oldest gives when the first message was stored that a consumer has not settled; the zero time = there is none.
+func oldest(ctx context.Context, s jetstream.Stream, of *jetstream.ConsumerInfo) (time.Time, error) {
+	// All up to the floor is settled, so that the first one after it is not.
+	first, err := s.GetMsg(ctx, of.AckFloor.Stream+1, jetstream.WithGetMsgSubject(of.Config.FilterSubject))
+	switch {
+	case err == nil:
+		return first.Time, nil
+	case errors.Is(err, jetstream.ErrMsgNotFound): // settled meanwhile
+		return time.Time{}, nil
+	}
+	return time.Time{}, err
 }

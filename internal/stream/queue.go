@@ -63,20 +63,14 @@ func (b *Bus) Queues(ctx context.Context, connections ...string) ([]Queue, error
 
 // queue counts what a lane's consumer has before it.
 func (b *Bus) queue(ctx context.Context, s jetstream.Stream, info *jetstream.ConsumerInfo) (Queue, error) {
-	filter := info.Config.FilterSubject
-	tokens := strings.Split(filter, ".")
+	tokens := strings.Split(info.Config.FilterSubject, ".")
 	q := Queue{Connection: tokens[1], Class: events.Class(tokens[2]), Waiting: info.NumPending, Taken: max(info.NumAckPending, 0)}
+	var err error
 	if q.Waiting > 0 || q.Taken > 0 {
-		// All up to the floor is settled, so that the first one after it is not.
-		first, err := s.GetMsg(ctx, info.AckFloor.Stream+1, jetstream.WithGetMsgSubject(filter))
-		switch {
-		case err == nil:
-			q.Oldest = first.Time
-		case !errors.Is(err, jetstream.ErrMsgNotFound): // settled meanwhile
+		if q.Oldest, err = oldest(ctx, s, info); err != nil {
 			return Queue{}, err
 		}
 	}
-	var err error
 	if q.Later, err = b.countLater(ctx, s, prefixLater, q); err == nil {
 		q.Visits, err = b.countLater(ctx, s, prefixVisit, q)
 	}

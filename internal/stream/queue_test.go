@@ -3,6 +3,7 @@ package stream_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -75,4 +76,47 @@ func TestQueuesWithoutStreams(t *testing.T) {
 	if queues, err := bus.Queues(t.Context()); err != nil || queues != nil {
 		t.Errorf("%v, %v", queues, err)
 	}
+}
+
+// TestOldestTellsWhatWaitsLongest: the first event that a planner has not settled, among those of other classes.
+func TestOldestTellsWhatWaitsLongest(t *testing.T) {
+	bus := connect(t, start(t, embedded.Options{}))
+	c := stream.EventsOf(events.Normal)
+	var stored []time.Time
+	publish := func(id string, class events.Class) {
+		e := event(id)
+		e.Class = class
+		if err := bus.PublishEvents(t.Context(), []events.Event{e}); err != nil {
+			t.Fatal(err)
+		}
+		stored = append(stored, time.Now())
+	}
+	check := func(when string, from, to time.Time) {
+		t.Helper()
+		lags, err := bus.Lag(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(lags, func(l stream.Lag) bool { return l.Stream+"/"+l.Consumer == c.String() })
+		at, err := bus.Oldest(t.Context(), lags[i])
+		if err != nil || at.Before(from) || at.After(to) {
+			t.Errorf("%s: the oldest is of %s, want it between %s and %s: %v", when, at, from, to, err)
+		}
+	}
+	began := time.Now()
+	check("empty", time.Time{}, time.Time{})
+	publish("1", events.Urgent)
+	publish("2", events.Normal)
+	publish("3", events.Normal)
+	publish("4", events.Bulk)
+	check("nothing taken", stored[0], stored[1])
+	n := 0
+	take(t, bus, c, 2, func(context.Context, *stream.Message) events.Outcome {
+		if n++; n == 1 {
+			return events.Outcome{Delay: 30 * time.Second}
+		}
+		return events.Outcome{Verdict: events.Done}
+	})
+	until(t, "the acknowledgement", func() bool { return inHand(t, bus, c) == 1 })
+	check("the first one given back", began, stored[1])
 }

@@ -360,6 +360,8 @@ type Lag struct {
 	Waiting   uint64 // not yet delivered
 	InHand    int    // delivered, not yet acknowledged
 	Delivered int    // of these, delivered more than once
+
+	info *jetstream.ConsumerInfo
 }
 
 // Lag reads how far every consumer is behind that brings something about.

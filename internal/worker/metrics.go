@@ -31,7 +31,7 @@ type gauges struct {
 	mu     sync.Mutex
 	asked  time.Time // when the broker last answered
 	queues []stream.Queue
-	lags   []stream.Lag
+	lags   []lag
 	dead   uint64
 	pauses []planner.Pause // a lane with nothing to do does not know of them
 }
@@ -70,6 +70,9 @@ var (
 	descLag = prometheus.NewDesc("keyturn_consumer_lag",
 		"Messages before a consumer of events, due events or commands, or of one that tells what changed (outcomes, hook), by state: waiting, in_hand. The same at each worker.",
 		[]string{"stream", "consumer", "state"}, nil)
+	descAge = prometheus.NewDesc("keyturn_consumer_oldest_seconds",
+		"How long the oldest message before such a consumer is at the broker, waiting or in hand; 0 = there is none. The same at each worker.",
+		[]string{"stream", "consumer"}, nil)
 	descDead = prometheus.NewDesc("keyturn_dead_letters",
 		"What waits for a person in `keyturn dead`. The same at each worker.", nil, nil)
 )
@@ -77,7 +80,7 @@ var (
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descState, descBreaker, descLacks, descFlying, descCeiling, descCalls, descActions, descHand, descGate, descLimit,
-		descLeft, descPaused, descQueue, descOldest, descLag, descDead} {
+		descLeft, descPaused, descQueue, descOldest, descLag, descAge, descDead} {
 		to <- d
 	}
 }
@@ -157,17 +160,22 @@ func (g *gauges) collectQueues(to chan<- prometheus.Metric, now time.Time) {
 		gauge(to, descQueue, q.Taken, connection, class, "taken")
 		gauge(to, descQueue, int(q.Later), connection, class, "later")   //nolint:gosec // as above
 		gauge(to, descQueue, int(q.Visits), connection, class, "visits") //nolint:gosec // as above
-		age := time.Duration(0)
-		if !q.Oldest.IsZero() {
-			age = max(now.Sub(q.Oldest), 0)
-		}
-		to <- prometheus.MustNewConstMetric(descOldest, prometheus.GaugeValue, age.Seconds(), connection, class)
+		to <- prometheus.MustNewConstMetric(descOldest, prometheus.GaugeValue, age(q.Oldest, now), connection, class)
 	}
 	for _, l := range g.lags {
 		gauge(to, descLag, int(l.Waiting), l.Stream, l.Consumer, "waiting") //nolint:gosec // as above
 		gauge(to, descLag, l.InHand, l.Stream, l.Consumer, "in_hand")
+		to <- prometheus.MustNewConstMetric(descAge, prometheus.GaugeValue, age(l.oldest, now), l.Stream, l.Consumer)
 	}
 	gauge(to, descDead, int(g.dead)) //nolint:gosec // as above
+}
+
+// age is how long something is there, in seconds; 0 of what is not.
+func age(since, now time.Time) float64 {
+	if since.IsZero() {
+		return 0
+	}
+	return max(now.Sub(since), 0).Seconds()
 }
 
 func gauge(to chan<- prometheus.Metric, d *prometheus.Desc, n int, labels ...string) {
@@ -230,8 +238,14 @@ func (g *gauges) ask(ctx context.Context) error {
 	return nil
 }
 
+// lag is how far a consumer is behind, and since when.
+type lag struct {
+	stream.Lag
+	oldest time.Time // of what is before it; zero = nothing is
+}
+
 // behind asks how far the planner's consumers are behind, and those that tell others.
-func (g *gauges) behind(ctx context.Context) ([]stream.Lag, error) {
+func (g *gauges) behind(ctx context.Context) ([]lag, error) {
 	all, err := g.worker.bus.Lag(ctx)
 	if err != nil {
 		return nil, err
@@ -240,5 +254,13 @@ func (g *gauges) behind(ctx context.Context) ([]stream.Lag, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(slices.DeleteFunc(all, func(l stream.Lag) bool { return !planning(l.Consumer) }), telling...), nil
+	var lags []lag
+	for _, l := range append(slices.DeleteFunc(all, func(l stream.Lag) bool { return !planning(l.Consumer) }), telling...) {
+		oldest, err := g.worker.bus.Oldest(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		lags = append(lags, lag{l, oldest})
+	}
+	return lags, nil
 }
