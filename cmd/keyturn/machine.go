@@ -73,7 +73,7 @@ type machine struct {
 func newMachine(ctx context.Context, o machineOptions) (_ *machine, err error) {
 	reading := reload.NewReading()
 	files, err := readFiles(o, reading.Resolver())
-	if err != nil {
+	if err = config.Join(err, outcomes.Check(o.Outcome)); err != nil {
 		return nil, usage(err)
 	}
 	m := &machine{sources: files.sources, log: o.Log}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"keyturn/internal/config"
 	"keyturn/internal/events"
 	"keyturn/internal/ledger"
 	"keyturn/internal/planner"
@@ -39,7 +40,7 @@ deadline. --for counts from when the broker took the command. Exit code 4 means 
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&reason, "reason", "", "why, for the ledger (required)")
-	flags.DurationVar(&lasts, "for", 0, "how long: 30m, 2h …")
+	flags.Var((*span)(&lasts), "for", "how long: 30m, 2h, 7d …")
 	flags.StringVar(&until, "until", "", "until when: an RFC 3339 time, or a date")
 	flags.DurationVar(&wait, "wait", defaultWait, "how long to wait for the outcome; 0 to only store the command")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -53,6 +54,27 @@ deadline. --for counts from when the broker took the command. Exit code 4 means 
 		return a.orderPause(cmd.Context(), events.Command{Verb: events.Pause, Target: args[0], Reason: reason, Until: end, Lasts: lasts}, wait)
 	}
 	return cmd
+}
+
+// span is a flag for a span of time, in the notation of the configuration: Go's, and d for days.
+type span time.Duration
+
+func (s *span) String() string {
+	if *s == 0 {
+		return "" // no default to show
+	}
+	return time.Duration(*s).String()
+}
+
+func (s *span) Type() string { return "span" }
+
+func (s *span) Set(text string) error {
+	d, err := config.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return errors.New("write a number above zero and its unit, such as 30m, 2h or 7d")
+	}
+	*s = span(d)
+	return nil
 }
 
 // deadline reads when a pause ends.

@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	reading := reload.NewReading()
 	files, ferr := config.Read(settings.ConfigDir, reading.Resolver())
 	set, perr := worker.Playbooks(files.Playbooks)
-	if err := config.Join(err, ferr, perr); err != nil {
+	if err := config.Join(err, ferr, perr, outcome.Check(settings.Outcome)); err != nil {
 		return process.Misconfigured(err)
 	}
 	return work(ctx, settings, reading, files.Connections, set, stderr)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"keyturn/internal/config"
 	"keyturn/internal/ledger"
 )
 
@@ -23,6 +24,14 @@ func states(what string) []ledger.State {
 	return nil
 }
 
+// Check says before anything is begun what New would refuse of the settings that config.WorkerFromEnv took.
+func Check(o config.Outcome) error {
+	if o.URL == "" {
+		return nil
+	}
+	return checkOnly(o.Select())
+}
+
 // checkOnly refuses a pattern by which nothing is ever told: whoever misspells a state would wait for it in vain.
 func checkOnly(only []string) error {
 	for _, pattern := range only {
@@ -33,7 +42,7 @@ func checkOnly(only []string) error {
 			}
 		}
 		if !slices.ContainsFunc(names, func(name string) bool { return matches(pattern, name) }) {
-			return fmt.Errorf("outcome hook: %q selects nothing: there are %s, and * for a part", pattern, strings.Join(names, ", "))
+			return fmt.Errorf("outcome hook: KEYTURN_OUTCOME_ONLY: %q selects nothing: there are %s, and * for a part", pattern, strings.Join(names, ", "))
 		}
 	}
 	return nil

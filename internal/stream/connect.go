@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -128,7 +129,7 @@ func (b *Bus) dial(ctx context.Context) (natscontext.Settings, error) {
 		return s, unwrapPermanent(once())
 	}
 	err = backoff.RetryNotify(once, backoff.WithContext(policy, ctx), func(err error, d time.Duration) {
-		b.log.WarnContext(ctx, "broker away", "error", err, "retry_in", d)
+		b.log.WarnContext(ctx, "broker away", "servers", b.opts.servers(), "error", err, "retry_in", d)
 	})
 	return s, err
 }
@@ -156,6 +157,20 @@ func (o Options) url() string {
 		return nats.DefaultURL
 	}
 	return o.URL
+}
+
+// servers names whom it connects to, without what stands before a host: a password or a token.
+func (o Options) servers() string {
+	if o.Context != "" {
+		return "those of the context " + o.Context
+	}
+	var hosts []string
+	for text := range strings.SplitSeq(o.url(), ",") {
+		if u, err := url.Parse(strings.TrimSpace(text)); err == nil && u.Host != "" {
+			hosts = append(hosts, u.Host)
+		}
+	}
+	return strings.Join(hosts, ",")
 }
 
 // connOptions are the client's settings.

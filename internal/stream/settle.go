@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ func (b *Bus) settle(ctx context.Context, m *Message, out events.Outcome) {
 	b.metrics.settle(m.stream, verdict)
 	if out.Err != nil || err != nil {
 		b.log.WarnContext(ctx, "message not done", "subject", m.Subject, "verdict", verdict, "delay", out.Delay,
-			"deliveries", m.Deliveries, "error", out.Err, "settle_error", err)
+			"deliveries", m.Deliveries, "error", errors.Join(out.Err, err))
 	}
 }
 

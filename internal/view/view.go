@@ -44,7 +44,7 @@ var (
 	// ErrAmbiguous: more than one case id begins so.
 	ErrAmbiguous = errors.New("more than one case begins so")
 	// ErrNotID: the text cannot be a case id or the beginning of one.
-	ErrNotID = errors.New("not a case id: 26 characters a-z and 2-7, or the first 6 or more of them")
+	ErrNotID = errors.New("not a case id: 26 characters a-z and 2-7, or the first 6 or more of them; keyturn person NAME finds the cases of a person")
 )
 
 // The length of a case id (base32 of 16 bytes), and how much of it a person has to type.
@@ -53,9 +53,13 @@ const (
 	minPrefix = 6
 )
 
-// CasePrefix gives the beginning of a case id as ids are written. It returns ErrNotID for what cannot be one.
+// CasePrefix gives the beginning of a case id as ids are written; of an action's id its case. It returns ErrNotID for what
+// cannot be one.
 func CasePrefix(text string) (string, error) {
 	prefix := strings.ToLower(strings.TrimSpace(text))
+	if id, _, action := strings.Cut(prefix, ":"); action && len(id) == idLength {
+		prefix = id
+	}
 	if len(prefix) < minPrefix || len(prefix) > idLength || strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz234567") != "" {
 		return "", fmt.Errorf("case %q: %w", text, ErrNotID)
 	}

@@ -200,6 +200,8 @@ func TestResolve(t *testing.T) {
 		{"short", p.Case[:5], view.ErrNotID},
 		{"unknown", "zzzzzz", view.ErrNotFound},
 		{"unknown whole", strings.Repeat("z", 26), view.ErrNotFound},
+		{"an action", p.Case + ":offboard:suspend", nil},
+		{"a person", "user:maria@acme.example", view.ErrNotID},
 		{"wildcard", "aaaaaa*", view.ErrNotID},
 		{"subject", "aaaaaa.>", view.ErrNotID},
 		{"long", p.Case + "a", view.ErrNotID},

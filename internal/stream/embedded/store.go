@@ -40,7 +40,7 @@ func openStore(dir string) (*store, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("store %s: it must be a directory, or a name where one can be made: %w", dir, err)
 	}
 	root, err := os.Open(dir)
 	if err != nil {
