@@ -105,7 +105,8 @@ func (b *Bus) OutcomeLag(ctx context.Context) ([]Lag, error) {
 
 // lagOf is how far a consumer is behind, as the server tells.
 func lagOf(stream string, i *jetstream.ConsumerInfo) Lag {
-	return Lag{Stream: stream, Consumer: i.Name, Waiting: i.NumPending, InHand: i.NumAckPending, Delivered: i.NumRedelivered, info: i}
+	return Lag{Stream: stream, Consumer: i.Name, Waiting: i.NumPending, InHand: i.NumAckPending, Delivered: i.NumRedelivered,
+		filter: i.Config.FilterSubject, floor: i.AckFloor.Stream}
 }
 
 // Oldest gives when the oldest message before a consumer was stored; the zero time = there is none.
@@ -117,14 +118,14 @@ func (b *Bus) Oldest(ctx context.Context, l Lag) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, refusal("oldest of "+l.Consumer, err)
 	}
-	at, err := oldest(ctx, s, l.info)
+	at, err := oldest(ctx, s, l.filter, l.floor)
 	return at, refusal("oldest of "+l.Consumer, err)
 }
 
-// oldest gives when the first message was stored that a consumer has not settled; the zero time = there is none.
-func oldest(ctx context.Context, s jetstream.Stream, of *jetstream.ConsumerInfo) (time.Time, error) {
-	// All up to the floor is settled, so that the first one after it is not.
-	first, err := s.GetMsg(ctx, of.AckFloor.Stream+1, jetstream.WithGetMsgSubject(of.Config.FilterSubject))
+// oldest gives when the first message of a filter was stored that is not settled, where all up to floor are; the zero time =
+// there is none.
+func oldest(ctx context.Context, s jetstream.Stream, filter string, floor uint64) (time.Time, error) {
+	first, err := s.GetMsg(ctx, floor+1, jetstream.WithGetMsgSubject(filter))
 	switch {
 	case err == nil:
 		return first.Time, nil

@@ -63,11 +63,12 @@ func (b *Bus) Queues(ctx context.Context, connections ...string) ([]Queue, error
 
 // queue counts what a lane's consumer has before it.
 func (b *Bus) queue(ctx context.Context, s jetstream.Stream, info *jetstream.ConsumerInfo) (Queue, error) {
-	tokens := strings.Split(info.Config.FilterSubject, ".")
+	filter := info.Config.FilterSubject
+	tokens := strings.Split(filter, ".")
 	q := Queue{Connection: tokens[1], Class: events.Class(tokens[2]), Waiting: info.NumPending, Taken: max(info.NumAckPending, 0)}
 	var err error
 	if q.Waiting > 0 || q.Taken > 0 {
-		if q.Oldest, err = oldest(ctx, s, info); err != nil {
+		if q.Oldest, err = oldest(ctx, s, filter, info.AckFloor.Stream); err != nil {
 			return Queue{}, err
 		}
 	}

@@ -361,7 +361,8 @@ type Lag struct {
 	InHand    int    // delivered, not yet acknowledged
 	Delivered int    // of these, delivered more than once
 
-	info *jetstream.ConsumerInfo
+	filter string // of the subjects that it reads
+	floor  uint64 // all up to this one is settled
 }
 
 // Lag reads how far every consumer is behind that brings something about.
