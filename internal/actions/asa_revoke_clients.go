@@ -175,8 +175,9 @@ func (k *asaRevokeClients) control(ctx context.Context, obs *Observation) error 
 }
 
 // recheck reads every client that was found once and that the listing does not show, or shows as deleted: what is
-// gone is read as gone, not concluded from a listing.
+// gone is read as gone, not concluded from a listing. That a client is unknown says so only to who is shown clients at all.
 func (k *asaRevokeClients) recheck(ctx context.Context, live map[string]bool, obs *Observation) error {
+	unknown := false
 	for _, id := range slices.Sorted(maps.Keys(k.clients)) {
 		if live[id] {
 			obs.Seen = append(obs.Seen, ledger.Fact{What: "client " + id, Value: "live"})
@@ -186,6 +187,7 @@ func (k *asaRevokeClients) recheck(ctx context.Context, live map[string]bool, ob
 		switch {
 		case missing(err):
 			obs.Seen = append(obs.Seen, ledger.Fact{What: "client " + id, Value: "gone (404)"})
+			unknown = true
 			continue
 		case err != nil:
 			return err
@@ -196,6 +198,9 @@ func (k *asaRevokeClients) recheck(ctx context.Context, live map[string]bool, ob
 			state += ", deleted"
 		}
 		obs.Seen = append(obs.Seen, ledger.Fact{What: "client " + id, Value: state})
+	}
+	if unknown {
+		return k.control(ctx, obs)
 	}
 	return nil
 }

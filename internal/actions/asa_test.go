@@ -164,3 +164,22 @@ func TestApproveTakesNothingFromAnybody(t *testing.T) {
 		}
 	}
 }
+
+// TestAnUnknownClientIsNoProof: a service user that loses its role after the revocation is shown nothing, and told 404 of what
+// it revoked; a client that is gone beside others that are shown is proven gone.
+func TestAnUnknownClientIsNoProof(t *testing.T) {
+	unknown := sandbox.Fault{Method: "GET", Path: "/asa/v1/teams/{team}/clients/{clientId}", Kind: sandbox.KindStatus, Status: 404, Times: -1}
+	o := newOrg(t, 1, sandbox.Options{})
+	o.fault(unknown)
+	o.run(act("s", "asa.revoke_clients", map[string]any{"user": ref(o.acme.Leaver)}))
+	if rec := o.ends("s", ledger.Verified); saw(rec, "client "+o.acme.Leaver.Devices[0]) != "gone (404)" || saw(rec, "clients of the team") == "nothing" {
+		t.Errorf("saw %+v", rec.Evidence.Seen)
+	}
+	o = newOrg(t, 1, sandbox.Options{})
+	o.fault(unknown)
+	o.fault(sandbox.Fault{Method: "GET", Path: "/asa/v1/teams/acme/clients", Kind: sandbox.KindStatus, Status: 200, Body: `{"list":[]}`, Times: -1, Skip: 1})
+	o.run(act("s", "asa.revoke_clients", map[string]any{"user": ref(o.acme.Leaver)}))
+	if rec := o.ends("s", ledger.Dead); !strings.Contains(rec.Evidence.Failure.Suggestion, "access_admin") {
+		t.Errorf("advice: %q", rec.Evidence.Failure.Suggestion)
+	}
+}
