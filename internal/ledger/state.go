@@ -43,7 +43,8 @@ const Kept State = "kept"
 const none State = ""
 
 // transitions says which state may follow which, by kind of subject. A state may always follow itself where it is listed
-// so: a `started` that pins ids, a `held` that gained one of several approvals, a `verified` that was looked at again.
+// so: a `started` that pins ids, a `held` that gained one of several approvals, a `cancelled` that learned what had
+// begun, a `verified` that was looked at again.
 // Nothing changes it.
 var transitions = map[string]map[State][]State{
 	"plan": {
@@ -55,7 +56,7 @@ var transitions = map[string]map[State][]State{
 		Planned: {Cancelled, Refused},
 		// By a redrive alone, when what overtook it was withdrawn.
 		Superseded: {Scheduled, Planned, Held, Refused, Superseded},
-		Cancelled:  {Scheduled, Planned, Held, Refused, Superseded},
+		Cancelled:  {Scheduled, Planned, Held, Refused, Superseded, Cancelled},
 	},
 	"action": {
 		none:      {Started, Waiting, Cancelled, Dead},

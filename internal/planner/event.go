@@ -39,17 +39,32 @@ func (t *turn) event(ctx context.Context, e events.Event, stored time.Time) erro
 	t.note(slog.Bool("resent", true))
 	t.tell(rec, d)
 	if d.Event.Data == nil {
-		// A newer event took the case before it was planned, and knew the person by one name only.
-		d.Event = e
-		told := d
-		if _, _, err := t.overtake(ctx, &told); err != nil {
-			return err
-		}
-		if err := t.index(ctx, d); err != nil {
+		if rec, d, err = t.told(ctx, rec, d, e); err != nil {
 			return err
 		}
 	}
 	return t.follow(ctx, rec, d)
+}
+
+// told works off an event whose case a newer one took before it was planned, and which knew the person by one name only. What
+// turns out to have begun, now that it is known who is who, is listed in its plan: the newer one was decided without it.
+func (t *turn) told(ctx context.Context, rec ledger.Record, taken Decision, e events.Event) (ledger.Record, Decision, error) {
+	d := taken
+	d.Event = e
+	now := d
+	if _, _, err := t.overtake(ctx, &now); err != nil {
+		return rec, d, err
+	}
+	if err := t.index(ctx, d); err != nil {
+		return rec, d, err
+	}
+	if len(taken.Begun) > 0 || t.listing(now) == "" {
+		return rec, d, nil
+	}
+	taken.Begun, d.Begun = now.Begun, now.Begun
+	// Dying here: the actions are ended and stand as they did; the message comes again and lists them.
+	rec, err := t.write(ctx, rec, taken, rec.State, rec.Reason)
+	return rec, d, err
 }
 
 // blank is the plan of an event of which nothing is planned yet.

@@ -348,3 +348,47 @@ func TestEveryNameIsAnothers(t *testing.T) {
 		w.want("taken back", term, cancelled, closed)
 	}
 }
+
+// TestWhatHadBegunIsListedWhoeverDies: a termination has begun under a login; another one joins the login to an e-mail, a
+// rescind of both dies anywhere, and a newer one that knows the e-mail alone is planned meanwhile. What had begun is listed
+// in the end, in the case that found out who is who if in no other.
+func TestWhatHadBegunIsListedWhoeverDies(t *testing.T) {
+	for joins := range 6 {
+		for takes := range 16 {
+			w := newWorld(t)
+			first := w.called("user.terminated", "1", ids(login, number), w.clock.Add(-4*time.Hour), time.Time{})
+			both := w.called("user.terminated", "2", ids(login, mail1), w.clock.Add(-3*time.Hour), time.Time{})
+			back := w.called("user.termination_rescinded", "3", ids(login, mail1), w.clock.Add(-2*time.Hour), time.Time{})
+			newest := w.called("user.termination_rescinded", "4", ids(mail1), w.clock.Add(-time.Hour), time.Time{})
+			w.send(first)
+			w.plan()
+			w.work()
+			var died []*mail
+			for _, one := range []struct {
+				event events.Event
+				dies  int
+			}{{both, joins}, {back, takes}} {
+				w.faults[w.step+one.dies] = behind
+				w.send(one.event)
+				w.deliver()
+				clear(w.faults)
+				died, w.inbox = append(died, w.inbox...), nil
+			}
+			w.send(newest)
+			w.plan()
+			w.inbox = died
+			w.settle()
+			listed := 0
+			for _, e := range []events.Event{both, back, newest} {
+				for _, b := range w.decision(e.Case()).Begun {
+					if b.Action == action(first.Case(), "suspend") {
+						listed++
+					}
+				}
+			}
+			if listed == 0 || w.done[action(first.Case(), "tokens")] > 0 {
+				t.Errorf("died after %d and %d writes: listed %d times, done %v", joins, takes, listed, w.done)
+			}
+		}
+	}
+}
