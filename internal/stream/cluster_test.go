@@ -109,6 +109,42 @@ func TestAClusterKeepsThreeCopiesAndSurvivesTheLossOfOneServer(t *testing.T) {
 	}
 }
 
+func TestAClusterWithoutAMajorityIsNotReadyWhereNothingIsWritten(t *testing.T) {
+	t.Parallel() // it waits for the most part
+	if testing.Short() {
+		t.Skip("starts three servers")
+	}
+	servers := cluster(t)
+	bus, err := stream.Connect(t.Context(), stream.Options{URL: servers[0].ClientURL(), AssertDurable: true, Replicas: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bus.Close(context.Background())
+	if err := bus.CreateTopology(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a cluster that is ready", func() bool { return bus.Ready(t.Context()) == nil })
+	for _, s := range servers[1:] {
+		s.Shutdown()
+		s.WaitForShutdown()
+	}
+	// Where the server that is left leads the stream, it takes up to twenty seconds until it gives that up.
+	look := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // while it is not decided nobody answers
+		defer cancel()
+		return bus.Ready(ctx)
+	}
+	end := time.Now().Add(time.Minute)
+	for err = look(); err == nil || !strings.Contains(err.Error(), "a majority must run"); err = look() {
+		if time.Now().After(end) {
+			t.Fatalf("a server without the others: %v", err)
+		}
+	}
+	if !errors.Is(err, stream.ErrUnavailable) {
+		t.Errorf("a server without the others: %v", err)
+	}
+}
+
 // useCluster publishes, appends after seq, conflicts, and takes a lease; it returns the sequence of its record.
 func useCluster(t *testing.T, bus *stream.Bus, id string, seq uint64) uint64 {
 	t.Helper()

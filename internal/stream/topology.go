@@ -338,6 +338,10 @@ func (b *Bus) CheckTopology(ctx context.Context) error {
 	}
 	b.saw(s.CachedInfo().TimeStamp, asked, b.local())
 	b.fill(s.CachedInfo())
+	if c := s.CachedInfo().Cluster; c != nil && c.Leader == "" { // a server that lost the others still answers who asks
+		return &unavailable{op: "look for stream " + streamEvents, retry: retryAway,
+			err: errors.New("no server leads it: start those that are down, a majority must run")}
+	}
 	if !slices.Contains(s.CachedInfo().Config.Subjects, prefixEvents+".>") {
 		return fmt.Errorf("%w: stream %s does not take %s.>; a worker of this version updates it when it starts",
 			ErrTopology, streamEvents, prefixEvents)
