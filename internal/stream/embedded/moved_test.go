@@ -60,6 +60,9 @@ func TestARestoreUnderARunningServer(t *testing.T) {
 	if err := srv.Close(); !errors.Is(err, stream.ErrBarrier) {
 		t.Errorf("closed: %v", err)
 	}
+	if why := srv.Err(); strings.Count(why.Error(), "over what is there now") != 1 {
+		t.Errorf("says what to do not once: %v", why)
+	}
 	if diff := cmp.Diff(files(t, backup), files(t, dir)); diff != "" {
 		t.Errorf("what was restored has changed:\n%.2000s", diff)
 	}

@@ -64,7 +64,7 @@ func openStore(dir string) (*store, error) {
 // directory that its path names, as the next start will, finds nothing of that.
 func (s *store) inPlace() error {
 	if found, err := os.Stat(s.dir); err != nil || !os.SameFile(s.is, found) {
-		return fmt.Errorf("store %s: it was moved away or replaced while this process ran over it: start it again over what is there now", s.dir)
+		return fmt.Errorf("store %s: it was moved away or replaced while this process ran over it", s.dir)
 	}
 	return nil
 }
