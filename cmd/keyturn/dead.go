@@ -195,7 +195,7 @@ func newDeadShowCmd(a *app) *cobra.Command {
 func (s *screen) deadGroups(groups []view.DeadGroup) {
 	var rows [][]any
 	for _, g := range groups {
-		rows = append(rows, []any{g.Count, g.Cause, cmp.Or(g.Connection, g.Source), g.Kind, s.moment(g.Oldest), first(g.Suggestion, 100)})
+		rows = append(rows, []any{g.Count, g.Cause, cmp.Or(g.Connection, g.Source), g.Kind, s.moment(g.Oldest), g.Suggestion})
 	}
 	s.table([]string{"COUNT", "CAUSE", "AT", "KIND", "OLDEST", "WHAT TO DO"}, rows)
 }

@@ -97,6 +97,9 @@ func (s *screen) hold(v view.CaseView) {
 	for _, c := range h.Given {
 		s.line("", "approved by %s %s: %s", c.Actor, s.moment(c.Time), c.Reason)
 	}
+	if none := h.Spent(); v.Plan == ledger.Held && h.Need > 0 && len(h.Pauses) == 0 && len(none) > 0 {
+		s.line("", "a person other than %s must approve", strings.Join(none, ", "))
+	}
 }
 
 // given counts the approvals of a hold that any can end.

@@ -155,7 +155,8 @@ func TestTables(t *testing.T) {
 	letters := []events.DeadLetter{
 		{ID: sampleCase + ":offboard:devices", Kind: events.DeadAction, Case: sampleCase, Connection: "asa-prod", Do: "asa.revoke_clients",
 			Principal: "user:maria@acme.example", Cause: "permanent", Status: 403, RequestID: "req-9", Attempts: 1, Time: noon,
-			Error: "asa list clients: not allowed", Suggestion: "give the service user the role", Original: []byte(`{"id":"x","with":{"user":{}}}`)},
+			Error: "asa list clients: not allowed", Original: []byte(`{"id":"x","with":{"user":{}}}`),
+			Suggestion: "give the service user the role of a team administrator, which lists and deletes the clients of others, then keyturn connection check asa-prod"},
 		{ID: "f1", Kind: events.DeadFault, Source: "hr-relay", Cause: "mapping", Time: noon, Error: "no field of that name in the delivery, and a very long explanation of it"},
 	}
 	golden(t, "dead", drawn(false, func(s *screen) { s.deadRows(letters) }))

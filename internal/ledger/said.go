@@ -40,6 +40,15 @@ type Hold struct {
 // Has reports whether a word that meets the condition was given.
 func (h *Hold) Has(match func(Consent) bool) bool { return slices.ContainsFunc(h.Given, match) }
 
+// Spent lists whose approval does not count any more: who asked for it, and who has approved it.
+func (h *Hold) Spent() []string {
+	names := slices.Clone(h.Asked)
+	for _, c := range h.Given {
+		names = append(names, c.Actor)
+	}
+	return names
+}
+
 // Lapse is what becomes of a held plan that nobody decided upon.
 type Lapse string
 
