@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -100,6 +101,23 @@ func knownType(name string) error {
 	return usage(fmt.Errorf("type %q: no such event%s", name, config.Suggest(name, names)))
 }
 
+// brakeName writes the window at the end of a brake's name as names have it: what the configuration has as 90m or 1d is
+// 1h30m0s or 24h0m0s there. And what names 1h means no brake per 1h30m.
+func brakeName(text string) string {
+	at := strings.LastIndex(text, brakePer)
+	if at < 0 {
+		return text
+	}
+	d, err := config.ParseDuration(text[at+len(brakePer):])
+	if err != nil {
+		return text // a part of it
+	}
+	return text[:at] + brakePer + d.String()
+}
+
+// brakePer stands before the window in a brake's name.
+const brakePer = "per "
+
 // rows reads the cases that are chosen, oldest first: who waited longest goes first.
 func (p *picks) rows(ctx context.Context, a *app, s *session) ([]view.CaseRow, error) {
 	if err := knownType(p.filter.Type); err != nil {
@@ -108,6 +126,8 @@ func (p *picks) rows(ctx context.Context, a *app, s *session) ([]view.CaseRow, e
 	if err := a.times(bound{p.since, &p.filter.Since}, bound{p.until, &p.filter.Until}); err != nil {
 		return nil, err
 	}
+	f := p.filter
+	f.Brake = brakeName(f.Brake)
 	wanted := map[string]bool{}
 	for _, id := range p.ids {
 		full, err := s.view.Resolve(ctx, id)
@@ -116,7 +136,7 @@ func (p *picks) rows(ctx context.Context, a *app, s *session) ([]view.CaseRow, e
 		}
 		wanted[full] = true
 	}
-	all, err := s.view.Cases(ctx, p.filter)
+	all, err := s.view.Cases(ctx, f)
 	if err != nil {
 		return nil, err
 	}

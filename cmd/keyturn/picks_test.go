@@ -33,6 +33,27 @@ func TestAWordGivenAgain(t *testing.T) {
 	}
 }
 
+// TestBrakeByItsWindow: a brake is named by the window as the configuration has it, and by no other that begins so.
+func TestBrakeByItsWindow(t *testing.T) {
+	for _, c := range []struct {
+		said, name string
+		means      bool
+	}{
+		{"per 1h", "user.terminated per 1h0m0s", true},
+		{"per 90m", "user.terminated per 1h30m0s", true},
+		{"user.terminated per 1d", "user.terminated per 24h0m0s", true},
+		{"per 1h0m0s", "user.terminated per 1h0m0s", true},
+		{"per 1h", "user.terminated per 1h30m0s", false},
+		{"per 4h", "user.terminated per 24h0m0s", false},
+		{"device.lost", "device.lost,user.terminated per 24h0m0s", true},
+		{"terminated per ", "user.terminated per 1h0m0s", true},
+	} {
+		if means := strings.Contains(c.name, brakeName(c.said)); means != c.means {
+			t.Errorf("--brake %q means the brake %q: %t", c.said, c.name, means)
+		}
+	}
+}
+
 // TestConfirmation: whoever confirms sees the first of what is chosen and how much more there is, and only yes is one.
 func TestConfirmation(t *testing.T) {
 	rows := make([]view.CaseRow, 4000)
