@@ -287,6 +287,7 @@ func (r *Runner) publishNext(ctx context.Context, plan events.Plan, s standing, 
 		if err := r.Queue.PublishAction(ctx, a); err != nil {
 			return fmt.Errorf("publish %s: %w", a.ID, err)
 		}
+		// Dying here: the message of the one that ended comes again and sends the rest; this one is found begun, or known by its id.
 	}
 	return nil
 }

@@ -289,6 +289,36 @@ func TestCheckTellsDamageFromWhatWasTornOff(t *testing.T) {
 	}
 }
 
+// TestAListBesideTheMarkIsNotAsked: whoever dies between the two, at a start or at a stop, leaves both, and the next clean stop
+// leaves a list that is right.
+func TestAListBesideTheMarkIsNotAsked(t *testing.T) {
+	dir := filled(t)
+	list, err := os.ReadFile(filepath.Join(dir, "whole"))
+	srv, serr := embedded.Start(embedded.Options{Dir: dir})
+	if err := errors.Join(err, serr); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "whole")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a store in use has a list: %v", err)
+	}
+	stale := append([]byte(`{"jetstream/gone":1,`), list[1:]...)
+	if err := errors.Join(srv.Kill(), os.WriteFile(filepath.Join(dir, "whole"), stale, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if rep, err := embedded.Check(t.Context(), dir); err != nil || !rep.Unknown {
+		t.Errorf("with both: %+v, %v", rep, err)
+	}
+	if srv, err = embedded.Start(embedded.Options{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	if err := srv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if rep, err := embedded.Check(t.Context(), dir); err != nil || rep.Unknown {
+		t.Errorf("after a clean stop: %+v, %v", rep, err)
+	}
+}
+
 // Each is what a copy is that was cut off; a server over it takes it for all that there ever was.
 func TestCheckTellsThatACopyIsNotWhole(t *testing.T) {
 	whole := filled(t)

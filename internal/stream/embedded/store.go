@@ -101,7 +101,9 @@ func (s *store) mark() (unclean bool, err error) {
 	if err := s.put(fileUnclean, []byte("in use, or not stopped cleanly\n")); err != nil {
 		return false, err
 	}
-	return false, s.remove(fileWhole) // while the store is in use nobody asks it
+	// Dying here: the list of before stands beside the mark, and nobody asks it while the mark does; the next clean stop puts
+	// another one in its place.
+	return false, s.remove(fileWhole)
 }
 
 // unmark says that the store was left clean, durably, and of which files it is: a copy must have all of them.
@@ -117,6 +119,7 @@ func (s *store) unmark() error {
 	if err := s.put(fileWhole, data); err != nil {
 		return err
 	}
+	// Dying here: the list is there and the mark too: it counts for a stop that was not clean, and nobody asks the list.
 	return s.remove(fileUnclean)
 }
 
