@@ -50,18 +50,28 @@ func (t *turn) followFirst(ctx context.Context, rec ledger.Record, d Decision) e
 
 // followFrom is follow of a case whose own record is life.
 func (t *turn) followFrom(ctx context.Context, rec ledger.Record, d Decision, life ledger.Record) error {
-	if life.State == ledger.Closed || life.State == ledger.ClosedWithResidual {
-		return nil // nothing is left to follow
-	}
-	if t.listed != d.Case {
-		if err := t.index(ctx, d); err != nil {
+	// A plan that goes on is listed behind its actions, which need not wait for that. What may be the word that another case
+	// waits for is listed first: confirm.
+	late := rec.State == ledger.Planned && life.State == "" && !t.Plans.Confirms(d.Event)
+	if !late {
+		if err := t.list(ctx, d); err != nil {
 			return err
 		}
+	}
+	if life.State == ledger.Closed || life.State == ledger.ClosedWithResidual {
+		return nil // nothing is left to follow
 	}
 	if rec.State != ledger.Conflict {
 		if err := t.confirm(ctx, d); err != nil {
 			return err
 		}
+	}
+	if late {
+		if err := t.launch(ctx, rec, d, life); err != nil {
+			return err
+		}
+		// Dying here: its actions go, and no name leads to the case yet; the message comes again and lists it, closed or not.
+		return t.list(ctx, d)
 	}
 	switch rec.State {
 	case ledger.Planned:
@@ -192,6 +202,14 @@ func (t *turn) exhume(ctx context.Context, d Decision, life ledger.State) error 
 		return err
 	}
 	return t.Queue.Barrier(ctx)
+}
+
+// list lists the case unless this turn did.
+func (t *turn) list(ctx context.Context, d Decision) error {
+	if t.listed == d.Case {
+		return nil
+	}
+	return t.index(ctx, d)
 }
 
 // index lists the case under every name that the event gives its principal and its person.
