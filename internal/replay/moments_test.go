@@ -2,6 +2,8 @@ package replay
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,5 +58,35 @@ func TestWhatTheLedgerSaysOfAMoment(t *testing.T) {
 		if got := h.Cases[1].Outcomes[0]; got.State != c.want {
 			t.Errorf("%s: the second is %s (%s), want %s", c.name, got.State, got.Why, c.want)
 		}
+	}
+}
+
+// TestOvertakenByItsWord: a rescind that waits for another source passes its brake when the word comes, and then finds out
+// that the word, which no brake counts, is newer and decides.
+func TestOvertakenByItsWord(t *testing.T) {
+	set := rules(t, offboard+"guards: {protected: [\"user:n-1\"], confirm_by: [{on: [user.termination_rescinded], within: 1h}], "+
+		"brake: [{on: [user.termination_rescinded, user.terminated], max: 1, per: 1h, then: hold}]}\n")
+	waits, word := leaver("a", email(1)), from("it", leaver("b", `"employee_number":"n-1",`+email(1)))
+	waits.Type, word.Type = "dev.keyturn.user.termination_rescinded.v1", "dev.keyturn.user.termination_rescinded.v1"
+	other := leaver("c", email(2))
+	plans := NewPlans()
+	for _, r := range []struct {
+		event  events.Event
+		minute int
+		state  string
+	}{{waits, 0, "held"}, {word, 1, "planned"}, {waits, 1, "superseded"}, {other, 2, "held"}} {
+		if err := plans.Add(r.event.Case(), monday.Add(time.Duration(r.minute)*time.Minute), r.state, "", []byte(`{"hold":{"unheard":true}}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := Play(t.Context(), []Rules{set}, monday.AddDate(1, 0, 0), func(_ context.Context, hand func(Message) error) error {
+		return errors.Join(hand(stored(t, waits, 0)), hand(stored(t, word, 1)), hand(stored(t, other, 2)))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Count(nil, func(c Case) Past { p, _ := plans.Of(c.ID); return p }, monday.AddDate(1, 0, 0))
+	if got := h.Cases[2].Outcomes[0]; got.State != Held || !strings.Contains(got.Why, "brake") {
+		t.Errorf("the next one is %s: %s", got.State, got.Why)
 	}
 }

@@ -21,6 +21,7 @@ type walk struct {
 	at      []standing
 	listed  map[string][]int // by event and name: the cases that were decided
 	woken   []int            // those that wait and may have what they wait for
+	late    []step           // those that are overtaken when they have what they waited for
 	lapses  []int            // those that wait for a word which takes effect at a known time
 	listens bool             // some case waits for a word
 }
@@ -67,13 +68,24 @@ func (w *walk) run(past func(c Case) Past, now time.Time) {
 			continue
 		}
 		w.lapse(s.at)
-		for len(w.woken) > 0 {
-			list := w.woken
-			w.woken = nil
-			for _, i := range list {
-				if w.at[i].waits && w.missing(i, s.at) == nil {
-					w.decide(i, s.at)
-				}
+		w.wake(s.at)
+		late := w.late
+		w.late = nil
+		for _, s := range late {
+			w.overtake(s.i, s.at)
+		}
+		w.wake(s.at)
+	}
+}
+
+// wake decides those again that have what they waited for.
+func (w *walk) wake(at time.Time) {
+	for len(w.woken) > 0 {
+		list := w.woken
+		w.woken = nil
+		for _, i := range list {
+			if w.at[i].waits && w.missing(i, at) == nil {
+				w.decide(i, at)
 			}
 		}
 	}
@@ -121,14 +133,26 @@ func (w *walk) take(s step) {
 	case letGo:
 		w.enter(s.i, s.at)
 	case overtaken:
-		if at.apart || !at.placed {
-			w.first(s.i, s.at)
+		if at.apart && at.waits {
+			w.late = append(w.late, s) // the word of this moment let it pass its brakes before it found out
+			return
 		}
-		at.waits, at.dated = false, false
+		w.overtake(s.i, s.at)
+		return
 	case ended, paused:
 		at.waits, at.dated, at.silent = false, false, true
 	}
 	w.tell(s.i, s.at)
+}
+
+// overtake lets a newer event decide in the place of a case.
+func (w *walk) overtake(i int, at time.Time) {
+	s := &w.at[i]
+	if s.apart || !s.placed {
+		w.first(i, at)
+	}
+	s.waits, s.dated = false, false
+	w.tell(i, at)
 }
 
 // first is what an event does that is overtaken when it comes, or when people let it go: the guards before what takes
