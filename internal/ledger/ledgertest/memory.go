@@ -50,15 +50,16 @@ func (m *Memory) Append(_ context.Context, subject string, after uint64, data []
 	return seq, nil
 }
 
-// store does the compare-and-swap.
+// store does the compare-and-swap. The clock is asked before the lock is taken: its owner may hold it while calling here.
 func (m *Memory) store(subject string, after uint64, data []byte) (uint64, error) {
+	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if last, ok := m.last(subject); (ok && last.Seq != after) || (!ok && after != 0) {
 		return 0, ledger.ErrConflict
 	}
 	m.seq++
-	m.entries = append(m.entries, Entry{Subject: subject, Seq: m.seq, Stored: m.now(), Data: append([]byte(nil), data...)})
+	m.entries = append(m.entries, Entry{Subject: subject, Seq: m.seq, Stored: now, Data: append([]byte(nil), data...)})
 	return m.seq, nil
 }
 
