@@ -88,15 +88,12 @@ func Run(ctx context.Context, w io.Writer, count int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.provider.Close()) }()
-	b.postgres, err = startPostgres(ctx, b.dir)
+	b.postgres, err = newPostgres(ctx, b.dir)
 	if errors.Is(err, errNoPostgres) {
 		_, err = fmt.Fprintf(w, "the queue on PostgreSQL is left out: %v\n", err)
 	}
 	if err != nil {
 		return err
-	}
-	if b.postgres != nil {
-		defer func() { err = errors.Join(err, b.postgres.close()) }()
 	}
 	return b.measure(ctx, w, count)
 }
