@@ -22,8 +22,12 @@ type budget struct {
 }
 
 // read reads the body whole, and stops the connection when it is over most bytes. Room is made for what the request
-// announces, up to what a stranger may make us set aside for nothing. done gives the bytes back, also after an error.
+// announces, up to what a stranger may make us set aside for nothing, and what announces more than most is not waited for.
+// done gives the bytes back, also after an error.
 func (b *budget) read(w http.ResponseWriter, r *http.Request, most int64) (body []byte, done func(), err error) {
+	if r.ContentLength > most {
+		return nil, func() {}, &http.MaxBytesError{Limit: most}
+	}
 	var buffer bytes.Buffer
 	buffer.Grow(int(min(max(r.ContentLength, 0), announcedBody)) + bytes.MinRead)
 	from := &counted{from: http.MaxBytesReader(w, r.Body, most), budget: b}
@@ -82,7 +86,7 @@ func (h *Handler) place(ctx context.Context, size int) (leave func(), ok bool) {
 // bodyFailed tells a body that is too large from one that did not come, which may come another time.
 func bodyFailed(err error) answer {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("a body is at most %d bytes: send fewer events at a time", MaxBody))
+		return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("a body is at most %d bytes: send fewer events at a time", MaxBody)).with("Connection", "close")
 	}
 	if errors.Is(err, errCrowded) {
 		return unavailable(retryBusy).with("Connection", "close")
