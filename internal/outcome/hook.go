@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,9 +46,8 @@ type Hook struct {
 	URL  string
 	Only []string // which, as <what>.<state> with * for either: "case.*", "action.dead"; none = all
 
-	keys   [][]byte
-	client *http.Client
-	now    func() time.Time
+	keys [][]byte
+	now  func() time.Time
 
 	mu   sync.Mutex
 	said time.Time // when the last failure was told
@@ -72,14 +72,7 @@ func NewHook(url string, key secret.Value, only []string) (*Hook, error) {
 	if err := checkOnly(only); err != nil {
 		return nil, err
 	}
-	return &Hook{
-		URL: url, Only: only, keys: keys, now: time.Now,
-		client: &http.Client{
-			Timeout: hookTimeout,
-			// What is signed is meant for this receiver: it is never carried elsewhere.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}, nil
+	return &Hook{URL: url, Only: only, keys: keys, now: time.Now}, nil
 }
 
 // Run posts until ctx ends.
@@ -99,6 +92,9 @@ func (h *Hook) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 	case err == nil:
 		// Dying here: it is posted again, and its id tells the receiver.
 		return events.Outcome{Verdict: events.Done}
+	case ctx.Err() != nil:
+		// The stop ended the post, and says nothing of the receiver.
+		return events.Outcome{Verdict: events.Retry}
 	case h.now().Sub(m.Stored) > giveUp:
 		return events.Outcome{Verdict: events.Done, Err: fmt.Errorf("given up after %s: %w", giveUp, err)}
 	}
@@ -145,22 +141,42 @@ func (h *Hook) post(ctx context.Context, body []byte) error {
 	if err := json.Unmarshal(body, &about); err != nil {
 		return fmt.Errorf("post outcome: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, hookTimeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
 	if err != nil {
 		return errors.New("post outcome: the address is none")
 	}
 	req.Header.Set("Content-Type", events.ContentType)
 	h.sign(req.Header, about.ID, body)
-	resp, err := h.client.Do(req)
+	// What is signed is meant for this receiver: it is never carried elsewhere, and where to is not even read.
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("post outcome %s: no answer within %s", about.ID, hookTimeout)
+	}
 	if err != nil {
-		return fmt.Errorf("post outcome %s: no answer: %w", about.ID, errors.Unwrap(err)) // the address may hold a token
+		return fmt.Errorf("post outcome %s: no whole answer: %w", about.ID, unquoted(err))
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
-	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("post outcome %s: answered %d", about.ID, resp.StatusCode)
+	switch resp.StatusCode / 100 {
+	case 2:
+		return nil
+	case 3:
+		return fmt.Errorf("post outcome %s: answered %d, which is not followed: set KEYTURN_OUTCOME_URL to the address that takes it", about.ID, resp.StatusCode)
 	}
-	return nil
+	return fmt.Errorf("post outcome %s: answered %d", about.ID, resp.StatusCode)
+}
+
+// unquoted takes out of a transport's error what it repeats of an answer that is no HTTP: anything may stand there.
+func unquoted(err error) error {
+	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
+		return errors.New("malformed header")
+	}
+	if text, _, quotes := strings.Cut(err.Error(), `"`); quotes {
+		return errors.New(strings.TrimSpace(text))
+	}
+	return err
 }
 
 // sign sets the headers of Standard Webhooks 1.0.0, "Signature scheme": HMAC-SHA-256 over id, time and body, by each

@@ -317,6 +317,54 @@ func TestAReceiverThatIsAwayIsTriedForDays(t *testing.T) {
 	}
 }
 
+// TestWhatAReceiverSaysIsNotRepeated: it may hold a session or a token, and stands in the log and in front of whoever reads it.
+func TestWhatAReceiverSaysIsNotRepeated(t *testing.T) {
+	for answer, want := range map[string]string{
+		"HTTP/1.1 302 Found\r\nLocation: http://a b/?t0ken\r\nContent-Length: 0\r\n\r\n": "answered 302, which is not followed: set KEYTURN_OUTCOME_URL",
+		"t0ken t0ken\r\n\r\n":                              "no whole answer: ",
+		"HTTP/1.1 200 OK\r\n t0ken\r\n\r\n":                "no whole answer: malformed header",
+		"HTTP/1.1 200 OK\r\nt0ken":                         "no whole answer: ",
+		"HTTP/1.1 410 Gone\r\nContent-Length: 9\r\n\r\nt0": "answered 410",
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return // seen: there is no answer
+			}
+			_, _ = io.WriteString(conn, answer)
+			_ = conn.Close()
+		}))
+		hook, err := outcome.NewHook(srv.URL, secret.New(sampleSecret), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := hook.Handle(t.Context(), &stream.Message{Subject: "outcomes.case.closed", Data: []byte(`{"id":"1"}`), Deliveries: 1, Stored: time.Now()})
+		if out.Verdict != events.Retry || out.Err == nil || !strings.Contains(out.Err.Error(), want) || strings.Contains(out.Err.Error(), "t0ken") {
+			t.Errorf("%q: %+v", answer, out)
+		}
+		srv.Close()
+	}
+}
+
+// TestAStopIsNoFaultOfTheReceiver: a post that the stop ends comes again at once, and nobody is told that a receiver fails.
+func TestAStopIsNoFaultOfTheReceiver(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		stop()
+		<-req.Context().Done()
+	}))
+	t.Cleanup(srv.Close)
+	hook, err := outcome.NewHook(srv.URL, secret.New(sampleSecret), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := hook.Handle(ctx, &stream.Message{Subject: "outcomes.case.closed", Data: []byte(`{"id":"1"}`), Deliveries: 9, Stored: time.Now().Add(-100 * time.Hour)})
+	if out != (events.Outcome{Verdict: events.Retry}) {
+		t.Errorf("%+v", out)
+	}
+}
+
 // TestAReceiverThatFailsIsToldOfNowAndThen: it is tried hundreds of times a minute, and the log must stay readable.
 func TestAReceiverThatFailsIsToldOfNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
