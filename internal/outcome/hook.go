@@ -87,7 +87,7 @@ func (h *Hook) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 	if !h.wants(name) {
 		return events.Outcome{Verdict: events.Done}
 	}
-	err := h.post(ctx, m.Data)
+	wait, err := h.post(ctx, m.Data)
 	switch {
 	case err == nil:
 		// Dying here: it is posted again, and its id tells the receiver.
@@ -98,7 +98,7 @@ func (h *Hook) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 	case h.now().Sub(m.Stored) > giveUp:
 		return events.Outcome{Verdict: events.Done, Err: fmt.Errorf("given up after %s: %w", giveUp, err)}
 	}
-	return events.Outcome{Verdict: events.Retry, Delay: delay(m.Deliveries), Err: h.say(err)}
+	return events.Outcome{Verdict: events.Retry, Delay: max(delay(m.Deliveries), wait), Err: h.say(err)}
 }
 
 // say gives a failure to be logged, with the number of those that were left out since the last one; nil when it is to be
@@ -133,39 +133,53 @@ func delay(tried int) time.Duration {
 	return firstDelay/2 + rand.N(bound)
 }
 
-// post delivers one event. The error says what the receiver answered, and nothing of what it said.
-func (h *Hook) post(ctx context.Context, body []byte) error {
+// post delivers one event. The error says what the receiver answered, and nothing of what it said; wait is how long it asks
+// to be left alone.
+func (h *Hook) post(ctx context.Context, body []byte) (wait time.Duration, err error) {
 	var about struct {
 		ID string `json:"id"`
 	}
 	if err := json.Unmarshal(body, &about); err != nil {
-		return fmt.Errorf("post outcome: %w", err)
+		return 0, fmt.Errorf("post outcome: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, hookTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
 	if err != nil {
-		return errors.New("post outcome: the address is none")
+		return 0, errors.New("post outcome: the address is none")
 	}
 	req.Header.Set("Content-Type", events.ContentType)
 	h.sign(req.Header, about.ID, body)
 	// What is signed is meant for this receiver: it is never carried elsewhere, and where to is not even read.
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("post outcome %s: no answer within %s", about.ID, hookTimeout)
+		return 0, fmt.Errorf("post outcome %s: no answer within %s", about.ID, hookTimeout)
 	}
 	if err != nil {
-		return fmt.Errorf("post outcome %s: no whole answer: %w", about.ID, unquoted(err))
+		return 0, fmt.Errorf("post outcome %s: no whole answer: %w", about.ID, unquoted(err))
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
 	switch resp.StatusCode / 100 {
 	case 2:
-		return nil
+		return 0, nil
 	case 3:
-		return fmt.Errorf("post outcome %s: answered %d, which is not followed: set KEYTURN_OUTCOME_URL to the address that takes it", about.ID, resp.StatusCode)
+		return 0, fmt.Errorf("post outcome %s: answered %d, which is not followed: set KEYTURN_OUTCOME_URL to the address that takes it", about.ID, resp.StatusCode)
 	}
-	return fmt.Errorf("post outcome %s: answered %d", about.ID, resp.StatusCode)
+	return retryAfter(resp), fmt.Errorf("post outcome %s: answered %d", about.ID, resp.StatusCode)
+}
+
+// retryAfter is how long a receiver asks to be left alone, in seconds (RFC 9110 section 10.2.3); a date is not read, as its
+// clock is nobody's. It asks in vain for more than mostDelay.
+func retryAfter(resp *http.Response) time.Duration {
+	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return 0
+	}
+	seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, mostDelay) //nolint:gosec // of 31 bits
 }
 
 // unquoted takes out of a transport's error what it repeats of an answer that is no HTTP: anything may stand there.

@@ -317,6 +317,37 @@ func TestAReceiverThatIsAwayIsTriedForDays(t *testing.T) {
 	}
 }
 
+// TestAReceiverThatAsksForTimeGetsIt, a minute at most: a higher number, or a date, must not park an outcome.
+func TestAReceiverThatAsksForTimeGetsIt(t *testing.T) {
+	var status int
+	var after string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", after)
+		w.WriteHeader(status)
+	}))
+	t.Cleanup(srv.Close)
+	hook, err := outcome.NewHook(srv.URL, secret.New(sampleSecret), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const unasked = 3 * time.Second // of a first try
+	for _, c := range []struct {
+		status      int
+		after       string
+		least, most time.Duration
+	}{
+		{429, "7", 7 * time.Second, 7 * time.Second}, {503, "30", 30 * time.Second, 30 * time.Second}, {429, "86400", time.Minute, time.Minute},
+		{429, "0", 1, unasked}, {429, "-9", 1, unasked}, {503, "99999999999999999999", 1, unasked}, {503, "Tue, 24 Nov 2026 00:00:00 GMT", 1, unasked},
+		{503, "", 1, unasked}, {500, "30", 1, unasked},
+	} {
+		status, after = c.status, c.after
+		m := &stream.Message{Subject: "outcomes.case.closed", Data: []byte(`{"id":"1"}`), Deliveries: 1, Stored: time.Now()}
+		if out := hook.Handle(t.Context(), m); out.Verdict != events.Retry || out.Delay < c.least || out.Delay > c.most {
+			t.Errorf("%d, Retry-After %q: %+v", c.status, c.after, out)
+		}
+	}
+}
+
 // TestWhatAReceiverSaysIsNotRepeated: it may hold a session or a token, and stands in the log and in front of whoever reads it.
 func TestWhatAReceiverSaysIsNotRepeated(t *testing.T) {
 	for answer, want := range map[string]string{
