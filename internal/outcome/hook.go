@@ -30,6 +30,9 @@ const (
 	// giveUp is how long one event is tried for. Standard Webhooks advises days: a receiver's outage over a weekend must
 	// not lose anything.
 	giveUp = 72 * time.Hour
+	// leastTries is how often one is tried however old it is, which takes eight minutes: what waited behind others, or for a
+	// receiver that was taken out of the settings, is older than giveUp when it is posted first.
+	leastTries = 20
 	// firstDelay and mostDelay bound the wait before an event is posted again.
 	firstDelay = time.Second
 	mostDelay  = time.Minute
@@ -95,7 +98,7 @@ func (h *Hook) Handle(ctx context.Context, m *stream.Message) events.Outcome {
 	case ctx.Err() != nil:
 		// The stop ended the post, and says nothing of the receiver.
 		return events.Outcome{Verdict: events.Retry}
-	case h.now().Sub(m.Stored) > giveUp:
+	case h.now().Sub(m.Stored) > giveUp && m.Deliveries >= leastTries:
 		return events.Outcome{Verdict: events.Done, Err: fmt.Errorf("given up after %s: %w", giveUp, err)}
 	}
 	return events.Outcome{Verdict: events.Retry, Delay: max(delay(m.Deliveries), wait), Err: h.say(err)}

@@ -308,6 +308,10 @@ func TestAReceiverThatIsAwayIsTriedForDays(t *testing.T) {
 		t.Errorf("%+v, carried elsewhere %v", out, elsewhere)
 	}
 	m.Stored = time.Now().Add(-73 * time.Hour)
+	if out = hook.Handle(t.Context(), m); out.Verdict != events.Retry {
+		t.Errorf("what waited for days before it was posted once is lost by one answer: %+v", out)
+	}
+	m.Deliveries = 20
 	if out = hook.Handle(t.Context(), m); out.Verdict != events.Done || out.Err == nil {
 		t.Errorf("%+v", out)
 	}
