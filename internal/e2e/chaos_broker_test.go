@@ -115,11 +115,14 @@ const filler = "FILLER"
 func (c *chaos) storeFull() (string, func()) {
 	js, done := c.site.client(c.t)
 	defer done()
+	await(c.t, patience, "a place for "+filler, func() bool { // a server that was away a moment ago may count as gone
+		ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: filler, Subjects: []string{"filler"}, Replicas: 3})
+		return err == nil
+	})
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: filler, Subjects: []string{"filler"}, Replicas: 3}); err != nil {
-		c.t.Fatal(err)
-	}
 	block := make([]byte, 900<<10)
 	for n := 0; ; n++ {
 		if _, err := js.Publish(ctx, "filler", block); err != nil {
