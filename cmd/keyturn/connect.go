@@ -93,6 +93,7 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 	case err != nil:
 		return nil, unavailable(err)
 	}
+	a.bus = bus
 	l := ledger.New(bus.Log(), a.now)
 	return &session{bus: bus, ledger: l, view: view.New(l), key: settings.DeploymentKey, store: store}, nil
 }

@@ -43,6 +43,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		// Nothing ran: the command line itself is wrong.
 		err = usage(err)
 	}
+	if a.bus != nil && exitCode(err) == exitUnavailable {
+		err = a.bus.Explain(err) // "away" sends whoever lacks a right to look at the servers
+	}
 	_, _ = fmt.Fprintf(stderr, "keyturn: %s\n", cleanLines(err.Error()))
 	if exitCode(err) == exitUsage {
 		_, _ = fmt.Fprintf(stderr, "see %s --help\n", cmd.CommandPath())

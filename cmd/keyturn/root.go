@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"keyturn/internal/stream"
 )
 
 // app is what every command works with: the process's surroundings and the flags that all commands share.
@@ -20,7 +22,8 @@ type app struct {
 	asJSON  bool
 	as      string
 	place   place
-	started bool // the command line was right, the command itself began (a command must not have a PersistentPreRun of its own)
+	bus     *stream.Bus // of the last session; nil = none yet
+	started bool        // the command line was right, the command itself began (a command must not have a PersistentPreRun of its own)
 }
 
 // The headings of the help text.

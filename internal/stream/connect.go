@@ -39,6 +39,7 @@ type Bus struct {
 
 	clockOff atomic.Int64 // nanoseconds (clock.go)
 	filling  atomic.Int64 // hundredths of the bound of EVENTS; 0 = it has room (fill.go)
+	denied   atomic.Pointer[denial]
 
 	mu      sync.Mutex
 	streams map[string]jetstream.Stream
@@ -202,7 +203,7 @@ func (b *Bus) connOptions() ([]nats.Option, error) {
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) { b.reconnected(nc) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.log.Warn("broker", "error", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.heard(err) }),
 	), nil
 }
 
@@ -270,9 +271,9 @@ func (b *Bus) Ready(ctx context.Context) error {
 		return err
 	}
 	if err := b.newest.err(time.Now()); err != nil {
-		return err
+		return b.Explain(err)
 	}
-	return b.CheckTopology(ctx)
+	return b.Explain(b.CheckTopology(ctx))
 }
 
 // Failed is closed when the durability barrier has failed: the process must end. It is nil, and never closed, where
