@@ -28,9 +28,9 @@ const (
 const (
 	ledgerKeys     = 1_000_000
 	pendingActions = 100_000
-	floodFor       = 2 * time.Second
-	floodOver      = 64 // connections
-	floodPairs     = 2  // of floods, for each run: one may differ by half from the next
+	floodFor       = 500 * time.Millisecond // little is planned meanwhile, of which how much is chance
+	floodOver      = 64                     // connections
+	floodPairs     = 5                      // of floods, for each run: one may differ by half from the next
 	// settleFor is how long after the start the memory is looked at: the worker reads what it has not counted meanwhile.
 	settleFor = 10 * time.Second
 )
