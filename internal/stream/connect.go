@@ -37,9 +37,9 @@ type Bus struct {
 	reads   shared // of the ledger
 	newest  newest
 
-	clockOff atomic.Int64 // nanoseconds (clock.go)
-	filling  atomic.Int64 // hundredths of the bound of EVENTS; 0 = it has room (fill.go)
-	denied   atomic.Pointer[denial]
+	clockOff atomic.Int64           // nanoseconds (clock.go)
+	filling  atomic.Int64           // hundredths of the bound of EVENTS; 0 = it has room (fill.go)
+	denied   atomic.Pointer[denial] // denied.go; nil = nothing was
 
 	mu      sync.Mutex
 	streams map[string]jetstream.Stream
