@@ -3,12 +3,11 @@ package apiclient
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
-	"net/textproto"
 	"net/url"
-	"strings"
 	"time"
+
+	"keyturn/internal/secret"
 )
 
 // How long one call may take, from the first byte sent to the last byte read. A call whose repeat would do it twice
@@ -176,7 +175,7 @@ func (c *Client) exchange(ctx context.Context, q Request, req *http.Request) (Re
 	defer cancel()
 	res, err := c.Transport.RoundTrip(req.WithContext(ctx))
 	if err != nil {
-		return Response{}, &Error{Op: q.Op, Cause: Transient, Err: plain(err)}
+		return Response{}, &Error{Op: q.Op, Cause: Transient, Err: secret.Unquoted(err)}
 	}
 	defer res.Body.Close()
 	r := Response{Status: res.StatusCode, Header: res.Header, RequestID: requestID(res.Header, c.RequestID)}
@@ -186,7 +185,7 @@ func (c *Client) exchange(ctx context.Context, q Request, req *http.Request) (Re
 		err = errors.New("an HTML page in place of a reply")
 	}
 	if err != nil {
-		return r, &Error{Op: q.Op, Status: r.Status, Cause: Transient, RequestID: r.RequestID, Err: plain(err)}
+		return r, &Error{Op: q.Op, Status: r.Status, Cause: Transient, RequestID: r.RequestID, Err: secret.Unquoted(err)}
 	}
 	return r, nil
 }
@@ -202,22 +201,4 @@ func inOp(op string, err error) error {
 		return err
 	}
 	return &Error{Op: op, Cause: CauseOf(err), Err: err}
-}
-
-// plain takes out of a transport's error what may name a person or hold a secret: the URL, and what net/http quotes of
-// a reply that is no HTTP.
-func plain(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err
-	}
-	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
-		return errors.New("malformed header in the reply")
-	}
-	if _, ok := errors.AsType[net.Error](err); ok {
-		return err
-	}
-	if text, _, quotes := strings.Cut(err.Error(), `"`); quotes {
-		return errors.New(strings.TrimSpace(text))
-	}
-	return err
 }

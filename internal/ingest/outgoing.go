@@ -2,9 +2,7 @@ package ingest
 
 import (
 	"crypto/tls"
-	"errors"
 	"net/http"
-	"net/url"
 	"time"
 )
 
@@ -19,12 +17,4 @@ func outgoing(timeout time.Duration) *http.Client {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-}
-
-// unaddressed takes the address out of an error: its query may hold a token.
-func unaddressed(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
-	}
-	return err
 }

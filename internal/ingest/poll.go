@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"keyturn/internal/config"
+	"keyturn/internal/secret"
 	"keyturn/internal/shield"
 )
 
@@ -268,7 +269,7 @@ func (p *poller) ask(ctx context.Context, held time.Duration) (got pollReply, re
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, pollAnswer+1))
 	if err != nil {
-		return got, 0, unaddressed(err)
+		return got, 0, secret.Unquoted(err)
 	}
 	if len(b) > pollAnswer || json.Unmarshal(b, &got) != nil {
 		return got, 0, fmt.Errorf("the answer is not that of RFC 8936, or larger than %d bytes", pollAnswer)
@@ -280,7 +281,7 @@ func (p *poller) ask(ctx context.Context, held time.Duration) (got pollReply, re
 func (p *poller) send(req *http.Request, held time.Duration, give context.CancelCauseFunc) (*http.Response, error) {
 	if held == 0 {
 		resp, err := p.client.Do(req)
-		return resp, unaddressed(err)
+		return resp, secret.Unquoted(err)
 	}
 	clock := time.AfterFunc(held, func() { give(errHeld) })
 	resp, err := p.client.Do(req)
@@ -291,7 +292,7 @@ func (p *poller) send(req *http.Request, held time.Duration, give context.Cancel
 	case errors.Is(context.Cause(req.Context()), errHeld):
 		return nil, errHeld
 	}
-	return resp, unaddressed(err)
+	return resp, secret.Unquoted(err)
 }
 
 // pollAdvice says what to do about a status.

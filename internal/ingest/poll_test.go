@@ -187,6 +187,11 @@ func TestPollOfATransmitterThatFails(t *testing.T) {
 			w.WriteHeader(http.StatusFound)
 			return true
 		},
+		"redirect to nowhere": func(w http.ResponseWriter) bool {
+			w.Header().Set("Location", "http://a b/?"+canaryOne)
+			w.WriteHeader(http.StatusFound)
+			return true
+		},
 	} {
 		tr := newTransmitter(t, map[string]string{"a": goodSet(t, "a")})
 		tr.fail = fail

@@ -12,7 +12,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -159,7 +158,7 @@ func (h *Hook) post(ctx context.Context, body []byte) (wait time.Duration, err e
 		return 0, fmt.Errorf("post outcome %s: no answer within %s", about.ID, hookTimeout)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("post outcome %s: no whole answer: %w", about.ID, unquoted(err))
+		return 0, fmt.Errorf("post outcome %s: no whole answer: %w", about.ID, secret.Unquoted(err))
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
@@ -183,17 +182,6 @@ func retryAfter(resp *http.Response) time.Duration {
 		return 0
 	}
 	return min(time.Duration(seconds)*time.Second, mostDelay) //nolint:gosec // of 31 bits
-}
-
-// unquoted takes out of a transport's error what it repeats of an answer that is no HTTP: anything may stand there.
-func unquoted(err error) error {
-	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
-		return errors.New("malformed header")
-	}
-	if text, _, quotes := strings.Cut(err.Error(), `"`); quotes {
-		return errors.New(strings.TrimSpace(text))
-	}
-	return err
 }
 
 // sign sets the headers of Standard Webhooks 1.0.0, "Signature scheme": HMAC-SHA-256 over id, time and body, by each
