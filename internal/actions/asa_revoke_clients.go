@@ -171,7 +171,7 @@ func (k *asaRevokeClients) control(ctx context.Context, obs *Observation) error 
 		return nil
 	}
 	return advise(errors.New("the team's listing shows no client at all, so an empty one proves nothing"),
-		"check that the service user's group has the role access_admin, then redrive")
+		"check that the service user's group has the role access_admin, then redrive; of a team that has no client left, look at ASA by hand and drop")
 }
 
 // recheck reads every client that was found once and that the listing does not show, or shows as deleted: what is
