@@ -350,10 +350,9 @@ func (s standing) verdict(plan events.Plan) (state ledger.State, reason string, 
 			return "", "", false
 		case rec.State == ledger.Dead, rec.State == ledger.Contested:
 			troubled = append(troubled, a.Step+" is "+string(rec.State))
-		case rec.Evidence != nil:
-			for _, left := range rec.Evidence.Residual {
-				residual = append(residual, left.What)
-			}
+		}
+		for _, left := range rec.Residual() {
+			residual = append(residual, left.What)
 		}
 	}
 	switch {

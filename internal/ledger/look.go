@@ -29,6 +29,15 @@ func (r Record) Proven() time.Time {
 	return r.Time
 }
 
+// Residual is the access that outlives the action whose last record this is. Of one that did not reach its end state, or was
+// given up since, no access is said to outlive it: nothing looks at what an earlier look had seen to.
+func (r Record) Residual() []Residual {
+	if !r.State.Achieved() || r.Evidence == nil {
+		return nil
+	}
+	return r.Evidence.Residual
+}
+
 // NextLook is when an action whose last record this is, and which reached its end state, is to be looked at next, and
 // whether access that outlives it ends then; zero = never. It follows from the record and from how long after the proof
 // the action is to be re-checked, so that it is the same for whoever asks. What nobody can read back is not re-checked:
@@ -43,7 +52,7 @@ func (r Record) NextLook(rechecks []time.Duration) (at time.Time, residual bool)
 			at, residual = t.UTC().Round(0), ends
 		}
 	}
-	for _, left := range r.Evidence.Residual {
+	for _, left := range r.Residual() {
 		add(left.Until, true)
 	}
 	if r.State == Verified {

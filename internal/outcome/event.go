@@ -144,16 +144,16 @@ func dataOf(rec ledger.Record, plan events.Plan, until time.Time) Data {
 		}
 	}
 	if rec.Evidence != nil {
-		d.prove(*rec.Evidence)
+		d.prove(rec)
 	}
 	return d
 }
 
 // prove adds what the evidence of an action says.
-func (d *Data) prove(e ledger.Evidence) {
-	d.Changes = len(e.Applied)
-	d.Until = latest(d.Until, e.Residual)
-	if f := e.Failure; f != nil {
+func (d *Data) prove(rec ledger.Record) {
+	d.Changes = len(rec.Evidence.Applied)
+	d.Until = latest(d.Until, rec.Residual())
+	if f := rec.Evidence.Failure; f != nil {
 		d.Failure = &Failure{Cause: f.Cause, Status: f.Status, RequestID: f.RequestID, Suggestion: f.Suggestion}
 	}
 }

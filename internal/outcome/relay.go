@@ -95,9 +95,7 @@ func (r *Relay) until(ctx context.Context, rec ledger.Record, plan events.Plan) 
 		if err != nil {
 			return until, err
 		}
-		if last.Evidence != nil {
-			until = latest(until, last.Evidence.Residual)
-		}
+		until = latest(until, last.Residual())
 	}
 	return until, nil
 }

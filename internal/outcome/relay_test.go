@@ -64,7 +64,7 @@ func TestACaseTellsWhenItsResidualsEnd(t *testing.T) {
 		}
 		return stored
 	}
-	body, err := json.Marshal(events.Plan{Case: "c1", Actions: []events.Action{{ID: "c1:p:a"}, {ID: "c1:p:b"}, {ID: "c1:p:c"}}})
+	body, err := json.Marshal(events.Plan{Case: "c1", Actions: []events.Action{{ID: "c1:p:a"}, {ID: "c1:p:b"}, {ID: "c1:p:c"}, {ID: "c1:p:d"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,21 +74,37 @@ func TestACaseTellsWhenItsResidualsEnd(t *testing.T) {
 		put(begun, ledger.Record{Subject: begun.Subject, State: ledger.Verified,
 			Evidence: &ledger.Evidence{Residual: []ledger.Residual{{What: "access tokens", Until: until}}}})
 	}
+	begun := put(ledger.Record{}, ledger.Record{Subject: ledger.ActionSubject("c1", "c1:p:d"), State: ledger.Started})
+	dropped := put(begun, ledger.Record{Subject: begun.Subject, State: ledger.Cancelled, Evidence: &ledger.Evidence{
+		Residual: []ledger.Residual{{What: "access tokens", Until: last.Add(time.Hour)}},
+		Failure:  &ledger.Failure{Cause: "regressed", Error: "needed again", Suggestion: "redrive, or drop"}}})
 	open := put(ledger.Record{}, ledger.Record{Subject: ledger.LifecycleSubject("c1"), State: ledger.Open})
 	closed := put(open, ledger.Record{Subject: open.Subject, State: ledger.ClosedWithResidual, Reason: "access tokens"})
-	data, err := json.Marshal(closed)
+	if said := tells(t, l, closed); !said.Until.Equal(last) {
+		t.Errorf("until %s, want %s", said.Until, last)
+	}
+	if said := tells(t, l, dropped); !said.Until.IsZero() {
+		t.Errorf("what was given up outlives it until %s", said.Until)
+	}
+}
+
+// tells gives what a relay tells of a record.
+func tells(t *testing.T, l *ledger.Ledger, rec ledger.Record) outcome.Data {
+	t.Helper()
+	data, err := json.Marshal(rec)
 	if err != nil {
 		t.Fatal(err)
 	}
 	bus := &told{}
 	relay := &outcome.Relay{Bus: bus, Ledger: l}
-	if out := relay.Handle(t.Context(), &stream.Message{Subject: closed.Subject, Data: data, Seq: closed.Seq}); out.Err != nil {
+	if out := relay.Handle(t.Context(), &stream.Message{Subject: rec.Subject, Data: data, Seq: rec.Seq}); out.Err != nil {
 		t.Fatalf("%+v", out)
 	}
 	var said struct{ Data outcome.Data }
-	if err := json.Unmarshal(bus.last, &said); err != nil || !said.Data.Until.Equal(last) {
-		t.Errorf("until %s, want %s: %v", said.Data.Until, last, err)
+	if err := json.Unmarshal(bus.last, &said); err != nil {
+		t.Fatal(err)
 	}
+	return said.Data
 }
 
 // unmade is a broker whose streams are made after so many looks.

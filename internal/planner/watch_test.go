@@ -25,6 +25,7 @@ func watchedScenarios() []scenario {
 	// gone begins with a leaver whose access is taken away and then given back, and tells it by the re-check or before.
 	gone := func(w *world, found bool) (e events.Event, id string) {
 		w.rules.recheck = []events.Span{events.Span(time.Hour)}
+		w.outlives = map[string]time.Duration{"suspend": 90 * time.Minute}
 		e = w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
 		id = action(e.Case(), "suspend")
 		w.send(e)
@@ -64,6 +65,27 @@ func watchedScenarios() []scenario {
 			w.settle()
 			w.want("termination", e.Case(), planned, closed)
 			w.want("rehire", back.Case(), planned, needs)
+			w.wantDone(action(e.Case(), "tokens"))
+			w.wantRest()
+		}},
+		{"undone, then cancelled", func(w *world) {
+			e, _ := gone(w, true)
+			w.send(w.command("x1", events.Cancel, e.Case(), "ann"))
+			w.settle()
+			w.want("cancelled", e.Case(), planned, closed)
+			w.wantDone(action(e.Case(), "tokens"))
+			w.wantRest()
+		}},
+		{"died after a look, then dropped", func(w *world) {
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			id := action(e.Case(), "suspend")
+			w.outlives, w.dies[id] = map[string]time.Duration{"suspend": 90 * time.Minute}, 1
+			w.send(e)
+			w.settle()
+			w.want("dead", e.Case(), planned, needs)
+			w.send(w.command("d1", events.Drop, id, "ann"))
+			w.settle()
+			w.want("dropped", e.Case(), planned, closed)
 			w.wantDone(action(e.Case(), "tokens"))
 			w.wantRest()
 		}},

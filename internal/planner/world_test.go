@@ -42,6 +42,8 @@ type world struct {
 	done map[string]int // changes made at the provider, by action
 	made []string       // the same, in their order
 	dies map[string]int // how often the provider refuses an action for good
+	// outlives is for how long access outlives each step, from a look on.
+	outlives map[string]time.Duration
 
 	armed  bool   // faults strike now
 	meet   func() // runs before the write at meetAt, once
@@ -140,10 +142,14 @@ type provider struct {
 func (p provider) Observe(context.Context) (actions.Observation, error) {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
-	if p.w.done[p.a.ID] > 0 {
-		return actions.Observation{Seen: []ledger.Fact{{What: p.a.Do, Value: "done"}}}, nil
+	var left []ledger.Residual
+	if lasts := p.w.outlives[p.a.Step]; lasts > 0 {
+		left = []ledger.Residual{{What: "tokens of " + p.a.Step, Until: p.w.clock.Add(lasts)}}
 	}
-	return actions.Observation{Needed: []actions.Change{{Call: p.a.Do, Target: p.a.Target, Apply: p.apply}}}, nil
+	if p.w.done[p.a.ID] > 0 {
+		return actions.Observation{Seen: []ledger.Fact{{What: p.a.Do, Value: "done"}}, Residual: left}, nil
+	}
+	return actions.Observation{Needed: []actions.Change{{Call: p.a.Do, Target: p.a.Target, Apply: p.apply}}, Residual: left}, nil
 }
 
 func (p provider) apply(context.Context) (string, error) {

@@ -69,6 +69,7 @@ func newActionView(a events.Action, recs []ledger.Record, began time.Time, unwat
 			v.Redriven++
 		}
 		v.take(rec.Evidence)
+		v.Residual = rec.Residual()
 	}
 	if v.State.Achieved() {
 		v.rest(a, recs[len(recs)-1], unwatched)
@@ -95,13 +96,13 @@ func (v *ActionView) rest(a events.Action, last ledger.Record, unwatched string)
 	v.Failure = last.Evidence.Failure // a look that could not be made
 }
 
-// take puts a record's evidence over what stood before. Pending and residuals hold for their own record only.
+// take puts a record's evidence over what stood before. Pending holds for its own record only.
 func (v *ActionView) take(e *ledger.Evidence) {
-	v.Pending, v.Residual = "", nil
+	v.Pending = ""
 	if e == nil {
 		return
 	}
-	v.Pending, v.Residual = e.Pending, e.Residual
+	v.Pending = e.Pending
 	if len(e.Pins) > 0 {
 		v.Pins = e.Pins
 	}

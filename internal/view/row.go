@@ -153,10 +153,7 @@ func (f *fold) row() CaseRow {
 		r.Rested = utc(later(f.life.Time, f.planRec.Time))
 	}
 	for _, rec := range f.last {
-		if rec.Evidence == nil || !rec.State.Achieved() {
-			continue
-		}
-		for _, res := range rec.Evidence.Residual {
+		for _, res := range rec.Residual() {
 			r.ResidualUntil = utc(later(r.ResidualUntil, res.Until))
 		}
 	}
