@@ -78,7 +78,7 @@ func TestWhatCameBackIsDropped(t *testing.T) {
 	}
 	y.stands(life, ledger.Closed)
 	y.shows([]string{"closed, 1 of 2 actions done, 1 cancelled", "dropped by lee@acme.example: it is meant to be", "cause regressed"},
-		[]string{"residual", "re-check"})
+		[]string{"residual", "advice", "redrive", "re-check"})
 	if out, err := y.tool(t.Context(), "dead", "list", "--all"); err != nil || !strings.Contains(out, "no dead letter") {
 		t.Errorf("%v: %s", err, out)
 	}

@@ -11,9 +11,6 @@ import (
 	"keyturn/internal/ledger"
 )
 
-// causeProtected is the cause of a failure that is a refusal: the target, as it was found at the provider, is protected.
-const causeProtected = "protected"
-
 // untouched reports whether no attempt at the action changed anything, nor was about to.
 func (at *attempt) untouched() bool {
 	return len(at.ev.Applied) == 0 && len(at.ev.Needed) == 0 && at.ev.Pending == ""
@@ -23,7 +20,7 @@ func (at *attempt) untouched() bool {
 // by it: whoever else it acts upon is the same person, under names that no list has.
 func (at *attempt) refuse(ctx context.Context, err error, why spared) (ledger.Record, events.Outcome) {
 	f := failureOf(err)
-	f.Cause = causeProtected
+	f.Cause = ledger.Protected
 	at.ev.Failure = f
 	at.charged++
 	if err := at.append(ctx, ledger.Cancelled, "refused: "+why.Error()); err != nil {
@@ -39,7 +36,7 @@ func (at *attempt) refuse(ctx context.Context, err error, why spared) (ledger.Re
 
 // refusal reports whether a record is the end of an action that was refused.
 func refusal(rec ledger.Record) bool {
-	return rec.State == ledger.Cancelled && rec.Evidence != nil && rec.Evidence.Failure != nil && rec.Evidence.Failure.Cause == causeProtected
+	return rec.State == ledger.Cancelled && rec.Evidence != nil && rec.Evidence.Failure != nil && rec.Evidence.Failure.Cause == ledger.Protected
 }
 
 // refuseCase writes that a plan is refused, for what one of its actions found.

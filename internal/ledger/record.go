@@ -79,3 +79,15 @@ type Failure struct {
 	RetryAt    time.Time `json:"retry_at,omitzero"`
 	Suggestion string    `json:"suggestion,omitempty"`
 }
+
+// Protected is the cause of a failure that is a refusal: the target, as it was found at the provider, is protected.
+const Protected = "protected"
+
+// Advice is what a person should do about an action that stands in state s and failed so; empty when nothing. One that was
+// given up keeps what it had failed of, and is not sent again; only what a lane gave up itself still asks for something.
+func (f Failure) Advice(s State) string {
+	if s == Cancelled && f.Cause != Protected {
+		return ""
+	}
+	return f.Suggestion
+}

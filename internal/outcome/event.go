@@ -154,6 +154,6 @@ func (d *Data) prove(rec ledger.Record) {
 	d.Changes = len(rec.Evidence.Applied)
 	d.Until = latest(d.Until, rec.Residual())
 	if f := rec.Evidence.Failure; f != nil {
-		d.Failure = &Failure{Cause: f.Cause, Status: f.Status, RequestID: f.RequestID, Suggestion: f.Suggestion}
+		d.Failure = &Failure{Cause: f.Cause, Status: f.Status, RequestID: f.RequestID, Suggestion: f.Advice(rec.State)}
 	}
 }

@@ -48,7 +48,7 @@ func (a ActionView) Suggestion() string {
 	if a.Failure == nil {
 		return ""
 	}
-	return a.Failure.Suggestion
+	return a.Failure.Advice(a.State)
 }
 
 // newActionView folds the records of an action, oldest first. What one record does not repeat stays as an earlier one
