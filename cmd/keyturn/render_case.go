@@ -268,6 +268,10 @@ func (s *screen) hopState(v view.CaseView) {
 		if v.State == ledger.NeedsPerson {
 			s.line("next", "keyturn dead show %s", v.ID)
 		}
+	case ledger.Planned, ledger.Superseded, ledger.Cancelled:
+		if v.State == ledger.NeedsPerson && v.Tally.Total == 0 {
+			s.line("next", "give back by hand what had begun and is not to be, then keyturn cancel %s --reason …", v.ID)
+		}
 	case ledger.Refused:
 		if v.State == ledger.NeedsPerson {
 			s.line("next", "see to what was done before by hand, then keyturn cancel %s --reason …", v.ID)

@@ -145,7 +145,7 @@ func (t *turn) onPlan(ctx context.Context, c events.Command) (string, error) {
 func (t *turn) cancel(ctx context.Context, c events.Command, rec ledger.Record, d Decision) (string, error) {
 	by := "cancelled by " + c.Actor + reason(c)
 	idle := rec.State == ledger.Planned && len(d.Actions) == 0
-	if (idle || rec.State == ledger.Refused) && c.Verb != events.Withdraw {
+	if (idle || d.lists() || rec.State == ledger.Refused) && c.Verb != events.Withdraw {
 		if said, err := t.seenTo(ctx, c, rec, by); said != "" || err != nil {
 			return said, err
 		}
@@ -166,6 +166,10 @@ func (t *turn) cancel(ctx context.Context, c events.Command, rec ledger.Record, 
 		return t.cancelled(ctx, rec, d)
 	case c.Verb == events.Withdraw && (state == ledger.Superseded || state == ledger.Refused || state == ledger.Cancelled):
 		said, err := t.withdraw(ctx, d)
+		if err == nil && d.lists() {
+			// What never was asks nobody to give anything back. Dying before it: withdrawn; the command comes again and closes it.
+			_, err = t.seenTo(ctx, c, rec, by)
+		}
 		return "the case stays " + string(state) + ", and overtakes nothing any more" + said, err
 	}
 	return "the case is " + string(rec.State) + " already", nil

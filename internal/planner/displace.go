@@ -45,7 +45,7 @@ func (t *turn) displace(ctx context.Context, ids []string, old people.Entry, new
 	}
 	switch rec.State {
 	case "", ledger.Scheduled, ledger.Held, ledger.Conflict:
-		d.Newer = newer.Case
+		d.Newer, d.Begun = newer.Case, nil // what it lists, the newer one lists, or wants as it is
 		if rec, err = t.write(ctx, rec, d, state, why); err != nil {
 			return out, err
 		}

@@ -58,7 +58,7 @@ func (t *turn) told(ctx context.Context, rec ledger.Record, taken Decision, e ev
 	if err := t.index(ctx, d); err != nil {
 		return rec, d, err
 	}
-	if len(taken.Begun) > 0 || t.listing(now) == "" {
+	if len(taken.Begun) > 0 || len(now.Begun) == 0 {
 		return rec, d, nil
 	}
 	taken.Begun, d.Begun = now.Begun, now.Begun

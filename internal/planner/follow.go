@@ -19,23 +19,31 @@ func (t *turn) follow(ctx context.Context, rec ledger.Record, d Decision) error 
 	if err != nil {
 		return err
 	}
-	if life, err = t.awaken(ctx, rec, life, d.Case); err != nil {
+	if life, err = t.awaken(ctx, rec, life, d); err != nil {
 		return err
 	}
 	return t.followFrom(ctx, rec, d, life)
 }
 
-// awaken opens a closed case whose plan was decided since, anew or, when its letter was dropped, for the first time.
-func (t *turn) awaken(ctx context.Context, rec, life ledger.Record, caseID string) (ledger.Record, error) {
-	switch rec.State {
-	case ledger.Scheduled, ledger.Planned, ledger.Held:
-		if life.State == ledger.Closed && life.Seq < rec.Seq {
-			// Dying before this: decided, and the case is closed; the message comes again and opens it.
-			return t.setLife(ctx, life, caseID, ledger.Open, rec.Reason, time.Time{})
-		}
+// awaken opens a closed case whose plan was decided since, anew or, when its letter was dropped, for the first time, or
+// which lists since what had begun.
+func (t *turn) awaken(ctx context.Context, rec, life ledger.Record, d Decision) (ledger.Record, error) {
+	if life.State != ledger.Closed || life.Seq > rec.Seq {
+		return life, nil
+	}
+	// Dying before either: decided, or listed, and the case is closed; the message comes again and opens it.
+	switch {
+	case rec.State == ledger.Scheduled, rec.State == ledger.Planned, rec.State == ledger.Held:
+		return t.setLife(ctx, life, d.Case, ledger.Open, rec.Reason, time.Time{})
+	case d.lists():
+		return t.setLife(ctx, life, d.Case, ledger.NeedsPerson, rec.Reason, time.Time{})
 	}
 	return life, nil
 }
+
+// lists reports whether an event that another overtook lists what had begun: it found out who is who, and the other one was
+// decided without knowing.
+func (d Decision) lists() bool { return d.Newer != "" && len(d.Begun) > 0 }
 
 // followFirst is follow of the first decision about a case. Where it goes on the case hardly ever has a record yet: it is not
 // read, and opening a case that has one is refused.
@@ -341,6 +349,10 @@ func (t *turn) standing(ctx context.Context, at, rec ledger.Record, d Decision) 
 		return ledger.NeedsPerson, nil
 	case ledger.Planned:
 		return t.progress(ctx, life, d)
+	case ledger.Superseded, ledger.Cancelled:
+		if d.lists() {
+			return toLookAt(life), nil
+		}
 	case ledger.Refused:
 		// One that a lane refused, it moves as well: something may have been done before.
 		if begun, err := t.begun(ctx, d); err != nil || begun && life != "" {
@@ -381,8 +393,14 @@ func (t *turn) progress(ctx context.Context, life ledger.State, d Decision) (led
 		return "", nil
 	case len(d.Begun) == 0:
 		return ledger.Closed, nil
-	case life == "", life == ledger.Open:
-		return ledger.NeedsPerson, nil
 	}
-	return "", nil // only a person's word closes what a person must look at
+	return toLookAt(life), nil
+}
+
+// toLookAt says where a case should stand that lists something for a person, whose word alone closes it; empty = where it does.
+func toLookAt(life ledger.State) ledger.State {
+	if life == "" || life == ledger.Open {
+		return ledger.NeedsPerson
+	}
+	return ""
 }

@@ -351,7 +351,7 @@ func TestEveryNameIsAnothers(t *testing.T) {
 
 // TestWhatHadBegunIsListedWhoeverDies: a termination has begun under a login; another one joins the login to an e-mail, a
 // rescind of both dies anywhere, and a newer one that knows the e-mail alone is planned meanwhile. What had begun is listed
-// in the end, in the case that found out who is who if in no other.
+// for a person in the end, in the case that found out who is who if in no other.
 func TestWhatHadBegunIsListedWhoeverDies(t *testing.T) {
 	for joins := range 6 {
 		for takes := range 16 {
@@ -381,7 +381,7 @@ func TestWhatHadBegunIsListedWhoeverDies(t *testing.T) {
 			listed := 0
 			for _, e := range []events.Event{both, back, newest} {
 				for _, b := range w.decision(e.Case()).Begun {
-					if b.Action == action(first.Case(), "suspend") {
+					if b.Action == action(first.Case(), "suspend") && w.state(ledger.LifecycleSubject(e.Case())) == needs {
 						listed++
 					}
 				}
@@ -389,6 +389,37 @@ func TestWhatHadBegunIsListedWhoeverDies(t *testing.T) {
 			if listed == 0 || w.done[action(first.Case(), "tokens")] > 0 {
 				t.Errorf("died after %d and %d writes: listed %d times, done %v", joins, takes, listed, w.done)
 			}
+		}
+	}
+}
+
+// TestWhoFindsOutListsForAPerson: a termination by login is done, and a rescind by e-mail knows nothing of it; an older event that
+// joins the two is superseded, and it alone can say what was done to somebody who stays. Its case waits for a person's word.
+func TestWhoFindsOutListsForAPerson(t *testing.T) {
+	for _, name := range []string{"user.termination_rescinded", "user.terminated"} {
+		for _, verb := range []events.Verb{events.Cancel, events.Withdraw} {
+			w := newWorld(t)
+			w.armed = false
+			w.tellsOf("user.terminated", "1", login, 0, time.Time{})
+			newest, line := w.tellsOf("user.termination_rescinded", "2", mail1, 2*time.Hour, time.Time{})
+			if !strings.Contains(line, "it takes nothing back") {
+				t.Errorf("told %s", line)
+			}
+			found, line := w.tellsOf(name, "3", login+" "+mail1, time.Hour, time.Time{})
+			if !strings.Contains(line, "2 actions of older events had begun") || strings.Count(line, "had begun") != 2 { // the alert, and the reason
+				t.Errorf("told %s", line)
+			}
+			w.want("the newest", newest, planned, closed)
+			w.want("who found out", found, superseded, needs)
+			if n := len(w.decision(found).Begun); n != 2 {
+				t.Errorf("%d are listed", n)
+			}
+			w.send(w.command("x1", verb, found, "ann"))
+			w.settle()
+			w.want("seen to", found, superseded, closed)
+			w.tellsOf(name, "3", login+" "+mail1, time.Hour, time.Time{})
+			w.want("sent again", found, superseded, closed)
+			w.wantRest()
 		}
 	}
 }

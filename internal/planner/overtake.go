@@ -49,7 +49,7 @@ func (t *turn) overtake(ctx context.Context, d *Decision) (ledger.State, string,
 		t.warn("a termination is superseded by " + newest.Event.Name() + " " + newest.Case)
 	}
 	d.Newer, d.Actions, d.DryRuns = newest.Case, nil, nil
-	return ledger.Superseded, "a newer event of the same person decides: " + newest.Event.Name() + " " + newest.Case, nil
+	return ledger.Superseded, t.listing(*d) + "a newer event of the same person decides: " + newest.Event.Name() + " " + newest.Case, nil
 }
 
 // warn adds to what a person should look at.

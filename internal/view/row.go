@@ -56,11 +56,16 @@ type Tally struct {
 	Cancelled int `json:"cancelled"` //
 }
 
-// Standing is the one word that says most: the plan's state while it has not gone out, else the case's.
+// Standing is the one word that says most: the plan's state while it has not gone out, else the case's; and that one where
+// an event that another overtook has something for a person.
 func (r CaseRow) Standing() ledger.State {
 	switch r.Plan {
 	case "", ledger.Planned:
 		return r.State
+	case ledger.Superseded, ledger.Cancelled:
+		if r.State == ledger.NeedsPerson { // it lists what had begun
+			return r.State
+		}
 	}
 	return r.Plan
 }

@@ -285,6 +285,9 @@ func TestStanding(t *testing.T) {
 		{ledger.Scheduled, ledger.Open, ledger.Scheduled, false},
 		{ledger.Held, ledger.Open, ledger.Held, true},
 		{ledger.Refused, ledger.Closed, ledger.Refused, true},
+		{ledger.Superseded, ledger.Closed, ledger.Superseded, true},
+		{ledger.Superseded, ledger.NeedsPerson, ledger.NeedsPerson, true},
+		{ledger.Cancelled, ledger.NeedsPerson, ledger.NeedsPerson, true},
 	} {
 		r := view.CaseRow{Plan: tc.plan, State: tc.life}
 		if r.Standing() != tc.want || r.Resting() != tc.rests {
