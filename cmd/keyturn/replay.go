@@ -111,7 +111,11 @@ func (s *session) compare(ctx context.Context, r *replay.Report, sets []rules) e
 		unread = errors.Join(unread, err)
 		return p
 	}
-	h.Count(s.counts(ctx), past, r.Until)
+	var key func(principal string) string
+	if keyer, err := s.keyer(ctx); err == nil { // nearly everything is found without it
+		key = keyer.Key
+	}
+	h.Count(s.counts(ctx), past, r.Until, key)
 	r.Compare(h, 0, func(c replay.Case) (replay.Outcome, string) {
 		p := past(c)
 		if apart := p.Apart(); apart != "" {

@@ -189,7 +189,7 @@ func (p *past) replayed() replay.Report {
 		p.draw.Fatal(err)
 	}
 	past := func(c replay.Case) replay.Past { p, _ := plans.Of(c.ID); return p }
-	h.Count(nil, past, p.clock)
+	h.Count(nil, past, p.clock, p.keyer.Key)
 	var r replay.Report
 	r.Compare(h, 0, func(c replay.Case) (replay.Outcome, string) {
 		past := past(c)

@@ -147,7 +147,7 @@ type Past struct {
 
 	open   bool // the rules may decide again
 	paused bool // an operator stopped it before they could
-	doubt  bool // it asked for nothing, and took the place of one that did
+	doubt  bool // it asked for nothing, and took the place of one that did; or people let it go, and it was overtaken by that and brought back
 	off    bool // it was taken back, ended, or is paused: if it goes on, the rules decide anew
 	let    bool // people, or the end of its hold, let it go on
 	given  bool // people, or the end of its hold, let it go on, and a newer event took its place at that

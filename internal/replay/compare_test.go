@@ -83,9 +83,9 @@ func TestPast(t *testing.T) {
 		{"let go unconfirmed", []string{`held {"hold":{"unheard":true}}`, `planned {"hold":{"unheard":true,"given":[{}]}}`}, Held, ""},
 		{"never confirmed", []string{`held {"hold":{"unheard":true}}`, `cancelled {}`}, Held, ""},
 		{"paused, then held by the rules", []string{`held {"hold":{"pauses":["everything"]}}`, `held {"hold":{}}`, `planned {}`}, Held, ""},
-		{"approved, overtaken at that, and brought back", []string{`held {"hold":{}}`, `superseded {"hold":{"given":[{}]}}`, `scheduled {}`}, Held, ""},
+		{"approved, overtaken at that, and brought back", []string{`held {"hold":{}}`, `superseded {"hold":{"given":[{}]}}`, `scheduled {}`}, Held, "in doubt"},
 		{"not denied in time, overtaken at that, and brought back", []string{`held {"hold":{"until":"2026-01-05T09:00:00Z","then":"proceed"}}`,
-			`superseded {"hold":{"until":"2026-01-05T09:00:00Z","then":"proceed"}}`, `scheduled {}`}, Held, ""},
+			`superseded {"hold":{"until":"2026-01-05T09:00:00Z","then":"proceed"}}`, `scheduled {}`}, Held, "in doubt"},
 		{"overtaken while it was held, and brought back", []string{`held {"hold":{}}`, `superseded {"hold":{}}`, `scheduled {}`}, Scheduled, ""},
 		{"paused still", []string{`held {"hold":{"pauses":["everything"]}}`}, "", "paused"},
 	} {

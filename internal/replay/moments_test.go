@@ -54,7 +54,7 @@ func TestWhatTheLedgerSaysOfAMoment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.Count(nil, func(c Case) Past { p, _ := plans.Of(c.ID); return p }, now)
+		h.Count(nil, func(c Case) Past { p, _ := plans.Of(c.ID); return p }, now, nil)
 		if got := h.Cases[1].Outcomes[0]; got.State != c.want {
 			t.Errorf("%s: the second is %s (%s), want %s", c.name, got.State, got.Why, c.want)
 		}
@@ -85,8 +85,61 @@ func TestOvertakenByItsWord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Count(nil, func(c Case) Past { p, _ := plans.Of(c.ID); return p }, monday.AddDate(1, 0, 0))
+	h.Count(nil, func(c Case) Past { p, _ := plans.Of(c.ID); return p }, monday.AddDate(1, 0, 0), nil)
 	if got := h.Cases[2].Outcomes[0]; got.State != Held || !strings.Contains(got.Why, "brake") {
 		t.Errorf("the next one is %s: %s", got.State, got.Why)
+	}
+}
+
+// TestSentAgainItHears: an event says that two are one who each wait for the other's word; nothing tells them, and one is sent
+// again.
+func TestSentAgainItHears(t *testing.T) {
+	const confirmed = offboard + "guards: {confirm_by: [{on: [user.terminated], within: 1h}]}\n"
+	one, other := leaver("a", `"employee_number":"1"`), from("it", leaver("b", email(1)))
+	both := leaver("c", `"employee_number":"1",`+email(1))
+	both.Type = "dev.keyturn.user.compromised.v1"
+	list := []Message{stored(t, one, 0), stored(t, other, 1), stored(t, both, 2)}
+	if got := states(played(t, confirmed, list...)); got != "held held planned" {
+		t.Errorf("nobody told them: %s", got)
+	}
+	if h := played(t, confirmed, append(list, stored(t, other, 3))...); states(h) != "planned planned planned" || h.Resent != 1 {
+		t.Errorf("sent again: %s, %d resent", states(h), h.Resent)
+	}
+}
+
+// TestWhoIsCountedGoesByTheKeys: a name that nobody had been told to be anybody's is one person's and then another's. Whether
+// what passed by it was the first one's follows from the keys by which the planner counts.
+func TestWhoIsCountedGoesByTheKeys(t *testing.T) {
+	const braked = `
+playbooks:
+  - name: stolen
+    on: [user.compromised]
+    actions: [{step: sessions, do: okta.clear_sessions, at: okta-prod, with: {user: "${{ event.data.user }}"}}]
+guards: {brake: [{on: [user.compromised], max: 1, per: 1h, then: hold}]}
+`
+	is := func(what string, e events.Event) events.Event {
+		e.Type = "dev.keyturn." + what + ".v1"
+		return e
+	}
+	const desk, first, second = `"email":"desk@acme.example"`, `"employee_number":"1"`, `"employee_number":"2"`
+	for smaller, want := range map[string]string{"user:desk@acme.example": "planned planned planned planned", "user:1": "planned planned planned held"} {
+		h, err := Play(t.Context(), []Rules{rules(t, braked)}, monday.AddDate(1, 0, 0), func(_ context.Context, hand func(Message) error) error {
+			return errors.Join(hand(stored(t, is("user.compromised", leaver("a", desk)), 0)),
+				hand(stored(t, is("user.termination_rescinded", leaver("b", first+","+desk)), 1)),
+				hand(stored(t, is("user.termination_rescinded", leaver("c", second+","+desk)), 2)),
+				hand(stored(t, is("user.compromised", leaver("d", first)), 3)))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Count(nil, nil, monday.AddDate(1, 0, 0), func(principal string) string {
+			if principal == smaller {
+				return "0"
+			}
+			return "1" + principal
+		})
+		if got := states(h); got != want {
+			t.Errorf("%s has the smaller key: %s, want %s", smaller, got, want)
+		}
 	}
 }

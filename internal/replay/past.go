@@ -118,9 +118,15 @@ func (p Past) next(at time.Time, s State, why string, body []byte, known bool) (
 		if decided {
 			return now, nil
 		}
-		if (s == Planned || s == Scheduled) && (b.given(at) || p.given) && p.Outcome != nil && p.Outcome.State == Held {
-			now.open, now.let = false, true // people let it go
-			return now, nil
+		if (s == Planned || s == Scheduled) && p.Outcome != nil && p.Outcome.State == Held {
+			switch {
+			case b.given(at): // people let it go
+				now.open, now.let = false, true
+				return now, nil
+			case p.given: // and it was overtaken by that: it has its place, and is not asked anew for all that held it
+				now.open, now.doubt = false, true
+				return now, nil
+			}
 		}
 		now.Outcome = &Outcome{State: s, Why: why, Steps: Steps(b.Actions, playbook.TakesBack(events.Event{Type: b.Event.Type}))}
 		now.open, now.paused, now.doubt = b.open(s), now.off, b.Hold != nil && b.Hold.Doubt

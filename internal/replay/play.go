@@ -38,6 +38,7 @@ type Case struct {
 	back    bool      // and takes terminations back
 	ids     []events.Identifier
 	judged  []Judged
+	again   []time.Time // when it was sent again, of what may wait for a word: it is asked anew whether there is one
 }
 
 // History is what was played.
@@ -157,20 +158,23 @@ func play(rules []Rules, now time.Time, m Message) Case {
 // gather puts the cases in the order of time, each once.
 func gather(done [][]Case) History {
 	var h History
-	first := map[string]string{}
+	first := map[string]int{} // where in h.Cases
 	for _, list := range done {
 		for _, c := range list {
 			h.Events++
-			hash, known := first[c.ID]
+			at, known := first[c.ID]
 			switch {
 			case c.ID == "":
 				h.Unreadable++
-			case known && hash == c.Hash:
+			case known && h.Cases[at].Hash == c.Hash:
 				h.Resent++
+				if slices.ContainsFunc(c.judged, func(j Judged) bool { return len(j.Confirm) > 0 }) {
+					h.Cases[at].again = append(h.Cases[at].again, c.Accepted)
+				}
 			case known:
 				h.Conflicts++
 			default:
-				first[c.ID] = c.Hash
+				first[c.ID] = len(h.Cases)
 				h.Cases = append(h.Cases, c)
 			}
 		}
@@ -182,8 +186,10 @@ func gather(done [][]Case) History {
 // Count lets the guards of every one of the rules that look beyond one event go through the history, and fills in the
 // outcomes: brakes, and the word of a second source. past is what the ledger says of a case, which decides what no rules
 // do: that a newer event overtook it, that people ended it or let it go, that it was paused; nil = nothing of the kind. now
-// is the moment until which everything that was due is decided.
-func (h *History) Count(counts Counts, past func(c Case) Past, now time.Time) {
+// is the moment until which everything that was due is decided. key is the deployment's (events.Keyer.Key): two whom an event
+// joins go on under the smaller of their keys, which brakes count by; nil = nobody has it, and by some names that were given
+// anew a brake may count one person more or less than the planner did.
+func (h *History) Count(counts Counts, past func(c Case) Past, now time.Time, key func(principal string) string) {
 	if len(h.Cases) == 0 {
 		return
 	}
@@ -191,7 +197,7 @@ func (h *History) Count(counts Counts, past func(c Case) Past, now time.Time) {
 		h.Cases[i].Outcomes = make([]Outcome, len(h.Cases[i].judged))
 	}
 	for r := range h.Cases[0].judged {
-		w := walk{cases: h.Cases, rules: r, who: memory{}, wheels: newWheels(counts),
+		w := walk{cases: h.Cases, rules: r, who: newMemory(key), wheels: newWheels(counts),
 			at: make([]standing, len(h.Cases)), listed: map[string][]int{}}
 		w.listens = slices.ContainsFunc(h.Cases, func(c Case) bool { return len(c.judged[r].Confirm) > 0 })
 		w.run(past, now)

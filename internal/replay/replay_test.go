@@ -95,7 +95,7 @@ func played(t *testing.T, text string, list ...Message) History {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Count(nil, nil, monday.AddDate(1, 0, 0))
+	h.Count(nil, nil, monday.AddDate(1, 0, 0), nil)
 	return h
 }
 

@@ -56,6 +56,7 @@ const (
 	paused                // it is held by a pause
 	letGo                 // people, or the end of its hold, let it go on
 	decided               // the rules decide
+	again                 // it is sent again
 	due                   // it takes effect
 )
 
@@ -78,11 +79,12 @@ func (w *walk) run(past func(c Case) Past, now time.Time) {
 	}
 }
 
-// wake decides those again that have what they waited for.
+// wake decides those again that have what they waited for, in the order in which they came.
 func (w *walk) wake(at time.Time) {
 	for len(w.woken) > 0 {
 		list := w.woken
 		w.woken = nil
+		slices.SortStableFunc(list, func(a, b int) int { return w.cases[a].Accepted.Compare(w.cases[b].Accepted) })
 		for _, i := range list {
 			if w.at[i].waits && w.missing(i, at) == nil {
 				w.decide(i, at)
@@ -107,6 +109,9 @@ func (w *walk) steps(past func(c Case) Past, now time.Time) []step {
 		for _, m := range list {
 			steps = append(steps, step{m.at, m.do, i})
 		}
+		for _, at := range c.again {
+			steps = append(steps, step{at, again, i})
+		}
 		if c.Effective.After(c.Accepted) && !c.Effective.After(now) {
 			steps = append(steps, step{c.Effective, due, i})
 		}
@@ -128,6 +133,11 @@ func (w *walk) take(s step) {
 	case due:
 		if at.dated {
 			w.decide(s.i, s.at)
+		}
+		return
+	case again:
+		if at.waits && !slices.Contains(w.woken, s.i) { // who is one person may have become known since
+			w.woken = append(w.woken, s.i)
 		}
 		return
 	case letGo:
@@ -347,14 +357,14 @@ func (w *walk) about(c *Case, own people.Called, other *Case) bool {
 
 // keys are what a case is listed under, and with more names what it is looked for by.
 func (w *walk) keys(c *Case, more []string) []string {
-	keys := []string{c.Event + " " + c.Principal}
+	keys := []string{c.Event + " " + w.who.keyOf(c.Principal)}
 	add := func(n string) {
 		if key := c.Event + " " + n; !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
 	}
 	for _, id := range c.ids {
-		add(id.Principal())
+		add(w.who.keyOf(id.Principal()))
 	}
 	for _, n := range more {
 		add(n)
