@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -93,8 +92,12 @@ func (c choice) settle(ctx context.Context, a *app) error {
 // give stores the command upon each letter, and waits for what comes of them.
 func (c choice) give(ctx context.Context, a *app, s *session, list []events.DeadLetter) error {
 	began := time.Now()
-	list = inPlanOrder(list)
-	outcomes, err := a.tell(ctx, s, c.word, c.orders(list, a.actor()))
+	before, err := s.before(ctx, list)
+	if err != nil {
+		return err
+	}
+	list = before.sort(list)
+	outcomes, err := a.tell(ctx, s, c.word, c.orders(list, before, a.actor()))
 	if err != nil {
 		return err
 	}
@@ -112,15 +115,15 @@ func (c choice) give(ctx context.Context, a *app, s *session, list []events.Dead
 }
 
 // orders makes the command upon each letter. Of letters in the order of their plan, a redrive goes behind those of what it
-// waits for.
-func (c choice) orders(list []events.DeadLetter, actor string) (orders []said) {
+// goes after.
+func (c choice) orders(list []events.DeadLetter, before order, actor string) (orders []said) {
 	ids := map[string]string{} // of the commands, by what they are upon
 	for _, d := range list {
 		o := said{id: letterCommand(c.verb, d, actor), target: d.ID}
 		if c.verb == events.RedriveVerb && d.Kind == events.DeadAction {
 			o.shown = planner.Death(d.Time)
-			for _, before := range waitsFor(d) {
-				if id := ids[before]; id != "" {
+			for _, other := range before[d.ID] {
+				if id := ids[other]; id != "" {
 					o.behind = append(o.behind, id)
 				}
 			}
@@ -131,8 +134,39 @@ func (c choice) orders(list []events.DeadLetter, actor string) (orders []said) {
 	return orders
 }
 
-// inPlanOrder puts the letters of actions behind those of the actions that they wait for, and leaves the order otherwise.
-func inPlanOrder(list []events.DeadLetter) []events.DeadLetter {
+// order gives for an action those that it goes after, directly or behind others that may have ended, by their ids.
+type order map[string][]string
+
+// before reads the order of what died together: the plans of the cases of which several actions are chosen.
+func (s *session) before(ctx context.Context, list []events.DeadLetter) (order, error) {
+	of := map[string]int{}
+	for _, d := range list {
+		if d.Kind == events.DeadAction {
+			of[d.Case]++
+		}
+	}
+	before := order{}
+	for id, n := range of {
+		if n < 2 {
+			continue
+		}
+		rec, err := s.ledger.Last(ctx, ledger.PlanSubject(id))
+		if err != nil {
+			return nil, err
+		}
+		plan, err := planner.Decode(rec)
+		if err != nil {
+			continue // nothing of it goes, which its commands will say
+		}
+		for _, a := range plan.Actions {
+			before[a.ID] = plan.Before(a)
+		}
+	}
+	return before, nil
+}
+
+// sort puts the letters of actions behind those of the actions that they go after, and leaves the order otherwise.
+func (o order) sort(list []events.DeadLetter) []events.DeadLetter {
 	at := map[string]int{}
 	for i, d := range list {
 		at[d.ID] = i
@@ -145,8 +179,8 @@ func inPlanOrder(list []events.DeadLetter) []events.DeadLetter {
 			return
 		}
 		delete(at, id)
-		for _, before := range waitsFor(list[i]) {
-			put(before)
+		for _, other := range o[id] {
+			put(other)
 		}
 		sorted = append(sorted, list[i])
 	}
@@ -154,15 +188,6 @@ func inPlanOrder(list []events.DeadLetter) []events.DeadLetter {
 		put(d.ID)
 	}
 	return sorted
-}
-
-// waitsFor gives the actions that the action of a letter goes after; none of what is no action, or cannot be read.
-func waitsFor(d events.DeadLetter) []string {
-	var a events.Action
-	if d.Kind != events.DeadAction || json.Unmarshal(d.Original, &a) != nil {
-		return nil
-	}
-	return a.After
 }
 
 // letterCommand names a command upon a letter. Upon a dead action it is one command for one death, however often it is

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"slices"
 	"testing"
 
@@ -23,24 +22,24 @@ func TestOverruled(t *testing.T) {
 	}
 }
 
-// TestInPlanOrder: what is redriven together goes in the order of its plan, whatever died first.
+// TestInPlanOrder: what is redriven together goes in the order of its plan, whatever died first and whatever ended between.
 func TestInPlanOrder(t *testing.T) {
-	letter := func(id string, kind string, waitsFor ...string) events.DeadLetter {
-		original, err := json.Marshal(events.Action{ID: id, After: waitsFor})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return events.DeadLetter{ID: id, Kind: kind, Original: original}
+	plan := events.Plan{Actions: []events.Action{{ID: "c:suspend"}, {ID: "c:sessions", After: []string{"c:suspend"}}, {ID: "c:done", After: []string{"c:sessions"}},
+		{ID: "c:tokens", After: []string{"c:done"}}, {ID: "c:deactivate", After: []string{"c:tokens", "c:sessions"}}}}
+	before := order{}
+	for _, a := range plan.Actions {
+		before[a.ID] = plan.Before(a)
 	}
+	letter := func(id string, kind string) events.DeadLetter { return events.DeadLetter{ID: id, Kind: kind} }
 	list := []events.DeadLetter{
-		letter("c:sessions", events.DeadAction, "c:suspend"), letter("f", events.DeadFault), letter("c:deactivate", events.DeadAction, "c:tokens", "c:sessions"),
-		letter("c:tokens", events.DeadAction, "c:sessions"), letter("d:sessions", events.DeadAction, "d:suspend"), letter("c:suspend", events.DeadAction),
+		letter("c:sessions", events.DeadAction), letter("f", events.DeadFault), letter("c:deactivate", events.DeadAction),
+		letter("c:tokens", events.DeadAction), letter("d:sessions", events.DeadAction), letter("c:suspend", events.DeadAction),
 	}
 	var c choice
 	c.verb = events.RedriveVerb
 	var got, behind []string
 	ids := map[string]string{}
-	for _, o := range c.orders(inPlanOrder(list), "ann") {
+	for _, o := range c.orders(before.sort(list), before, "ann") {
 		ids[o.id] = o.target
 		got = append(got, o.target)
 		for _, id := range o.behind {
@@ -50,7 +49,8 @@ func TestInPlanOrder(t *testing.T) {
 	if want := []string{"c:suspend", "c:sessions", "f", "c:tokens", "c:deactivate", "d:sessions"}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	want := []string{"c:suspend before c:sessions", "c:sessions before c:tokens", "c:tokens before c:deactivate", "c:sessions before c:deactivate"}
+	want := []string{"c:suspend before c:sessions", "c:sessions before c:tokens", "c:suspend before c:tokens",
+		"c:tokens before c:deactivate", "c:sessions before c:deactivate", "c:suspend before c:deactivate"}
 	if !slices.Equal(behind, want) {
 		t.Errorf("%v, want %v", behind, want)
 	}

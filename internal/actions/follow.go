@@ -236,9 +236,9 @@ func (r *Runner) standing(ctx context.Context, plan events.Plan, known ledger.Re
 	return s, nil
 }
 
-// ready reports whether all that a waits for has come to an end.
-func (s standing) ready(a events.Action) bool {
-	return !slices.ContainsFunc(a.After, func(id string) bool { return !s.ended(id) })
+// ready reports whether all of these have come to an end.
+func (s standing) ready(before []string) bool {
+	return !slices.ContainsFunc(before, func(id string) bool { return !s.ended(id) })
 }
 
 // ended reports whether an action came to an end. Behind one that was found undone later, what waits either goes on, or is
@@ -274,10 +274,11 @@ func unsent(rec ledger.Record) bool { return rec.State == "" || rec.State == led
 // publishNext sends the successors that may go. One that has another record was sent before.
 func (r *Runner) publishNext(ctx context.Context, plan events.Plan, s standing, after string) error {
 	for _, a := range plan.Actions {
-		if len(a.After) == 0 || (after != "" && !slices.Contains(a.After, after)) {
+		before := plan.Before(a)
+		if len(before) == 0 || (after != "" && !slices.Contains(before, after)) {
 			continue
 		}
-		if !unsent(s[a.ID]) || !s.ready(a) || len(s.stoppers(a)) > 0 {
+		if !unsent(s[a.ID]) || !s.ready(before) || len(s.stoppers(a)) > 0 {
 			continue
 		}
 		var err error

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -160,6 +161,23 @@ func (p Plan) First() []Action {
 		}
 	}
 	return first
+}
+
+// Before gives the actions that a goes after, directly or behind others, by their ids: a person may send one of them again when
+// those between have ended. A plan lists an action behind those that it waits for.
+func (p Plan) Before(a Action) []string {
+	before := slices.Clone(a.After)
+	for _, o := range slices.Backward(p.Actions) {
+		if !slices.Contains(before, o.ID) {
+			continue
+		}
+		for _, id := range o.After {
+			if !slices.Contains(before, id) {
+				before = append(before, id)
+			}
+		}
+	}
+	return before
 }
 
 // Action finds an action of the plan by its id.

@@ -242,6 +242,28 @@ func deadScenarios() []scenario {
 			}
 			w.wantRest()
 		}},
+		{"dead around one that is done, then redriven together", func(w *world) {
+			w.rules.steps["user.terminated"] = []string{"suspend", "restore", "tokens"}
+			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+			suspend, tokens := action(e.Case(), "suspend"), action(e.Case(), "tokens")
+			w.dies[suspend], w.dies[tokens] = 1, 1
+			w.send(e)
+			w.settle()
+			w.wantRest(suspend, tokens)
+			second := w.command("c2", events.RedriveVerb, tokens, "ann")
+			second.Behind = []string{"c1"}
+			w.send(second, w.command("c1", events.RedriveVerb, suspend, "ann"))
+			w.plan()
+			if slices.ContainsFunc(w.now.actions, func(a events.Action) bool { return a.ID == tokens }) {
+				w.t.Error("sent before what it goes after has ended")
+			}
+			w.settle()
+			w.want("redriven", e.Case(), planned, closed)
+			if want := []string{action(e.Case(), "restore"), suspend, tokens}; !slices.Equal(w.made, want) {
+				w.t.Errorf("made in this order: %v", w.made)
+			}
+			w.wantRest()
+		}},
 		{"dead, then dropped", func(w *world) {
 			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
 			id := action(e.Case(), "suspend")

@@ -12,7 +12,7 @@ import (
 // dropAction gives a dead action up. What waits for it and may not go without it stays held: cancelling the case ends
 // that too.
 func (t *turn) dropAction(ctx context.Context, c events.Command, caseID string) (string, error) {
-	a, _, rec, err := t.action(ctx, caseID, c.Target)
+	a, _, _, rec, err := t.action(ctx, caseID, c.Target)
 	if err != nil || a.ID == "" {
 		return "no such action", err
 	}

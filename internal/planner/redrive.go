@@ -17,7 +17,7 @@ import (
 // round, an action that dies again at once could lose its new letter to this redrive. Nothing is lost between the two,
 // as the command is acknowledged after the last step only, and every step finds what was done by its id.
 func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID string) (string, error) {
-	a, plan, rec, err := t.action(ctx, caseID, c.Target)
+	a, d, plan, rec, err := t.action(ctx, caseID, c.Target)
 	if err != nil || a.ID == "" {
 		return "no such action", err
 	}
@@ -64,7 +64,7 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 		return "", err
 	}
 	// Dying here: the ledger says on disk that it is redriven; the command comes again and publishes it.
-	if step, err := t.unended(ctx, caseID, a); err != nil || step != "" {
+	if step, err := t.unended(ctx, caseID, d.Before(a)); err != nil || step != "" {
 		// Whoever ends that one reads after its record that this one is redriven, and publishes it.
 		return "redriven, goes after " + step, err
 	}
@@ -72,9 +72,9 @@ func (t *turn) redriveAction(ctx context.Context, c events.Command, caseID strin
 	return "redriven", t.Queue.PublishAction(ctx, a)
 }
 
-// unended names a step that a waits for and that has not come to an end, redriven itself perhaps; empty = there is none.
-func (t *turn) unended(ctx context.Context, caseID string, a events.Action) (string, error) {
-	for _, id := range a.After {
+// unended names one of these steps that has not come to an end, redriven itself perhaps; empty = there is none.
+func (t *turn) unended(ctx context.Context, caseID string, before []string) (string, error) {
+	for _, id := range before {
 		rec, err := t.Ledger.Last(ctx, ledger.ActionSubject(caseID, id))
 		if err != nil || !rec.State.Ended() {
 			return id[strings.LastIndex(id, ":")+1:], err
@@ -120,17 +120,16 @@ func needsPerson(s ledger.State) bool {
 }
 
 // action finds an action in the plan of its case, and the last records of both.
-func (t *turn) action(ctx context.Context, caseID, id string) (a events.Action, plan, rec ledger.Record, err error) {
-	plan, d, err := t.plan(ctx, caseID)
-	if err != nil {
-		return a, plan, rec, err
+func (t *turn) action(ctx context.Context, caseID, id string) (a events.Action, d Decision, plan, rec ledger.Record, err error) {
+	if plan, d, err = t.plan(ctx, caseID); err != nil {
+		return a, d, plan, rec, err
 	}
 	a, ok := d.Action(id)
 	if !ok {
-		return events.Action{}, plan, rec, nil
+		return events.Action{}, d, plan, rec, nil
 	}
 	rec, err = t.Ledger.Last(ctx, ledger.ActionSubject(caseID, id))
-	return a, plan, rec, err
+	return a, d, plan, rec, err
 }
 
 // redrives is what an action's history tells a command.
