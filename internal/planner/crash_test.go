@@ -202,6 +202,60 @@ func redatedScenarios() []scenario {
 	}
 }
 
+// redrivenTogether has the first and the last step of a termination die, and a person send both again.
+func redrivenTogether(steps ...string) func(w *world) {
+	return func(w *world) {
+		w.rules.steps["user.terminated"] = steps
+		e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
+		first, last := action(e.Case(), steps[0]), action(e.Case(), steps[len(steps)-1])
+		w.dies[first], w.dies[last] = 1, 1
+		w.send(e)
+		w.settle()
+		w.wantRest(first, last)
+		second := w.command("c2", events.RedriveVerb, last, "ann")
+		second.Behind = []string{"c1"}
+		w.send(second, w.command("c1", events.RedriveVerb, first, "ann")) // handlers beside each other keep no order
+		w.plan()
+		if slices.ContainsFunc(w.now.actions, func(a events.Action) bool { return a.ID == last }) {
+			w.t.Error("sent before what it goes after has ended")
+		}
+		w.settle()
+		w.want("redriven", e.Case(), planned, closed)
+		var made []string // what had not died first
+		for _, step := range slices.Concat(steps[1:len(steps)-1], []string{steps[0], steps[len(steps)-1]}) {
+			made = append(made, action(e.Case(), step))
+		}
+		w.wantDone(made...)
+		if !slices.Equal(w.made, made) {
+			w.t.Errorf("made in this order: %v", w.made)
+		}
+		w.wantRest()
+	}
+}
+
+// foundOut has an event find out that somebody who stays was terminated under another name, and a person see to that.
+func foundOut(verb events.Verb) func(w *world) {
+	return func(w *world) {
+		old := w.called("user.terminated", "1", ids(login), w.clock, time.Time{})
+		newest := w.called("user.termination_rescinded", "2", ids(mail1), w.clock.Add(2*time.Hour), time.Time{})
+		found := w.called("user.termination_rescinded", "3", ids(login, mail1), w.clock.Add(time.Hour), time.Time{})
+		w.clock = w.clock.Add(3 * time.Hour)
+		for _, e := range []events.Event{old, newest, found} {
+			w.send(e)
+			w.settle()
+		}
+		w.want("found out", found.Case(), superseded, needs)
+		w.send(w.command("c1", verb, found.Case(), "ann"))
+		w.settle()
+		w.want("seen to", found.Case(), superseded, closed)
+		w.send(found)
+		w.settle()
+		w.want("sent again", found.Case(), superseded, closed)
+		w.wantDone(both(old.Case())...)
+		w.wantRest()
+	}
+}
+
 // deadScenarios are those that need a person.
 func deadScenarios() []scenario {
 	return []scenario{
@@ -224,46 +278,10 @@ func deadScenarios() []scenario {
 			w.wantDone(both(e.Case())...)
 			w.wantRest()
 		}},
-		{"both dead, then redriven together", func(w *world) {
-			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-			suspend, tokens := action(e.Case(), "suspend"), action(e.Case(), "tokens")
-			w.dies[suspend], w.dies[tokens] = 1, 1
-			w.send(e)
-			w.settle()
-			w.wantRest(suspend, tokens)
-			second := w.command("c2", events.RedriveVerb, tokens, "ann")
-			second.Behind = []string{"c1"}
-			w.send(second, w.command("c1", events.RedriveVerb, suspend, "ann")) // handlers beside each other keep no order
-			w.settle()
-			w.want("redriven", e.Case(), planned, closed)
-			w.wantDone(both(e.Case())...)
-			if !slices.Equal(w.made, both(e.Case())) {
-				w.t.Errorf("made in this order: %v", w.made)
-			}
-			w.wantRest()
-		}},
-		{"dead around one that is done, then redriven together", func(w *world) {
-			w.rules.steps["user.terminated"] = []string{"suspend", "restore", "tokens"}
-			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
-			suspend, tokens := action(e.Case(), "suspend"), action(e.Case(), "tokens")
-			w.dies[suspend], w.dies[tokens] = 1, 1
-			w.send(e)
-			w.settle()
-			w.wantRest(suspend, tokens)
-			second := w.command("c2", events.RedriveVerb, tokens, "ann")
-			second.Behind = []string{"c1"}
-			w.send(second, w.command("c1", events.RedriveVerb, suspend, "ann"))
-			w.plan()
-			if slices.ContainsFunc(w.now.actions, func(a events.Action) bool { return a.ID == tokens }) {
-				w.t.Error("sent before what it goes after has ended")
-			}
-			w.settle()
-			w.want("redriven", e.Case(), planned, closed)
-			if want := []string{action(e.Case(), "restore"), suspend, tokens}; !slices.Equal(w.made, want) {
-				w.t.Errorf("made in this order: %v", w.made)
-			}
-			w.wantRest()
-		}},
+		{"both dead, then redriven together", redrivenTogether("suspend", "tokens")},
+		{"dead around one that is done, then redriven together", redrivenTogether("suspend", "restore", "tokens")},
+		{"found out who is who, and seen to", foundOut(events.Cancel)},
+		{"found out who is who, and forged", foundOut(events.Withdraw)},
 		{"dead, then dropped", func(w *world) {
 			e := w.happening("user.terminated", "1", "maria", w.clock, time.Time{})
 			id := action(e.Case(), "suspend")
